@@ -1,0 +1,7 @@
+//! The stats socket of proxyd, as data: addresses, levels, states, the catalogue of statistics, commands and
+//! replies, the watch stream. No I/O and no clock.
+#![forbid(unsafe_code)]
+
+pub mod addr;
+pub mod level;
+pub mod state;

@@ -1,0 +1,174 @@
+//! The configuration, fully resolved: every default applied, every reference checked.
+//!
+//! What a person writes is RON (`config/syntax`); it becomes a [`Config`] through `load`, or a report of every
+//! problem at once. Nothing here opens a socket; the file system is touched only through [`source::Source`].
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use proto::addr::Address;
+use proto::level::Level;
+
+/// Everything one run of proxyd is told.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    pub global: Global,
+    /// Frontends in file order; a `listen` section stands here and in `backends` under one name.
+    pub frontends: Vec<Frontend>,
+    /// Backends in file order.
+    pub backends: Vec<Backend>,
+}
+
+/// Settings of the process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    /// Worker threads; `None` is one a core, within the cgroup's quota.
+    pub workers: Option<NonZeroUsize>,
+    /// Most client connections at once; `None` is worked out from the descriptor limit.
+    pub maxconn: Option<u32>,
+    /// Runtime API sockets.
+    pub sockets: Vec<AdminSocket>,
+    /// Where `/metrics`, `/live` and `/ready` are served.
+    pub metrics: Option<Address>,
+}
+
+/// One runtime API socket.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AdminSocket {
+    pub path: PathBuf,
+    /// Permission bits, e.g. `0o600`.
+    pub mode: u32,
+    pub level: Level,
+}
+
+/// What a proxy understands of its traffic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    Tcp,
+    Http,
+}
+
+/// Where clients arrive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Frontend {
+    pub name: String,
+    pub mode: Mode,
+    pub binds: Vec<Address>,
+    /// Most connections at once; `None` is as many as the process takes.
+    pub maxconn: Option<u32>,
+    pub default_backend: Option<String>,
+    pub timeouts: ClientTimeouts,
+    pub forward: ForwardHeaders,
+}
+
+/// How long a client may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ClientTimeouts {
+    /// Inactivity of the client while it should send or receive.
+    pub client: Duration,
+    /// For a whole request head, absolute.
+    pub http_request: Duration,
+    /// For the first byte of the next request.
+    pub http_keep_alive: Duration,
+    /// Inactivity once one direction has ended; `None` is `client`.
+    pub client_fin: Option<Duration>,
+    /// Inactivity of an upgraded connection in both directions.
+    pub tunnel: Duration,
+}
+
+/// Headers added to what is sent to servers.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ForwardHeaders {
+    pub x_forwarded_for: bool,
+    pub x_forwarded_proto: bool,
+    pub x_forwarded_host: bool,
+    pub x_forwarded_port: bool,
+}
+
+/// A group of servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backend {
+    pub name: String,
+    pub mode: Mode,
+    pub balance: Algorithm,
+    pub check: Option<Check>,
+    pub servers: Vec<Server>,
+    pub timeouts: ServerTimeouts,
+    pub retries: Retries,
+}
+
+/// How long a server may take.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ServerTimeouts {
+    pub connect: Duration,
+    /// Inactivity of the server while it should answer or receive.
+    pub server: Duration,
+    /// Inactivity once one direction has ended; `None` is `server`.
+    pub server_fin: Option<Duration>,
+}
+
+/// How the next server is chosen.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Algorithm {
+    RoundRobin,
+    LeastConn,
+}
+
+/// When and how often a request is tried again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Retries {
+    /// Further tries after the first.
+    pub max: u32,
+    pub conn_failure: bool,
+    pub empty_response: bool,
+    /// Share of the backend's active requests that may be retries, in percent.
+    pub budget_percent: u32,
+}
+
+/// How a server's health is asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Check {
+    pub kind: CheckKind,
+    pub interval: Duration,
+    pub timeout: Duration,
+    /// Passed checks until a server is up again.
+    pub rise: u32,
+    /// Failed checks until a server is down.
+    pub fall: u32,
+}
+
+/// What a check does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CheckKind {
+    /// The connection is accepted.
+    Tcp,
+    /// A request is answered with a status of `expect`.
+    Http { method: String, path: String, host: Option<String>, expect: StatusRange },
+}
+
+/// Statuses from `first` to `last`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct StatusRange {
+    pub first: u16,
+    pub last: u16,
+}
+
+/// One server of a backend.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Server {
+    pub name: String,
+    /// As written: a literal address, or `name:port` that is resolved at start.
+    pub address: ServerAddress,
+    /// 0 to 256.
+    pub weight: u32,
+    pub backup: bool,
+}
+
+/// Where a server is.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ServerAddress {
+    Literal(Address),
+    /// Resolved once, at start.
+    Host { name: String, port: u16 },
+}

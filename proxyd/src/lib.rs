@@ -1,0 +1,3 @@
+//! proxyd: a TCP and HTTP load balancer that is operated from a terminal. ARCHITECTURE.md shows the house.
+
+pub mod config;
