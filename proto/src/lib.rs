@@ -5,3 +5,4 @@
 pub mod addr;
 pub mod level;
 pub mod state;
+pub mod stats;
