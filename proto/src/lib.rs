@@ -10,3 +10,4 @@ pub mod servers_state;
 pub mod state;
 pub mod stats;
 pub mod units;
+pub mod watch;
