@@ -3,9 +3,11 @@
 pub mod balance;
 pub mod clock;
 pub mod config;
+pub mod health;
 pub mod http;
 pub mod log;
 pub mod model;
 pub mod net;
+pub mod process;
 pub mod session;
 pub mod stats;

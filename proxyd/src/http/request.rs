@@ -1,6 +1,8 @@
 //! A request's head: judged, then written anew for the server.
 
+use std::io::Write as _;
 use std::mem::MaybeUninit;
+use std::net::{IpAddr, SocketAddr};
 
 use super::field::{self, Field, Forwarded, Known, MAX_FIELDS, Options, known};
 use super::framing::{self, Ambiguous, Body};
@@ -32,15 +34,21 @@ pub struct Refusal {
 }
 
 /// What is known of the connection and written into the head.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Site<'a> {
     pub forward: ForwardHeaders,
-    /// Address of the client, as text; empty for a Unix socket.
-    pub client: &'a str,
+    /// `None` for a Unix socket.
+    pub client: Option<IpAddr>,
     /// Port the client came to.
     pub port: Option<u16>,
-    /// What a 1.0 request without Host gets; the address the client came to.
-    pub local: &'a str,
+    /// The address the client came to, for an old request without Host.
+    pub local: &'a dyn Fn() -> Option<SocketAddr>,
+}
+
+impl std::fmt::Debug for Site<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").field("client", &self.client).field("port", &self.port).finish_non_exhaustive()
+    }
 }
 
 /// Nothing yet, or a whole head.
@@ -210,7 +218,11 @@ impl<'a> Head<'a> {
         out.extend_from_slice(b" HTTP/1.1\r\n");
         match target.authority {
             Some(authority) => field::write(out, b"Host", authority.as_bytes()),
-            None if !target.has_host => field::write(out, b"Host", site.local.as_bytes()),
+            None if !target.has_host => match (site.local)() {
+                // Writing to memory cannot fail.
+                Some(local) => _ = write!(out, "Host: {local}\r\n"),
+                None => out.extend_from_slice(b"Host: localhost\r\n"),
+            },
             None => {}
         }
         for field in self.fields {
@@ -250,8 +262,8 @@ impl<'a> Head<'a> {
     fn write_forwarded(&self, out: &mut Vec<u8>, target: &Target<'_>, site: &Site<'_>) {
         let ForwardHeaders { x_forwarded_for, x_forwarded_proto, x_forwarded_host, x_forwarded_port } =
             site.forward;
-        if x_forwarded_for && !site.client.is_empty() {
-            field::write(out, b"X-Forwarded-For", site.client.as_bytes());
+        if x_forwarded_for && let Some(client) = site.client {
+            let _infallible = write!(out, "X-Forwarded-For: {}\r\n", client.to_canonical());
         }
         if x_forwarded_proto {
             field::write(out, b"X-Forwarded-Proto", b"http");

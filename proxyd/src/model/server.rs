@@ -29,6 +29,8 @@ pub struct Server {
     takes_new: AtomicBool,
     /// Up: idle connections to it are kept.
     up: AtomicBool,
+    /// A check is under way.
+    checking: AtomicBool,
     control: Mutex<Control>,
     /// Requests or connections it carries now, over all workers.
     pub served: CachePadded<AtomicU32>,
@@ -173,6 +175,7 @@ impl Server {
             weight: AtomicU32::new(parts.weight),
             takes_new: AtomicBool::new(true),
             up: AtomicBool::new(true),
+            checking: AtomicBool::new(false),
             control: Mutex::new(Control {
                 state: State::new(parts.check),
                 changed_at: parts.now_ms,
@@ -194,6 +197,20 @@ impl Server {
     /// Whether idle connections to it may be of use.
     pub fn keeps_connections(&self) -> bool {
         self.up.load(Relaxed)
+    }
+
+    /// Whether a check is to be sent now.
+    pub fn checks_run(&self) -> bool {
+        self.lock().state.checks_run()
+    }
+
+    /// A check is under way.
+    pub fn is_checking(&self) -> bool {
+        self.checking.load(Relaxed)
+    }
+
+    pub fn set_checking(&self, checking: bool) {
+        self.checking.store(checking, Relaxed);
     }
 
     /// Weight as set by the operator.

@@ -103,12 +103,12 @@ fn tcp_socket(address: SocketAddr, reuse_port: bool, both: bool) -> io::Result<S
 }
 
 /// Pauses a listener: its address stays bound, new connections are refused.
-pub fn pause(socket: socket2::SockRef<'_>) -> io::Result<()> {
+pub fn pause(socket: &socket2::SockRef<'_>) -> io::Result<()> {
     socket.shutdown(std::net::Shutdown::Read)
 }
 
 /// Ends a pause.
-pub fn resume(socket: socket2::SockRef<'_>) -> io::Result<()> {
+pub fn resume(socket: &socket2::SockRef<'_>) -> io::Result<()> {
     socket.listen(BACKLOG)
 }
 

@@ -33,7 +33,8 @@ const LINGER: Duration = Duration::from_secs(1);
 pub struct Addresses {
     /// `None` for a Unix socket.
     pub client: Option<SocketAddr>,
-    pub local: Option<SocketAddr>,
+    /// Port it came to.
+    pub local_port: Option<u16>,
 }
 
 /// One client's connection.
@@ -213,21 +214,12 @@ impl Connection<'_> {
         if self.buffer.is_empty() {
             return Ok(Parsed::Partial);
         }
-        let text = |address: Option<SocketAddr>| address.map(|a| a.to_string()).unwrap_or_default();
-        let forward = self.frontend.frontend.forward;
-        let client = if forward.x_forwarded_for {
-            self.addresses.client.map(|a| a.ip().to_canonical().to_string()).unwrap_or_default()
-        } else {
-            String::new()
+        let site = Site {
+            forward: self.frontend.frontend.forward,
+            client: self.addresses.client.map(|a| a.ip()),
+            port: self.addresses.local_port,
+            local: &|| self.client.local_addr(),
         };
-        // Only requests of old clients without Host need it.
-        let local = if self.buffer.data().windows(8).any(|w| w == b"HTTP/1.0") {
-            text(self.addresses.local)
-        } else {
-            String::new()
-        };
-        let port = self.addresses.local.map(|a| a.port());
-        let site = Site { forward, client: &client, port, local: &local };
         request::parse(self.buffer.data(), &mut self.up_head, &site)
     }
 

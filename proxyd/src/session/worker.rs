@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::Waker;
 
 use slab::Slab;
@@ -116,7 +116,7 @@ pub struct Place {
     key: usize,
 }
 
-/// Room for one connection, taken before it is accepted.
+/// Room for one connection, held for as long as it lives.
 #[derive(Debug)]
 pub struct Reservation {
     shared: Arc<Shared>,
@@ -126,18 +126,22 @@ pub struct Reservation {
 impl Reservation {
     /// `None` where the process or the frontend is full.
     pub fn take(shared: &Arc<Shared>, frontend: &Arc<FrontendLive>) -> Option<Self> {
-        let process = &shared.process;
-        if process.connections.fetch_add(1, Relaxed) >= process.maxconn() {
-            process.connections.fetch_sub(1, Relaxed);
+        if !count_up(&shared.process.connections, shared.process.maxconn()) {
             return None;
         }
-        if frontend.connections.fetch_add(1, Relaxed) >= frontend.maxconn().unwrap_or(u32::MAX) {
-            frontend.connections.fetch_sub(1, Relaxed);
-            process.connections.fetch_sub(1, Relaxed);
+        if !count_up(&frontend.connections, frontend.maxconn().unwrap_or(u32::MAX)) {
+            if shared.process.connections.fetch_sub(1, Relaxed) >= shared.process.maxconn() {
+                shared.room.notify_waiters();
+            }
             return None;
         }
         Some(Self { shared: Arc::clone(shared), frontend: Arc::clone(frontend) })
     }
+}
+
+/// One more, if that is within `limit`.
+fn count_up(count: &AtomicU32, limit: u32) -> bool {
+    count.fetch_update(Relaxed, Relaxed, |n| (n < limit).then_some(n + 1)).is_ok()
 }
 
 impl Drop for Reservation {

@@ -9,9 +9,9 @@ const SITE: Site<'_> = Site {
         x_forwarded_host: false,
         x_forwarded_port: false,
     },
-    client: "192.0.2.7",
+    client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
     port: Some(8080),
-    local: "127.0.0.1:8080",
+    local: &|| "127.0.0.1:8080".parse().ok(),
 };
 
 fn sent(request: &str) -> Result<(Facts, String), Refusal> {
