@@ -26,6 +26,10 @@ pub(crate) fn explain(
         Some(found) if found.labels.first().is_some_and(|label| label.span.start <= at + SLACK) => found,
         _ => {
             let end = text[at..].chars().next().map_or(at, |c| at + c.len_utf8());
+            if matches!(code, ron::Error::ExceededRecursionLimit) {
+                return Diagnostic::error("syntax", "brackets are nested too deeply")
+                    .at(Span { file, start: at, end }, "no setting is as deep as this");
+            }
             let mut said = code.to_string();
             if let Some(first) = said.get_mut(..1) {
                 first.make_ascii_lowercase();
@@ -119,9 +123,10 @@ impl Walk<'_> {
                 let stray = before.is_none_or(|before| {
                     matches!(before.kind, TokenKind::Comma | TokenKind::Colon | TokenKind::Open(_))
                 });
-                if let Some(frame) = self.open.last_mut() {
-                    frame.colon = false;
-                }
+                let Some(frame) = self.open.last_mut() else {
+                    return before.map(|before| self.outside(before, token));
+                };
+                frame.colon = false;
                 stray.then(|| self.error(token, "a value is missing before `,`", "expected before this"))
             }
             _ => self.adjacent(before, token),
@@ -132,11 +137,10 @@ impl Walk<'_> {
     fn adjacent(&self, before: Option<&Token>, token: &Token) -> Option<Diagnostic> {
         let before = before.filter(|before| before.ends_value())?;
         let Some(frame) = self.open.last() else {
-            return Some(self.error(
-                token,
-                "the file goes on after its closing bracket",
-                "everything stands in one `( )`",
-            ));
+            if before.kind == TokenKind::Word && token.kind == TokenKind::Open('(') {
+                return None;
+            }
+            return Some(self.outside(before, token));
         };
         let named = before.kind == TokenKind::Word;
         if named && token.kind == TokenKind::Open('(') {
@@ -157,11 +161,20 @@ impl Walk<'_> {
                     .at(self.span(before.end, before.end), "expected here"),
             );
         }
-        Some(
-            Diagnostic::error("syntax", "a comma is missing")
-                .at(self.span(before.end, before.end), "expected here")
-                .at(self.span(token.start, token.end), "before this"),
-        )
+        let missing = Diagnostic::error("syntax", "a comma is missing")
+            .at(self.span(before.end, before.end), "expected here");
+        let far = self.text[before.end..token.start].contains('\n');
+        Some(if far { missing.at(self.span(token.start, token.end), "before this") } else { missing })
+    }
+
+    /// Anything after the one value of the file.
+    fn outside(&self, before: &Token, token: &Token) -> Diagnostic {
+        if before.kind == TokenKind::Word {
+            return self.error(before, "this is not RON", "expected `(` before this").help(
+                "HAProxy's own format cannot be read; `proxyd print-defaults` shows what a file looks like",
+            );
+        }
+        self.error(token, "the file goes on after its closing bracket", "everything stands in one `( )`")
     }
 
     fn close(&mut self, token: &Token, bracket: char) -> Option<Diagnostic> {
@@ -180,9 +193,9 @@ impl Walk<'_> {
     }
 
     fn colon(&mut self, before: Option<&Token>, token: &Token, next: Option<&Token>) -> Option<Diagnostic> {
-        let bare = |from: &Token| {
-            let end = next.filter(|next| next.start == token.end).map_or(token.end, |next| next.end);
-            Self::unquoted(&self.text[from.start..end], self.span(from.start, end))
+        let bare = |from: usize| {
+            let text = self.extent(from);
+            Self::unquoted(text, self.span(from, from + text.len()))
         };
         let Some(frame) = self.open.last() else {
             let first = before.unwrap_or(token);
@@ -194,17 +207,10 @@ impl Walk<'_> {
         let touches = next.is_some_and(|next| next.start == token.end);
         match before.map(|before| (before, before.kind)) {
             Some((before, TokenKind::Word)) if frame.bracket == '[' && !touches => {
-                return Some(
-                    self.error(
-                        before,
-                        format!("a `]` is missing before `{}`", self.of(before)),
-                        "a list has no names",
-                    )
-                    .at(frame.at, "this list is still open"),
-                );
+                return Some(self.named_in_list(before, frame));
             }
             Some((before, TokenKind::Word)) if frame.colon || frame.bracket == '[' => {
-                return Some(bare(before));
+                return Some(bare(before.start));
             }
             Some((before, TokenKind::Text)) if frame.bracket == '(' && !frame.colon => {
                 let name = self.of(before).trim_matches('"').to_owned();
@@ -214,14 +220,39 @@ impl Walk<'_> {
                 );
             }
             Some((_, TokenKind::Word)) => {}
-            Some((before, TokenKind::Number)) if frame.bracket != '{' => return Some(bare(before)),
-            _ if frame.bracket != '{' => return Some(bare(token)),
+            Some((before, TokenKind::Number)) if frame.bracket != '{' => return Some(bare(before.start)),
+            Some((before, TokenKind::Open('['))) if before.end == token.start && touches => {
+                let ipv6 = self.text[token.start..].starts_with("::");
+                return Some(bare(if ipv6 { before.start } else { token.start }));
+            }
+            _ if frame.bracket != '{' => return Some(bare(token.start)),
             _ => {}
         }
         if let Some(frame) = self.open.last_mut() {
             frame.colon = true;
         }
         None
+    }
+
+    /// `name:` between [ ].
+    fn named_in_list(&self, name: &Token, list: &Frame) -> Diagnostic {
+        if self.text[list.at.end..name.start].trim().is_empty() {
+            return Diagnostic::error("syntax", "settings with names stand in ( ), not in [ ]")
+                .at(list.at, "expected `(`");
+        }
+        self.error(name, format!("a `]` is missing before `{}`", self.of(name)), "a list has no names")
+            .at(list.at, "this list is still open")
+    }
+
+    /// What would be one string if it had quotes.
+    fn extent(&self, from: usize) -> &str {
+        let rest = &self.text[from..];
+        let end = rest.find(|c: char| c.is_whitespace() || ",)}\"".contains(c)).unwrap_or(rest.len());
+        let mut text = &rest[..end];
+        while text.matches(']').count() > text.matches('[').count() && text.ends_with(']') {
+            text = &text[..text.len() - 1];
+        }
+        text
     }
 
     fn dashed(&self, token: &Token) -> Diagnostic {
@@ -253,8 +284,13 @@ impl Walk<'_> {
         } else {
             "a text"
         };
-        Diagnostic::error("missing-quotes", format!("{what} stands in quotes"))
-            .at(span, format!("write \"{text}\""))
+        let unquoted = Diagnostic::error("missing-quotes", format!("{what} stands in quotes"))
+            .at(span, format!("write \"{text}\""));
+        if text.trim_end_matches(['k', 'K', 'M', 'G']).bytes().all(|byte| byte.is_ascii_digit()) {
+            return Diagnostic::error("syntax", "a number is written out")
+                .at(span, "expected digits only, such as 50_000");
+        }
+        unquoted
     }
 
     fn other(&self, token: &Token) -> Diagnostic {

@@ -97,14 +97,24 @@ impl<'n, 'a> Fields<'n, 'a> {
 
 fn not_a_section(node: &Node<'_>, section: &Section) -> Diagnostic {
     let first = section.fields.first().map_or("name", |field| field.name);
-    let wrong = format!("{} is written in ( ), not as {}", section.what, node.kind.described());
-    let diagnostic = Diagnostic::error("wrong-type", wrong).at(node.span, "expected `(`");
+    let (wrong, expected) = match node.kind {
+        Kind::Tuple(_) => {
+            (format!("settings of {} are written with their names", section.what), "`name: value`")
+        }
+        _ => (format!("{} is written in ( ), not as {}", section.what, node.kind.described()), "`(`"),
+    };
+    let diagnostic = Diagnostic::error("wrong-type", wrong).at(node.span, format!("expected {expected}"));
     match (section.title, &node.kind) {
         ("servers", Kind::Text(address)) => {
             diagnostic.help(format!("write `(name: \"app1\", address: {address:?})`"))
         }
         ("global.metrics", Kind::Text(address)) => diagnostic.help(format!("write `(bind: {address:?})`")),
         ("global.sockets", Kind::Text(path)) => diagnostic.help(format!("write `(path: {path:?})`")),
+        ("check: http(..)", Kind::Tuple(values))
+            if let [Node { kind: Kind::Text(path), .. }] = values.as_slice() =>
+        {
+            diagnostic.help(format!("write `http(path: {path:?})`"))
+        }
         ("defaults.retries", Kind::Number(max)) => diagnostic.help(format!("write `(max: {max})`")),
         _ => diagnostic.help(format!("write `({first}: ..)`")),
     }
@@ -176,7 +186,11 @@ impl<'n, 'a> Value<'n, 'a> {
         let Kind::Number(written) = self.node.kind else {
             let diagnostic = self.mismatch("a number");
             let plain = matches!(&self.node.kind, Kind::Text(text) if text.parse::<u32>().is_ok());
-            report.push(if plain { diagnostic.help("write it without quotes") } else { diagnostic });
+            report.push(diagnostic.help(if plain {
+                "write it without quotes"
+            } else {
+                "counts are plain numbers, such as 50_000"
+            }));
             return None;
         };
         if let Ok(value) = ron::from_str::<u32>(written)

@@ -28,7 +28,7 @@ pub(in crate::config) fn listener(text: &Spanned<String>, report: &mut Report) -
             None
         }
         Err(error) => {
-            report.push(diagnostic(error.to_string()));
+            report.push(diagnostic(refusal(&text.value, &error)));
             None
         }
     }
@@ -56,8 +56,7 @@ pub(in crate::config) fn server(text: &Spanned<String>, report: &mut Report) -> 
                 _ => "port 0 cannot be connected to".to_owned(),
             }
         }
-        Err(_) if text.value.contains("://") => "this is a URL".to_owned(),
-        Err(error) => error.to_string(),
+        Err(error) => refusal(&text.value, &error),
     };
     let diagnostic = diagnostic(refused);
     let url = text.value.contains("://");
@@ -67,6 +66,10 @@ pub(in crate::config) fn server(text: &Spanned<String>, report: &mut Report) -> 
         diagnostic
     });
     None
+}
+
+fn refusal(text: &str, error: &AddressError) -> String {
+    if text.contains("://") { "this is a URL".to_owned() } else { error.to_string() }
 }
 
 fn check_path(address: &Address, text: &Spanned<String>, report: &mut Report) -> Option<()> {
