@@ -40,8 +40,6 @@ pub fn run(config: &Config, warnings: u32) -> anyhow::Result<bool> {
     let control = Control::bind(&shared, config)?;
     let (inboxes, mut receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
     let (ended, ends) = unbounded_channel();
-    let spawn =
-        |name: String, work: Box<dyn FnOnce() -> io::Result<()> + Send>| thread(name, work, ended.clone());
     for (index, inbox) in receivers.drain(..).enumerate() {
         let start = Start {
             index,
