@@ -12,11 +12,11 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+use crate::binaries;
 use crate::client::Client;
 use crate::config::Config;
 use crate::eventually::{eventually, within};
 use crate::stream::Address;
-use crate::binaries;
 
 const START: Duration = Duration::from_secs(20);
 

@@ -304,3 +304,34 @@ fn number(word: Option<&str>) -> u64 {
 fn lock(record: &Shared) -> MutexGuard<'_, Record> {
     record.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Client;
+
+    #[test]
+    fn answers_as_it_says() {
+        let mut origin = Origin::start("app1");
+        let mut client = Client::tcp(origin.addr());
+        assert_eq!(client.get("/").text(), "app1\n");
+        assert_eq!(client.get("/bytes/70000").body.len, 70_000);
+        assert_eq!(client.get("/chunked/70000").body.len, 70_000);
+        assert_eq!(client.post("/echo", b"hello").text(), "hello");
+        assert_eq!(client.get("/status/204").status, 204);
+        assert_eq!(client.get("/until-close/5").body.len, 5);
+        assert_eq!(origin.hits(), 6);
+        origin.stop();
+        assert!(Client::try_connect(&origin.address()).is_err());
+        origin.restart();
+        assert_eq!(Client::tcp(origin.addr()).get("/").origin(), "app1");
+        assert_eq!(origin.service().accepted(), 2);
+    }
+
+    #[test]
+    fn notes_what_a_strict_server_refuses() {
+        let origin = Origin::start("app1");
+        Client::tcp(origin.addr()).send("GET / HTTP/1.1\r\nHost: a\r\nX : b\r\n\r\n");
+        crate::eventually("it is noted", || (!origin.record().violations.is_empty()).then_some(()));
+    }
+}
