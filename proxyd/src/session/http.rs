@@ -87,7 +87,7 @@ pub async fn serve(
         generation,
         place,
         client,
-        buffer: Buffer::default(),
+        buffer: Buffer::small(),
         timer: Timer::default(),
         addresses,
         up_head: Vec::new(),
@@ -325,7 +325,7 @@ impl Connection<'_> {
         let client_timeouts = self.frontend.frontend.timeouts;
         let server_timeouts = backend.backend.timeouts;
         let begun = timings.connected.unwrap_or(timings.start);
-        let mut server_buffer = Buffer::default();
+        let mut server_buffer = Buffer::medium();
         let mut interim = false;
         let answer = loop {
             let mut exchange = Exchange {

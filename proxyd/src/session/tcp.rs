@@ -30,7 +30,7 @@ pub async fn serve(worker: &Rc<Worker>, frontend: Rc<FrontendView>, mut client: 
             let connected = clock::now();
             timings.connected = Some(connected);
             let limits = (&frontend.frontend.timeouts, &backend.backend.timeouts);
-            let (mut up_buffer, mut down_buffer) = (Buffer::default(), Buffer::default());
+            let (mut up_buffer, mut down_buffer) = (Buffer::small(), Buffer::medium());
             let mut exchange = Exchange {
                 client: Side::new(
                     &mut client,
