@@ -16,6 +16,7 @@ use crate::binaries;
 use crate::client::Client;
 use crate::config::Config;
 use crate::eventually::{eventually, within};
+use crate::fail;
 use crate::stream::Address;
 
 const START: Duration = Duration::from_secs(20);
@@ -83,7 +84,7 @@ impl Start {
             Ok(daemon) => daemon,
             Err(Failed { status, log }) => {
                 eprintln!("--- configuration\n{config}--- log of proxyd\n{log}---");
-                unreachable!("proxyd did not start: {status}")
+                fail(&format!("proxyd did not start: {status}"))
             }
         }
     }
@@ -120,7 +121,7 @@ impl Start {
                 Ok(_) => {}
                 Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
                 }
-                Err(error) => unreachable!("the notification socket: {error}"),
+                Err(error) => fail(&format!("the notification socket: {error}")),
             }
             if let Some(status) = daemon.poll_exit() {
                 return Err(Failed { status, log: daemon.log() });
@@ -209,8 +210,8 @@ impl Daemon {
             row.get("pxname").map(String::as_str) == Some(px)
                 && row.get("svname").map(String::as_str) == Some(sv)
         });
-        let row = row.unwrap_or_else(|| unreachable!("no row {px}/{sv} in\n{answer}"));
-        row.get(column).cloned().unwrap_or_else(|| unreachable!("no column {column}"))
+        let row = row.unwrap_or_else(|| fail(&format!("no row {px}/{sv} in\n{answer}")));
+        row.get(column).cloned().unwrap_or_else(|| fail(&format!("no column {column}")))
     }
 
     /// One counter of `show stat`; an empty one is 0.
