@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod command;
 pub mod level;
 pub mod state;
 pub mod stats;
