@@ -4,6 +4,11 @@
 
 pub mod addr;
 pub mod command;
+pub mod info;
 pub mod level;
+pub mod name;
+pub mod servers_state;
 pub mod state;
 pub mod stats;
+pub mod units;
+pub mod watch;

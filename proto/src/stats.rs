@@ -10,7 +10,7 @@ pub mod json;
 pub mod parse;
 mod row;
 pub mod typed;
-mod value;
+pub(crate) mod value;
 
 pub use field::{COLUMNS, Col, FIELDS, Field};
 pub use row::Row;

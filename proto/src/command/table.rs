@@ -90,12 +90,12 @@ const WEIGHT_ERRORS: &[&str] =
     &[SERVER_NAME, NO_BACKEND, NO_SERVER, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN, WEIGHT_GARBAGE];
 
 macro_rules! entries {
-    ($($id:ident $words:literal $level:ident $usage:literal $text:literal $shared:literal $answer:literal $errors:expr;)*) => {
+    ($($id:ident [$($word:literal),*] $level:ident $usage:literal $text:literal $shared:literal $answer:literal $errors:expr;)*) => {
         /// Every command, in the order of the help: by the alphabet, then the three that are always shown.
         pub static TABLE: &[Entry] = &[
             $(Entry {
                 id: Id::$id,
-                words: &$words,
+                words: &[$($word),*],
                 usage: $usage,
                 text: $text,
                 level: Level::$level,

@@ -203,6 +203,9 @@ columns! {
 }
 
 impl Col {
+    /// Columns that `show stat` leaves empty at level user.
+    pub const OPERATOR_ONLY: [Self; 3] = [Self::Addr, Self::Cookie, Self::Algo];
+
     pub fn field(self) -> &'static Field {
         &FIELDS[self as usize]
     }

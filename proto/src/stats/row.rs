@@ -1,9 +1,11 @@
 //! One row of `show stat`, as values.
 
+use std::fmt;
+
 use super::{COLUMNS, Col, Kind, Value, row_id};
 
 /// The values of one frontend, backend, server or listener. A column never set is empty, which is not 0.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Row {
     pub kind: Kind,
     /// Number of the proxy.
@@ -63,5 +65,11 @@ impl Row {
     /// Every cell by position.
     pub(super) fn cells(&self) -> &[Option<Value>] {
         &self.cells
+    }
+}
+
+impl fmt::Debug for Row {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|(col, value)| (col.name(), value))).finish()
     }
 }
