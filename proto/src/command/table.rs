@@ -85,7 +85,6 @@ pub(super) const DOMAIN: &str = "Invalid statistics domain.";
 const NO_PROXY: &str = "No such proxy.";
 
 const SERVER_ERRORS: &[&str] = &[SERVER_NAME, NO_BACKEND, NO_SERVER];
-const FRONTEND_ERRORS: &[&str] = &[FRONTEND_NAME, NO_FRONTEND];
 const WEIGHT_ERRORS: &[&str] =
     &[SERVER_NAME, NO_BACKEND, NO_SERVER, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN, WEIGHT_GARBAGE];
 
