@@ -7,6 +7,7 @@ pub mod command;
 pub mod info;
 pub mod level;
 pub mod name;
+pub mod prometheus;
 pub mod servers_state;
 pub mod state;
 pub mod stats;

@@ -322,7 +322,7 @@ impl Scene<'_> {
             {
                 put(&mut row, col, u64::from(number));
             }
-            check(&mut row, control.check.outcome.as_ref());
+            check(&mut row, control.check.outcome.as_ref(), server.is_checking());
         }
         let ages = Ages {
             changed_at_ms: Some(self.wall(control.changed_at)),
@@ -339,13 +339,18 @@ const LONGEST_TEXT: usize = 1024;
 /// Numbers of check statuses from which on an answer has a code.
 const FIRST_WITH_CODE: u32 = 14;
 
-fn check(row: &mut Row, outcome: Option<&Outcome>) {
+fn check(row: &mut Row, outcome: Option<&Outcome>, under_way: bool) {
     let Some(outcome) = outcome else {
         row.set(Col::CheckStatus, "INI");
         row.set(Col::CheckDesc, "Initializing");
         return;
     };
-    row.set(Col::CheckStatus, outcome.status.word());
+    let word = outcome.status.word();
+    if under_way {
+        row.set(Col::CheckStatus, format!("* {word}"));
+    } else {
+        row.set(Col::CheckStatus, word);
+    }
     row.set(Col::CheckDesc, outcome.status.text());
     put(row, Col::CheckDuration, outcome.duration.as_millis() as u64);
     if outcome.status.number() >= FIRST_WITH_CODE {
@@ -458,6 +463,7 @@ pub fn server_state(shared: &Shared, backend: &Backend, server: &Server) -> prot
     let outcome = control.check.outcome.as_ref();
     let mut check_state = 0;
     for (bit, set) in [
+        (1, server.is_checking()),
         (2, state.check_configured),
         (4, state.check_configured && state.check_enabled),
         (8, state.check_configured && state.admin.is_maint()),
