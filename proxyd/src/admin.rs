@@ -77,7 +77,8 @@ async fn accept(admin: Rc<Admin>, socket: Socket) {
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                connections.spawn_local(Connection::new(Rc::clone(&admin), stream, socket.level, permit).run());
+                connections
+                    .spawn_local(Connection::new(Rc::clone(&admin), stream, socket.level, permit).run());
             }
             Err(error) => {
                 log::warning(format_args!("cannot accept on {}: {error}", socket.path.display()));

@@ -85,7 +85,7 @@ async fn lines_answers_and_modes() {
             ("show version;show cli level\n", format!("{v}admin\n\n")),
             ("show version ; show cli level\n", format!("{v}admin\n\n")),
             (";;show version;;\n", format!("\n\n{v}\n\n")),
-            ("nosuch;show version\n", format!("{}\n{v}", unknown("nosuch").await)),
+            ("nosuch;show version\n", format!("{}\n{v}", unknown("nosuch"))),
             // A carriage return adds an empty line.
             ("show version\r\n", format!("{v}\n")),
             ("\n", "\n".to_owned()),
@@ -111,12 +111,15 @@ async fn lines_answers_and_modes() {
             assert_eq!(site.ask(Level::Admin, sent.as_bytes()).await, answer, "{sent:?}");
         }
         let help = site.admin("prompt garbage").await;
-        assert!(help.starts_with("Usage: prompt [help | n | i | p | timed]*\n") && help.ends_with("p->n.\n"), "{help}");
+        assert!(
+            help.starts_with("Usage: prompt [help | n | i | p | timed]*\n") && help.ends_with("p->n.\n"),
+            "{help}"
+        );
     })
     .await;
 }
 
-async fn unknown(word: &str) -> String {
+fn unknown(word: &str) -> String {
     let words = [word.to_owned()];
     format!("{}\n", proto::command::parse(&words, Level::User).unwrap_err())
 }
@@ -160,7 +163,7 @@ async fn severities_are_shown() {
             ("echo a", "[6]: a\n\n".to_owned()),
             ("show cli level", "[6]: admin\n\n".to_owned()),
             ("help quit", format!("[6]: {}", site.admin("help quit").await + "\n")),
-            ("nosuch", format!("[6]: {}\n", unknown("nosuch").await)),
+            ("nosuch", format!("[6]: {}\n", unknown("nosuch"))),
             ("get weight app/app1", "100 (initial 100)\n\n".to_owned()),
             ("show backend", "# name\napp\nraw\n\n".to_owned()),
             ("set server app/app9 weight 1", "[3]: No such server.\n\n".to_owned()),
@@ -268,7 +271,11 @@ async fn levels_allow_what_they_allow() {
         ] {
             for level in ALL {
                 let answer = site.ask(level, format!("{command}\n").as_bytes()).await;
-                assert_eq!(answer == "Permission denied\n\n", level < lowest, "{command} at {level}: {answer}");
+                assert_eq!(
+                    answer == "Permission denied\n\n",
+                    level < lowest,
+                    "{command} at {level}: {answer}"
+                );
             }
         }
         let answer = site.ask(Level::Admin, b"operator;show cli level;user;show cli level;operator\n").await;
@@ -394,7 +401,10 @@ async fn show_stat_in_its_forms() {
         assert_eq!(info.len(), 81);
         let sockets = site.admin("show cli sockets").await;
         assert_eq!(sockets.lines().next(), Some("# socket lvl processes"));
-        assert_eq!(sockets.lines().nth(1), Some(&*format!("unix@{} admin all", site.path(Level::Admin).display())));
+        assert_eq!(
+            sockets.lines().nth(1),
+            Some(&*format!("unix@{} admin all", site.path(Level::Admin).display()))
+        );
         serde_json::from_str::<serde_json::Value>(&site.admin("show schema json").await).unwrap();
     })
     .await;

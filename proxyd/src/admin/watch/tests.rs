@@ -112,7 +112,8 @@ async fn the_state_then_the_beat() {
         );
         // A change arrives as the one field that changed.
         site.shared.snapshot().frontend("tcp").unwrap().live.stats.worker(1).add(Count::BytesIn, 5);
-        let Line::Delta(delta) = reader.until(|l| matches!(l, Line::Delta(d) if !d.rows.is_empty())).await else {
+        let Line::Delta(delta) = reader.until(|l| matches!(l, Line::Delta(d) if !d.rows.is_empty())).await
+        else {
             panic!("a delta")
         };
         let fields: Vec<&str> = delta.rows["f/tcp"].keys().map(String::as_str).collect();
@@ -128,10 +129,20 @@ async fn events_come_before_the_answer() {
         assert!(matches!(reader.line().await, Line::Hello(hello) if hello.interval_ms == 0));
         assert!(matches!(reader.line().await, Line::Sync(_)));
         for (command, kind, id, to) in [
-            ("set server app/app1 state drain", EventKind::ServerState, Some("s/app/app1"), Some("DRAIN")),
+            (
+                "set server app/app1 state drain",
+                EventKind::ServerState,
+                Some("s/app/app1"),
+                Some("DRAIN 1/3"),
+            ),
             ("set weight app/app2 7", EventKind::Weight, Some("s/app/app2"), Some("7")),
             ("clear counters", EventKind::CountersCleared, None, None),
-            ("disable frontend web", EventKind::Other("frontend_state".into()), Some("f/web"), Some("PAUSED")),
+            (
+                "disable frontend web",
+                EventKind::Other("frontend_state".into()),
+                Some("f/web"),
+                Some("PAUSED"),
+            ),
         ] {
             assert_eq!(site.admin(command).await, "");
             // The answer is here: the event has to be on this side already.
@@ -159,7 +170,8 @@ async fn filters_and_levels_hide() {
         // Of a new address a user hears nothing; what else changes in the row is told.
         site.admin("set server app/app1 addr 127.0.0.9;set weight app/app1 9").await;
         site.shared.snapshot().frontend("web").unwrap().live.stats.worker(0).inc(Count::Sessions);
-        let Line::Delta(delta) = reader.until(|l| matches!(l, Line::Delta(d) if !d.rows.is_empty())).await else {
+        let Line::Delta(delta) = reader.until(|l| matches!(l, Line::Delta(d) if !d.rows.is_empty())).await
+        else {
             panic!("a delta")
         };
         assert_eq!(delta.rows.keys().collect::<Vec<_>>(), ["s/app/app1"]);
@@ -198,7 +210,9 @@ async fn a_half_close_does_not_end_it_and_a_whole_one_does() {
                 readers
             };
             let mut one_more = Reader::start(&site, Level::User, "watch").await;
-            assert!(matches!(one_more.line().await, Line::Error { message } if message.contains("at most 64")));
+            assert!(
+                matches!(one_more.line().await, Line::Error { message } if message.contains("at most 64"))
+            );
             drop(readers);
         }
     })
@@ -261,7 +275,8 @@ async fn a_lost_connection_resumes() {
         assert_eq!(events, [EventKind::Weight, EventKind::ServerState]);
         same(&site, &again.replica).await;
         for since in ["other:3", "b00t-100:999999", "b00t-200:1", "b00t-100:0"] {
-            let mut gone = Reader::start(&site, Level::Admin, &format!("watch every 100ms since {since}")).await;
+            let mut gone =
+                Reader::start(&site, Level::Admin, &format!("watch every 100ms since {since}")).await;
             assert!(matches!(gone.line().await, Line::Hello(_)));
             assert_eq!(gone.line().await, Line::Gone, "{since}");
             gone.synced().await;
@@ -325,9 +340,7 @@ async fn a_delta_that_is_too_long_is_split() {
             server.stats.worker(0).add(Count::BytesIn, 1_000_000);
         }
         let mut parts = 0;
-        reader
-            .until(|line| matches!(line, Line::Delta(delta) if delta.more))
-            .await;
+        reader.until(|line| matches!(line, Line::Delta(delta) if delta.more)).await;
         loop {
             let Line::Delta(delta) = reader.line().await else { panic!("a delta") };
             parts += 1;
@@ -355,7 +368,8 @@ async fn same(site: &Rc<Site>, replica: &Replica) {
     assert_eq!(rows.len(), held.len());
     for row in rows {
         let theirs = row.to_row();
-        let ours = held.iter().find(|held| held.id() == theirs.id()).unwrap_or_else(|| panic!("{}", theirs.id()));
+        let ours =
+            held.iter().find(|held| held.id() == theirs.id()).unwrap_or_else(|| panic!("{}", theirs.id()));
         for col in Col::ALL {
             let (ours, theirs) = (ours.get(col), theirs.get(col));
             if matches!(col, Col::Lastchg | Col::Lastsess | Col::Downtime) {
@@ -402,7 +416,8 @@ async fn a_replica_is_what_show_stat_says_after_ten_thousand_operations() {
             for _ in 0..500 {
                 operate(&shared, &mut chance, [&full, &fewer]);
             }
-            site.admin("set server app/app1 state ready;set weight app/app2 50%;disable health app/spare").await;
+            site.admin("set server app/app1 state ready;set weight app/app2 50%;disable health app/spare")
+                .await;
             swift.reach(shared.journal.seq()).await;
             same(&site, &swift.replica).await;
             if round == 10 {

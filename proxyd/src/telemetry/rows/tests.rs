@@ -23,7 +23,9 @@ fn checked(shared: &Shared, server: &str, status: CheckStatus, code: Option<u16>
 
 fn row_of(shared: &Shared, id: &str) -> Row {
     let snapshot = shared.snapshot();
-    rows(shared, &snapshot, Selection::default(), Since::Clear, Level::Admin).find(|row| row.id() == id).unwrap()
+    rows(shared, &snapshot, Selection::default(), Since::Clear, Level::Admin)
+        .find(|row| row.id() == id)
+        .unwrap()
 }
 
 /// Columns that differ in being empty, but for those named.
@@ -85,7 +87,12 @@ fn checks_are_told_as_haproxy_tells_them() {
     let shared = testing::shared();
     let cells = |row: &Row| {
         let code = row.get(Col::CheckCode).map(proto::stats::Value::as_u64);
-        (row.text(Col::CheckStatus).to_owned(), code, row.text(Col::CheckDesc).to_owned(), row.text(Col::LastChk).to_owned())
+        (
+            row.text(Col::CheckStatus).to_owned(),
+            code,
+            row.text(Col::CheckDesc).to_owned(),
+            row.text(Col::LastChk).to_owned(),
+        )
     };
     let text = str::to_owned;
     assert_eq!(cells(&row_of(&shared, "s/app/app1")), (text("INI"), None, text("Initializing"), text("")));
