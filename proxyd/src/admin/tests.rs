@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::level::Level;
@@ -12,7 +13,6 @@ use tokio::time::timeout;
 
 use super::testing;
 use crate::model::shared::{Listener, Shared};
-use std::sync::Arc;
 
 /// Nothing here takes this long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -495,6 +495,55 @@ async fn a_slow_reader_delays_nobody_and_gets_it_all() {
         timeout(LIMIT, slow.read_to_string(&mut answer)).await.unwrap().unwrap();
         assert_eq!(answer.lines().filter(|l| l.contains(".pxname.")).count(), 2009);
         assert!(answer.ends_with("\n\n"));
+    })
+    .await;
+}
+
+/// Whatever is sent: every line has an answer, the connection ends well, and the next one is served.
+#[tokio::test]
+async fn nonsense_harms_nobody() {
+    const PIECES: [&str; 24] = [
+        "show",
+        "stat",
+        "set",
+        "server",
+        "app/app1",
+        "weight",
+        "addr",
+        " ",
+        "  ",
+        ";",
+        "\\",
+        "\"",
+        "<<",
+        "<<E",
+        "\r",
+        "\n",
+        "\0",
+        "\u{1b}[2J",
+        "é",
+        "-1",
+        "99999999999999999999",
+        "help",
+        "prompt",
+        "watch since x",
+    ];
+    with_site(testing::shared(), async |site| {
+        let mut random: u32 = 4711;
+        for _ in 0..500 {
+            let mut line = String::new();
+            for _ in 0..random % 12 {
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                line.push_str(PIECES[(random >> 16) as usize % PIECES.len()]);
+                line.push_str(if random >> 31 == 0 { " " } else { "" });
+            }
+            random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            let level = [Level::User, Level::Operator, Level::Admin][(random >> 8) as usize % 3];
+            let answer = site.ask(level, format!("{line}\n\n").as_bytes()).await;
+            let payload_without_end = line.contains("<<E");
+            assert!(!answer.is_empty() || payload_without_end, "{line:?}");
+        }
+        assert_eq!(site.admin("show cli level").await, "admin\n");
     })
     .await;
 }
