@@ -6,7 +6,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub fn raise_descriptors() -> std::io::Result<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let Some(maximum) = maximum else {
-        return Ok(current.unwrap_or(u64::from(u32::MAX)));
+        return Ok(current.unwrap_or(u32::MAX.into()));
     };
     if current != Some(maximum) {
         setrlimit(Resource::Nofile, Rlimit { current: Some(maximum), maximum: Some(maximum) })?;
