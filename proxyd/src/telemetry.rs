@@ -4,3 +4,4 @@
 pub mod info;
 pub mod rows;
 pub mod sampler;
+pub mod servers_state;
