@@ -1,0 +1,1 @@
+//! The socket as its clients see it: bytes in, bytes out.

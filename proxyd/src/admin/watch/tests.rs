@@ -1,0 +1,1 @@
+//! The stream as its readers see it.
