@@ -11,6 +11,7 @@ use super::worker::{Message, Workers};
 use crate::config::Config;
 use crate::log;
 use crate::model::shared::Shared;
+use crate::telemetry::http;
 
 /// How long requests may take to end once stopping has begun.
 const GRACE: Duration = Duration::from_secs(30);
@@ -19,21 +20,27 @@ const GRACE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Control {
     shared: Arc<Shared>,
+    metrics: Option<http::Endpoint>,
 }
 
 impl Control {
     /// Binds all sockets that are not a frontend's.
-    pub fn bind(shared: &Arc<Shared>, _config: &Config) -> anyhow::Result<Self> {
-        Ok(Self { shared: Arc::clone(shared) })
+    pub fn bind(shared: &Arc<Shared>, config: &Config) -> anyhow::Result<Self> {
+        let metrics =
+            config.global.metrics.as_ref().map(|address| http::bind(address, shared)).transpose()?;
+        Ok(Self { shared: Arc::clone(shared), metrics })
     }
 }
 
 /// Serves until the process is told to stop and its workers have ended; true if it ended as it should.
 pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io::Result<bool> {
-    let shared = control.shared;
+    let Control { shared, metrics } = control;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    if let Some(endpoint) = metrics {
+        tokio::task::spawn_local(http::serve(endpoint, Arc::clone(&shared)));
+    }
     shared.process.boot_ms.store(shared.epoch.now_ms() as u32, Relaxed);
     log::notice(format_args!("proxyd {} is ready, pid {}", env!("CARGO_PKG_VERSION"), std::process::id()));
     notify(&[sd_notify::NotifyState::Ready]);

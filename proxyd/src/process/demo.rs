@@ -11,13 +11,13 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use anyhow::Context as _;
 use clap::Args;
 use proto::addr::Address;
 
 use self::origin::Manner;
 use self::servers::Servers;
 use super::{boot, cli};
+use crate::admin;
 use crate::config::report::Paint;
 use crate::config::source::Memory;
 use crate::config::{self, Config};
@@ -74,6 +74,7 @@ fn configuration(options: &Options, servers: &Servers) -> anyhow::Result<Config>
 
 fn ron(options: &Options, servers: &Servers) -> String {
     let Options { web_port, shop_port, metrics_port, socket } = options;
+    let socket = socket.to_string_lossy();
     let at = |name: &str| servers.address(name);
     format!(
         r#"(
@@ -126,20 +127,22 @@ fn introduction(shared: &Shared, options: &Options, servers: &Servers) -> String
     };
     let (web, shop, metrics) = (address("web-1"), address("shop-1"), address("metrics-1"));
     let socket = options.socket.display();
+    let version = env!("CARGO_PKG_VERSION");
     let mut text = format!(
         "
-proxyd {version} demo, pid {pid}
+proxyd {version} demo, pid {}
 
-  web      http://{web}/   app1, app2 at half its weight, spare as backup; visited by nobody but you
-  shop     http://{shop}/   a slow and a flapping server among healthy ones; has visitors
-  metrics  http://{metrics}/metrics   and /live, /ready
+  web      http://{web}/
+           app1, app2 at half its weight, spare as backup; visited by nobody but you
+  shop     http://{shop}/
+           a slow and a flapping server among healthy ones; has visitors of its own
+  metrics  http://{metrics}/metrics, /live, /ready
   socket   {socket}
 
 Servers, each a process of its own:
 
 ",
-        version = env!("CARGO_PKG_VERSION"),
-        pid = std::process::id(),
+        std::process::id(),
     );
     for server in servers.iter() {
         let _ = writeln!(text, "  {:<9} pid {:<8} {}", server.name, server.pid(), server.address);
@@ -150,12 +153,17 @@ Servers, each a process of its own:
         "
 Try:
 
-  curl http://{web}/                                   app1 answers two of three
-  lbtop -s {socket}                                     watch, drain, undo
-  curl -o /dev/null http://{web}/download              a slow download of a minute; meanwhile:
+  # app1 answers two of three
+  curl http://{web}/
+  # watch, drain, undo
+  lbtop -s {socket}
+  # drain a server while a download of a minute goes on
+  curl -o /dev/null http://{web}/download
   echo 'set server app/app1 state drain' | socat - {socket}
   echo 'set server app/app1 state ready' | socat - {socket}
-  kill -9 {pid}                                          and go on with curl: nobody sees an error
+  # kill app1, and go on with curl: nobody sees an error
+  kill -9 {pid}
+  # what Prometheus sees
   curl -s http://{metrics}/metrics | grep server_status
 
 Ctrl-C ends it and everything it started.
@@ -167,18 +175,15 @@ Ctrl-C ends it and everything it started.
 
 /// Names the option that gets around a bind that failed.
 fn explain(error: anyhow::Error, options: &Options) -> anyhow::Error {
-    let Some(
-        BindError::InUse { address } | BindError::Io { address, .. } | BindError::NotASocket { address },
-    ) = error.downcast_ref::<BindError>()
-    else {
-        return error;
+    let option = match (error.downcast_ref::<BindError>(), error.downcast_ref::<admin::bind::BindError>()) {
+        (None, None) => return error,
+        (Some(bind), _) => match bind.address() {
+            Address::Ip(ip) if ip.port() == options.web_port => "--web-port PORT",
+            Address::Ip(ip) if ip.port() == options.shop_port => "--shop-port PORT",
+            Address::Ip(_) => "--metrics-port PORT",
+            Address::Unix(_) => "--socket PATH",
+        },
+        (None, Some(_)) => "--socket PATH",
     };
-    let option = match address {
-        Address::Unix(_) => "--socket PATH",
-        Address::Ip(ip) if ip.port() == options.web_port => "--web-port PORT",
-        Address::Ip(ip) if ip.port() == options.shop_port => "--shop-port PORT",
-        Address::Ip(_) => "--metrics-port PORT",
-    };
-    let advice = format!("the demo can use another with {option}");
-    Err::<(), _>(error).context(advice).unwrap_err()
+    anyhow::anyhow!("{error}; {option} chooses another")
 }

@@ -93,10 +93,10 @@ impl Servers {
         server.running = false;
         Some(format!(
             "\n{name} (pid {pid}) has ended. To start it again, in another terminal:\n\n  \
-             {program:?} demo-origin --name {name} --manner {manner} --port {port}\n\n",
+             {program} demo-origin --name {name} --manner {manner} --port {port}\n\n",
             name = server.name,
             pid = server.child.id(),
-            program = self.program,
+            program = self.program.display(),
             manner = server.manner.word(),
             port = server.address.port(),
         ))
