@@ -364,7 +364,9 @@ impl fmt::Display for Command {
                 write!(f, "set maxconn frontend {} {maxconn}", escaped(frontend))
             }
             Self::SetMaxconnGlobal(maxconn) => write!(f, "set maxconn global {maxconn}"),
-            Self::ClearCounters { all } => f.write_str(if *all { "clear counters all" } else { "clear counters" }),
+            Self::ClearCounters { all } => {
+                f.write_str(if *all { "clear counters all" } else { "clear counters" })
+            }
             Self::SetSeverityOutput(output) => write!(f, "set severity-output {}", output.as_str()),
             Self::SetTimeout(timeout) => write!(f, "set timeout cli {}ms", timeout.as_millis()),
             Self::Watch(request) => request.fmt(f),

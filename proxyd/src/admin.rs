@@ -72,12 +72,17 @@ async fn accept(admin: Rc<Admin>, socket: Socket) {
     let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     let mut connections = JoinSet::new();
     loop {
-        while connections.try_join_next().is_some() {}
+        while let Some(ended) = connections.try_join_next() {
+            if let Err(error) = ended {
+                log::alert(format_args!("a connection to {} ended: {error}", socket.path.display()));
+            }
+        }
         // The semaphore is never closed.
         let Ok(permit) = Arc::clone(&room).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                connections.spawn_local(Connection::new(Rc::clone(&admin), stream, socket.level, permit).run());
+                connections
+                    .spawn_local(Connection::new(Rc::clone(&admin), stream, socket.level, permit).run());
             }
             Err(error) => {
                 log::warning(format_args!("cannot accept on {}: {error}", socket.path.display()));

@@ -5,6 +5,7 @@ use std::net::{Shutdown, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::fail;
 use crate::stream::{Address, Stream};
 use crate::wire::{Body, Head, Reader, show};
 
@@ -165,10 +166,4 @@ impl Client {
 /// A GET over a connection of its own, as curl does it.
 pub fn get(to: SocketAddr, path: &str) -> Response {
     Client::tcp(to).get(path)
-}
-
-/// Ends the test with a message.
-#[expect(clippy::panic, reason = "a harness that cannot go on fails the test it serves")]
-fn fail(message: &str) -> ! {
-    panic!("{message}")
 }

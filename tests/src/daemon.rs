@@ -16,6 +16,7 @@ use crate::binaries;
 use crate::client::Client;
 use crate::config::Config;
 use crate::eventually::{eventually, within};
+use crate::fail;
 use crate::stream::Address;
 
 const START: Duration = Duration::from_secs(20);
@@ -35,6 +36,8 @@ pub struct Daemon {
     child: Child,
     dir: TempDir,
     exited: Option<ExitStatus>,
+    /// Where it speaks to its service manager.
+    manager: UnixDatagram,
 }
 
 /// A proxyd that did not come up.
@@ -83,7 +86,7 @@ impl Start {
             Ok(daemon) => daemon,
             Err(Failed { status, log }) => {
                 eprintln!("--- configuration\n{config}--- log of proxyd\n{log}---");
-                unreachable!("proxyd did not start: {status}")
+                fail(&format!("proxyd did not start: {status}"))
             }
         }
     }
@@ -93,8 +96,8 @@ impl Start {
         let Self { config, env, nofile, dir } = self;
         fs::write(dir.path().join("proxyd.ron"), config).expect("the folder is writable");
         let notify = dir.path().join("notify");
-        let ready = UnixDatagram::bind(&notify).expect("a notification socket");
-        ready.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout is set");
+        let manager = UnixDatagram::bind(&notify).expect("a notification socket");
+        manager.set_read_timeout(Some(Duration::from_millis(20))).expect("a timeout is set");
         let log = File::create(dir.path().join("log")).expect("the folder is writable");
         let mut command = match nofile {
             None => Command::new(binaries::proxyd()),
@@ -109,18 +112,11 @@ impl Start {
         command.env("NOTIFY_SOCKET", &notify).envs(env);
         command.stdin(Stdio::null()).stdout(log.try_clone().expect("one more descriptor")).stderr(log);
         let child = command.spawn().expect("proxyd can be executed");
-        let mut daemon = Daemon { child, dir, exited: None };
+        let mut daemon = Daemon { child, dir, exited: None, manager };
         let start = Instant::now();
         loop {
-            let mut message = [0; 512];
-            match ready.recv(&mut message) {
-                Ok(n) if message[..n].split(|&it| it == b'\n').any(|line| line == b"READY=1") => {
-                    return Ok(daemon);
-                }
-                Ok(_) => {}
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
-                }
-                Err(error) => unreachable!("the notification socket: {error}"),
+            if daemon.told("READY=1") {
+                return Ok(daemon);
             }
             if let Some(status) = daemon.poll_exit() {
                 return Err(Failed { status, log: daemon.log() });
@@ -209,8 +205,8 @@ impl Daemon {
             row.get("pxname").map(String::as_str) == Some(px)
                 && row.get("svname").map(String::as_str) == Some(sv)
         });
-        let row = row.unwrap_or_else(|| unreachable!("no row {px}/{sv} in\n{answer}"));
-        row.get(column).cloned().unwrap_or_else(|| unreachable!("no column {column}"))
+        let row = row.unwrap_or_else(|| fail(&format!("no row {px}/{sv} in\n{answer}")));
+        row.get(column).cloned().unwrap_or_else(|| fail(&format!("no column {column}")))
     }
 
     /// One counter of `show stat`; an empty one is 0.
@@ -224,6 +220,18 @@ impl Daemon {
         eventually(&format!("{px}/{sv} {status}"), || {
             self.stat(px, sv, "status").starts_with(status).then_some(())
         });
+    }
+
+    /// Whether the next message to its service manager, one that comes soon, says so.
+    pub fn told(&self, what: &str) -> bool {
+        let mut message = [0; 512];
+        match self.manager.recv(&mut message) {
+            Ok(n) => message[..n].split(|&it| it == b'\n').any(|line| line == what.as_bytes()),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+                false
+            }
+            Err(error) => fail(&format!("the notification socket: {error}")),
+        }
     }
 
     /// Sends a signal to it.

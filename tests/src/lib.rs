@@ -18,3 +18,9 @@ pub use client::{Client, Response};
 pub use config::Config;
 pub use daemon::{Daemon, Start};
 pub use eventually::{eventually, holds_for, pause, within};
+
+/// Ends the test with a message.
+#[expect(clippy::panic, reason = "a harness that cannot go on fails the test it serves")]
+fn fail(message: &str) -> ! {
+    panic!("{message}")
+}

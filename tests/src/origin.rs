@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
+use crate::eventually;
 use crate::stream::{Address, Stream};
 
 /// A stuck peer must not keep a thread for ever.
@@ -103,6 +104,14 @@ impl Service {
 
     /// Goes away as a killed process does: no listener, every connection closed.
     pub fn stop(&mut self) {
+        self.end();
+        if let Address::Tcp(addr) = self.address {
+            // A process being forked at this moment has the old listener until it executes its program.
+            self.held = Some(eventually("the port is free", || bound(addr).ok()));
+        }
+    }
+
+    fn end(&mut self) {
         let Some(accepting) = self.accepting.take() else { return };
         self.shared.stop.store(true, Ordering::SeqCst);
         // Wakes the accepting thread, which then sees the flag.
@@ -110,9 +119,6 @@ impl Service {
         accepting.join().ok();
         for stream in self.shared.live().values() {
             stream.shutdown(Shutdown::Both).ok();
-        }
-        if let Address::Tcp(addr) = self.address {
-            self.held = Some(bound(addr).expect("the port was ours a moment ago"));
         }
     }
 
@@ -146,7 +152,7 @@ impl fmt::Debug for Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        self.stop();
+        self.end();
     }
 }
 

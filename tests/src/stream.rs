@@ -83,10 +83,10 @@ impl Stream {
         self.socket().set_linger(Some(Duration::ZERO)).ok();
     }
 
-    /// Shrinks the kernel's buffers, so that backpressure is felt early.
-    pub fn small_buffers(&self) {
-        self.socket().set_recv_buffer_size(8 << 10).expect("a receive buffer size");
-        self.socket().set_send_buffer_size(8 << 10).expect("a send buffer size");
+    /// Sets the kernel's buffers; small ones make backpressure felt early.
+    pub fn buffers(&self, size: usize) {
+        self.socket().set_recv_buffer_size(size).expect("a receive buffer size");
+        self.socket().set_send_buffer_size(size).expect("a send buffer size");
     }
 
     fn socket(&self) -> SockRef<'_> {

@@ -44,12 +44,6 @@ fn a_backend_without_a_usable_server_is_503() {
 }
 
 #[test]
-fn a_frontend_without_a_backend_is_503() {
-    let daemon = Daemon::start(&Config::new().frontend("web", ""));
-    assert_eq!(daemon.client().get("/").status, 503);
-}
-
-#[test]
 fn answers_that_are_no_http_are_502() {
     for bytes in [
         &b"garbage\r\n\r\n"[..],

@@ -341,7 +341,7 @@ fn backpressure_reaches_the_server_and_the_client() {
     let (_origin, daemon) = one();
     let before = daemon.rss();
     let mut reader = daemon.client();
-    reader.stream().small_buffers();
+    reader.stream().buffers(8 << 10);
     reader.send("GET /bytes/200000000 HTTP/1.1\r\nHost: test\r\n\r\n");
     reader.read_exactly(1000);
 

@@ -85,6 +85,7 @@ fn stopping_lets_requests_end() {
         eventually("nobody listens", || Client::try_connect(&Address::Tcp(address)).is_err().then_some(()));
         assert_eq!(running.response("GET").body.len, 10, "a request in flight ends well");
         assert_eq!(daemon.wait_exit(Duration::from_secs(10)).code(), Some(0));
+        assert!(daemon.told("STOPPING=1"), "the service manager knows");
         assert!(!daemon.socket_path().exists(), "the socket file is removed");
     }
 }
@@ -154,7 +155,8 @@ fn a_port_in_use_is_an_error() {
 
 #[test]
 fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
-    let config = Config::new().frontend("web", "");
+    let origin = Origin::start("app1");
+    let config = Config::http([("app1", origin.addr())]);
     let start = Start::new(&config);
     drop(UnixListener::bind(start.dir().join("proxyd.sock")).unwrap());
     let daemon = start.run();
@@ -170,7 +172,8 @@ fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
 
 #[test]
 fn a_file_that_is_no_socket_is_never_replaced() {
-    let start = Start::new(&Config::new().frontend("web", ""));
+    let origin = Origin::start("app1");
+    let start = Start::new(&Config::http([("app1", origin.addr())]));
     let path = start.dir().join("proxyd.sock");
     fs::write(&path, "precious").unwrap();
     // The folder goes with the attempt; its own message is what can be read afterwards.

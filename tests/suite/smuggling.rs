@@ -56,7 +56,7 @@ fn lengths() -> Vec<(&'static str, Vec<u8>, Verdict)> {
         (
             "a name of 270 bytes in front of a length",
             with(&format!("{}: x\r\nContent-Length: 5\r\n\r\nhello", "x".repeat(270))),
-            Served(&["/a"]),
+            Safe,
         ),
     ]
 }
@@ -138,7 +138,7 @@ fn heads() -> Vec<(&'static str, Vec<u8>, Verdict)> {
         ("a first line that is folded", b"GET /a HTTP/1.1\r\n X: 1\r\nHost: test\r\n\r\n".into(), Refused),
         ("bare LF everywhere", b"GET /a HTTP/1.1\nHost: test\n\n".into(), Safe),
         ("bare LF once", get("X-A: a\nX-B: b\r\n"), Safe),
-        ("a request behind a bare LF", get("X-A: a\n\nGET /smuggled HTTP/1.1\r\nHost: test\r\n"), Safe),
+        ("a request behind a bare LF", get("X-A: a\n\nGET /b HTTP/1.1\r\nHost: test\r\n"), Safe),
         ("bare CR in a value", get("X-A: a\rX-B: b\r\n"), Refused),
         ("NUL in a value", get("X-A: a\0b\r\n"), Refused),
         ("DEL in a value", get("X-A: a\x7fb\r\n"), Refused),
@@ -252,20 +252,21 @@ fn run(cases: Vec<(&'static str, Vec<u8>, Verdict)>) {
     let address = daemon.listener("web");
     let mut bystander = daemon.client();
     assert_eq!(bystander.get("/bystander").status, 200);
-    let before = daemon.descriptors();
+    let descriptors = daemon.descriptors();
 
     let mut wrong = Vec::new();
     for (name, bytes, verdict) in cases {
-        let known = origin.record().requests.len();
+        let before = origin.record();
         let mut client = Client::tcp(address);
         // A refusal may come, and the connection end, before everything is sent.
         client.try_send(&bytes).and_then(|()| client.stream().shutdown(std::net::Shutdown::Write)).ok();
         let statuses = answers(&mut client);
         let record = origin.record();
-        let seen = &record.requests[known..];
+        let seen = &record.requests[before.requests.len()..];
+        let violations = &record.violations[before.violations.len()..];
         let mut found: Vec<String> = judge(verdict, &statuses, seen).into_iter().collect();
-        if !record.violations.is_empty() {
-            found.push(format!("the server refuses: {:?}", record.violations));
+        if let Some(violation) = violations.first() {
+            found.push(format!("the server refuses: {violation:?}"));
         }
         if bystander.get("/bystander").status != 200 {
             found.push("a bystander was hurt".into());
@@ -277,7 +278,7 @@ fn run(cases: Vec<(&'static str, Vec<u8>, Verdict)>) {
     }
     assert!(wrong.is_empty(), "{} cases:\n{}", wrong.len(), wrong.join("\n"));
 
-    eventually("descriptors are back", || (daemon.descriptors() <= before + 1).then_some(()));
+    eventually("descriptors are back", || (daemon.descriptors() <= descriptors + 1).then_some(()));
     let busy = daemon.cpu();
     pause(Duration::from_millis(500));
     assert!(daemon.cpu().saturating_sub(busy) < Duration::from_millis(60), "it goes on computing");

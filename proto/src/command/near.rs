@@ -35,7 +35,7 @@ fn score(typed: &[String], words: &[&str]) -> usize {
     let in_place: usize = words
         .iter()
         .enumerate()
-        .map(|(at, word)| typed.get(at).map_or(word.len().min(3), |typed| distance(typed, word)))
+        .map(|(at, word)| typed.get(at).map_or_else(|| word.len().min(3), |typed| distance(typed, word)))
         .sum();
     let anywhere =
         words.iter().map(|word| typed.first().map_or(word.len(), |typed| distance(typed, word)) + 1).min();

@@ -44,9 +44,7 @@ pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
                 Err(refusal) => return Err(refusal.needs(Target::Frontend(frontend))),
             }
         }
-        Id::SetMaxconnGlobal => {
-            Command::SetMaxconnGlobal(integer(first.unwrap_or(""), table::AN_INTEGER)?)
-        }
+        Id::SetMaxconnGlobal => Command::SetMaxconnGlobal(integer(first.unwrap_or(""), table::AN_INTEGER)?),
         Id::SetServer => set_server(server(first)?, &rest[1..])?,
         Id::SetWeight => {
             let server = server(first)?;
@@ -57,7 +55,7 @@ pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
         }
         Id::SetSeverityOutput => {
             let output = SeverityOutput::ALL.into_iter().find(|output| Some(output.as_str()) == first);
-            Command::SetSeverityOutput(output.ok_or(Refusal::error(table::SEVERITY))?)
+            Command::SetSeverityOutput(output.ok_or_else(|| Refusal::error(table::SEVERITY))?)
         }
         Id::SetTimeout => set_timeout(&rest)?,
         Id::ShowBackend => Command::ShowBackend,
@@ -89,12 +87,15 @@ fn server(word: Option<&str>) -> Result<ServerName, Refusal> {
     word.and_then(|word| word.split_once('/'))
         .filter(|(backend, server)| !backend.is_empty() && !server.is_empty())
         .map(|(backend, server)| ServerName { backend: backend.to_owned(), server: server.to_owned() })
-        .ok_or(Refusal::error(table::SERVER_NAME))
+        .ok_or_else(|| Refusal::error(table::SERVER_NAME))
 }
 
 fn frontend(word: Option<&str>) -> Result<String, Refusal> {
-    word.map(str::to_owned).ok_or(Refusal::error(table::FRONTEND_NAME))
+    word.map(str::to_owned).ok_or_else(|| Refusal::error(table::FRONTEND_NAME))
 }
+
+/// HAProxy keeps limits in 32 bits with a sign.
+const MAX_INTEGER: u32 = i32::MAX as u32;
 
 /// From 0 to what fits into 31 bits; `otherwise` says that it is no number at all.
 fn integer(word: &str, otherwise: &'static str) -> Result<u32, Refusal> {
@@ -102,7 +103,7 @@ fn integer(word: &str, otherwise: &'static str) -> Result<u32, Refusal> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(Refusal::error(otherwise));
     }
-    word.parse().ok().filter(|n| *n <= i32::MAX as u32).ok_or(Refusal::error(table::OUT_OF_RANGE))
+    word.parse().ok().filter(|n| *n <= MAX_INTEGER).ok_or_else(|| Refusal::error(table::OUT_OF_RANGE))
 }
 
 /// `50` or `50%`.
@@ -117,7 +118,7 @@ fn weight(word: &str) -> Result<Weight, Refusal> {
     }
     let (range, error) = match unit {
         "" => (Weight::MAX, table::WEIGHT_RANGE),
-        "%" => (i32::MAX as u32, table::WEIGHT_SIGN),
+        "%" => (MAX_INTEGER, table::WEIGHT_SIGN),
         _ => return Err(Refusal::error(table::WEIGHT_GARBAGE)),
     };
     let number: u32 = match number.parse() {
@@ -187,7 +188,7 @@ fn set_timeout(rest: &[&str]) -> Result<Command, Refusal> {
         ["cli", delay, ..] => duration(delay, Duration::from_secs(1))
             .filter(|delay| !delay.is_zero() && *delay <= MAX_TIMEOUT)
             .map(Command::SetTimeout)
-            .ok_or(Refusal::error(table::BAD_TIMEOUT)),
+            .ok_or_else(|| Refusal::error(table::BAD_TIMEOUT)),
         _ => Err(Refusal::error(table::TIMEOUT)),
     }
 }
@@ -355,5 +356,7 @@ fn interval(word: &str) -> Result<Duration, Refusal> {
 fn since(word: &str) -> Result<Since, Refusal> {
     word.rsplit_once(':')
         .and_then(|(boot, seq)| Some(Since { boot: boot.to_owned(), seq: seq.parse().ok()? }))
-        .ok_or_else(|| Refusal::error(format!("Invalid position '{word}': <boot>:<seq> of an earlier stream.")))
+        .ok_or_else(|| {
+            Refusal::error(format!("Invalid position '{word}': <boot>:<seq> of an earlier stream."))
+        })
 }

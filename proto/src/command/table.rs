@@ -254,8 +254,9 @@ pub(super) fn unknown(words: &[String]) -> String {
 
 fn list(title: &str, words: &[String]) -> String {
     let mut out = format!("{title}\n");
-    near::matches(words).into_iter().for_each(|entry| entry.line(&mut out));
-    TABLE[TABLE.len() - ALWAYS..].iter().for_each(|entry| entry.line(&mut out));
+    for entry in near::matches(words).into_iter().chain(&TABLE[TABLE.len() - ALWAYS..]) {
+        entry.line(&mut out);
+    }
     out.pop();
     out
 }

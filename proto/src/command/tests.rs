@@ -137,7 +137,9 @@ fn nonsense_is_refused_in_these_words() {
     ] {
         assert_eq!(refused(line), text, "{line}");
     }
-    for line in ["show stat garbage", "show stat be 4", "show stat be 4 1 garbage", "watch garbage", "watch every"] {
+    for line in
+        ["show stat garbage", "show stat be 4", "show stat be 4 1 garbage", "watch garbage", "watch every"]
+    {
         assert!(refused(line).starts_with("Unknown argument '"), "{line}: {}", refused(line));
     }
 }
@@ -169,9 +171,9 @@ fn unknown_commands_are_told_what_comes_near() {
         )
     );
     let foo = refused("foo bar");
-    assert!(foo.starts_with(
-        "Unknown command: 'foo', but maybe one of the following ones is a better match:\n  "
-    ));
+    assert!(
+        foo.starts_with("Unknown command: 'foo', but maybe one of the following ones is a better match:\n  ")
+    );
     assert_eq!(foo.lines().count(), 9);
     assert!(foo.ends_with(always));
     // What other load balancers of this family have and this one has not.
@@ -179,7 +181,10 @@ fn unknown_commands_are_told_what_comes_near() {
         assert_eq!(run(line, Level::Admin).expect_err(line).severity, Severity::Info, "{line}");
         assert!(refused(line).starts_with("Unknown command: '"), "{line}");
     }
-    assert_eq!(table::help(&["quit".to_owned()]), format!("The following commands are valid at this level:\n{always}"));
+    assert_eq!(
+        table::help(&["quit".to_owned()]),
+        format!("The following commands are valid at this level:\n{always}")
+    );
     assert_eq!(table::help(&[]).lines().count(), TABLE.len() + 1);
 }
 

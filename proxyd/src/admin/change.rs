@@ -28,7 +28,12 @@ pub(super) fn apply(shared: &Shared, command: &Command, cause: Cause<'_>) -> Res
             if *on && !server.control().state.check_configured {
                 return Err(Refusal::error("Health check was not configured on this server, cannot enable."));
             }
-            shared.server_event(backend, server, if *on { Event::EnableCheck } else { Event::DisableCheck }, cause);
+            shared.server_event(
+                backend,
+                server,
+                if *on { Event::EnableCheck } else { Event::DisableCheck },
+                cause,
+            );
         }
         Command::SwitchFrontend { frontend, on } => {
             let frontend = find_frontend(&snapshot, frontend)?;
@@ -40,10 +45,8 @@ pub(super) fn apply(shared: &Shared, command: &Command, cause: Cause<'_>) -> Res
         Command::SetMaxconnFrontend { frontend, maxconn } => {
             shared.set_frontend_maxconn(find_frontend(&snapshot, frontend)?, *maxconn);
         }
-        Command::SetMaxconnGlobal(maxconn) => {
-            if !shared.set_global_maxconn(*maxconn) {
-                return Err(Refusal::error("Value out of range."));
-            }
+        Command::SetMaxconnGlobal(maxconn) if !shared.set_global_maxconn(*maxconn) => {
+            return Err(Refusal::error("Value out of range."));
         }
         Command::ClearCounters { all } => shared.clear_counters(*all, cause),
         // The rest is answered before it comes here.
@@ -56,13 +59,13 @@ pub(super) fn find_server<'a>(
     snapshot: &'a Snapshot,
     name: &ServerName,
 ) -> Result<(&'a Arc<Backend>, &'a Arc<Server>), Refusal> {
-    let backend = snapshot.backend(&name.backend).ok_or(Refusal::error("No such backend."))?;
-    let server = backend.server(&name.server).ok_or(Refusal::error("No such server."))?;
+    let backend = snapshot.backend(&name.backend).ok_or_else(|| Refusal::error("No such backend."))?;
+    let server = backend.server(&name.server).ok_or_else(|| Refusal::error("No such server."))?;
     Ok((backend, server))
 }
 
 pub(super) fn find_frontend<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Arc<Frontend>, Refusal> {
-    snapshot.frontend(name).ok_or(Refusal::error("No such frontend."))
+    snapshot.frontend(name).ok_or_else(|| Refusal::error("No such frontend."))
 }
 
 fn set_server(
@@ -103,22 +106,24 @@ fn moved(before: &Address, ip: IpAddr, port: Option<u16>) -> Result<(Option<Addr
     };
     let port_now = match (before, port) {
         (Address::Unix(_), None) => {
-            return Err(Refusal::error("This server has no port yet: give it one, as in 'addr <ip> port <port>'."));
+            return Err(Refusal::error(
+                "This server has no port yet: give it one, as in 'addr <ip> port <port>'.",
+            ));
         }
         _ => port.unwrap_or(old_port),
     };
     let now = Address::Ip(SocketAddr::new(ip, port_now));
-    let mut told = if old_ip == ip.to_string() {
+    let ip_told = if old_ip == ip.to_string() {
         "no need to change the addr".to_owned()
     } else {
         format!("IP changed from '{old_ip}' to '{ip}'")
     };
-    match port {
-        Some(port) if port == old_port => told.push_str(", no need to change the port"),
-        Some(port) => told += &format!(", port changed from '{old_port}' to '{port}'"),
-        None => {}
-    }
-    told.push_str(" by 'stats socket command'");
+    let port = match port {
+        Some(port) if port == old_port => ", no need to change the port".to_owned(),
+        Some(port) => format!(", port changed from '{old_port}' to '{port}'"),
+        None => String::new(),
+    };
+    let told = format!("{ip_told}{port} by 'stats socket command'");
     Ok(((now != *before).then_some(now), told))
 }
 
@@ -131,7 +136,12 @@ mod tests {
         let before: Address = "127.0.0.1:18001".parse().unwrap();
         for (ip, port, changed, told) in [
             ("127.0.0.1", None, None, "no need to change the addr by 'stats socket command'"),
-            ("127.0.0.2", None, Some("127.0.0.2:18001"), "IP changed from '127.0.0.1' to '127.0.0.2' by 'stats socket command'"),
+            (
+                "127.0.0.2",
+                None,
+                Some("127.0.0.2:18001"),
+                "IP changed from '127.0.0.1' to '127.0.0.2' by 'stats socket command'",
+            ),
             (
                 "127.0.0.1",
                 Some(18003),

@@ -6,7 +6,9 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use proto::command::line::Line;
-use proto::command::{self, Command, PromptChange, PromptMode, Refusal, Severity, SeverityOutput, Target, words};
+use proto::command::{
+    self, Command, PromptChange, PromptMode, Refusal, Severity, SeverityOutput, Target, words,
+};
 use proto::level::Level;
 use proto::watch;
 use tokio::io::AsyncWriteExt;
@@ -77,7 +79,12 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(admin: Rc<Admin>, stream: UnixStream, level: Level, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        admin: Rc<Admin>,
+        stream: UnixStream,
+        level: Level,
+        permit: OwnedSemaphorePermit,
+    ) -> Self {
         Self {
             admin,
             stream,
@@ -183,7 +190,13 @@ impl Connection {
                 let ended = self
                     .admin
                     .hub
-                    .stream(&self.stream, &mut self.lines, request, self.level, self.mode == PromptMode::Prompt)
+                    .stream(
+                        &self.stream,
+                        &mut self.lines,
+                        request,
+                        self.level,
+                        self.mode == PromptMode::Prompt,
+                    )
                     .await?;
                 return Ok(match ended {
                     Ended::ByReader => Next::Command,

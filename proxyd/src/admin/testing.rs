@@ -18,9 +18,17 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 pub(crate) fn config() -> Config {
     Config {
         global: Global { workers: None, maxconn: Some(1000), sockets: Vec::new(), metrics: None },
-        frontends: vec![frontend("web", Mode::Http, "app", Some(500)), frontend("tcp", Mode::Tcp, "raw", None)],
+        frontends: vec![
+            frontend("web", Mode::Http, "app", Some(500)),
+            frontend("tcp", Mode::Tcp, "raw", None),
+        ],
         backends: vec![
-            backend("app", Mode::Http, true, &[("app1", 100, false), ("app2", 50, false), ("spare", 1, true)]),
+            backend(
+                "app",
+                Mode::Http,
+                true,
+                &[("app1", 100, false), ("app2", 50, false), ("spare", 1, true)],
+            ),
             backend("raw", Mode::Tcp, false, &[("r1", 1, false)]),
         ],
     }
@@ -72,7 +80,8 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
 }
 
 pub(crate) fn snapshot(config: &Config, previous: Option<&Snapshot>) -> Snapshot {
-    let resolve = |_: &str, _: u16| -> std::io::Result<SocketAddr> { Err(std::io::ErrorKind::NotFound.into()) };
+    let resolve =
+        |_: &str, _: u16| -> std::io::Result<SocketAddr> { Err(std::io::ErrorKind::NotFound.into()) };
     Snapshot::build(config, previous, Site { workers: 2, now_ms: 1, resolve: &resolve }).unwrap()
 }
 

@@ -185,7 +185,7 @@ impl Watcher<'_> {
                     continue;
                 }
                 Some(Item::Events(events)) => {
-                    events.iter().for_each(|event| self.event(event));
+                    self.events(&events);
                     continue;
                 }
                 Some(Item::Frame(frame)) => {
@@ -253,7 +253,7 @@ impl Watcher<'_> {
             if events.is_empty() {
                 break;
             }
-            events.iter().for_each(|event| self.event(event));
+            self.events(&events);
             self.hand_over().await?;
         }
         self.state(Some(Gap { from, to: 0, events_lost })).await
@@ -333,6 +333,12 @@ impl Watcher<'_> {
         }
         self.frames_at = frame.stamp.seq;
         Ok(())
+    }
+
+    fn events(&mut self, events: &[journal::Event]) {
+        for event in events {
+            self.event(event);
+        }
     }
 
     fn event(&mut self, event: &journal::Event) {

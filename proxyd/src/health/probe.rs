@@ -80,7 +80,7 @@ async fn ask(
     timer: &mut Timer,
 ) -> Finding {
     let mut rest = request;
-    let mut buffer = Buffer::default();
+    let mut buffer = Buffer::small();
     let exchange = |cx: &mut Context<'_>| {
         while !rest.is_empty() {
             match stream.poll_write(cx, &[IoSlice::new(rest)]) {

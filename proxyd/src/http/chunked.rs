@@ -138,7 +138,7 @@ fn bare_line_feed(bytes: &[u8]) -> bool {
 /// Framing, routing and authentication must be known before a body (RFC 9110 6.5.1).
 fn is_allowed_trailer(field: &Field<'_>) -> bool {
     let name = field.name;
-    field::known(name).is_none()
+    !field::is_known(name)
         && ![
             "authorization",
             "cookie",

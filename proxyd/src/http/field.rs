@@ -30,8 +30,8 @@ pub enum Forwarded {
     Port,
 }
 
-/// Looks a name up by its length first: most names are none of these.
-pub fn known(name: &str) -> Option<Known> {
+/// Looks a name up by its length and first letter: most names are none of these.
+fn known(name: &str) -> Option<Known> {
     let candidates: &[(&str, Known)] = match name.len() {
         2 => &[("te", Known::Te)],
         4 => &[("host", Known::Host)],
@@ -53,7 +53,54 @@ pub fn known(name: &str) -> Option<Known> {
         19 => &[("proxy-authorization", Known::Hop)],
         _ => &[],
     };
-    candidates.iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|&(_, known)| known)
+    let first = name.as_bytes().first()? | 0x20;
+    candidates
+        .iter()
+        .find(|(known, _)| known.as_bytes()[0] == first && name.eq_ignore_ascii_case(known))
+        .map(|&(_, known)| known)
+}
+
+/// The fields of a head, each looked up once.
+#[derive(Debug)]
+pub struct Fields<'a> {
+    fields: &'a [Field<'a>],
+    known: [Option<Known>; MAX_FIELDS],
+}
+
+impl<'a> Fields<'a> {
+    /// At most [`MAX_FIELDS`] of them; the parser has seen to that.
+    pub fn new(fields: &'a [Field<'a>]) -> Self {
+        let mut all = [None; MAX_FIELDS];
+        for (place, field) in all.iter_mut().zip(fields) {
+            *place = known(field.name);
+        }
+        Self { fields, known: all }
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (&'a Field<'a>, Option<Known>)> {
+        self.fields.iter().zip(self.known.iter().copied())
+    }
+
+    /// The options of all `Connection` fields.
+    pub fn options(&self) -> Options {
+        let mut options = Options::default();
+        for (field, _) in self.iter().filter(|(_, known)| *known == Some(Known::Connection)) {
+            options.read(field.value);
+        }
+        options
+    }
+
+    /// Whether any `Connection` field names `name`.
+    pub fn is_named(&self, name: &str) -> bool {
+        self.iter()
+            .filter(|(_, known)| *known == Some(Known::Connection))
+            .any(|(field, _)| tokens(field.value).any(|option| option.eq_ignore_ascii_case(name.as_bytes())))
+    }
+}
+
+/// Whether a field means something to this hop.
+pub fn is_known(name: &str) -> bool {
+    known(name).is_some()
 }
 
 /// Fields a `Connection` option cannot take away: without them the message means something else.
@@ -89,7 +136,7 @@ pub struct Options {
 }
 
 impl Options {
-    pub fn read(&mut self, value: &[u8]) {
+    fn read(&mut self, value: &[u8]) {
         for option in tokens(value) {
             if option.eq_ignore_ascii_case(b"close") {
                 self.close = true;
@@ -102,14 +149,6 @@ impl Options {
             }
         }
     }
-}
-
-/// Whether any `Connection` field of the head names `name`.
-pub fn is_named(fields: &[Field<'_>], name: &str) -> bool {
-    fields
-        .iter()
-        .filter(|f| f.name.eq_ignore_ascii_case("connection"))
-        .any(|f| tokens(f.value).any(|option| option.eq_ignore_ascii_case(name.as_bytes())))
 }
 
 /// The non-empty members of a comma list.

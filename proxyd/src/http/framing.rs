@@ -1,6 +1,6 @@
 //! How long a body is, and what about it is refused (RFC 9112 6).
 
-use super::field::{Field, Known, known, tokens};
+use super::field::{Fields, Known, tokens};
 
 /// How a body ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,10 +44,10 @@ impl Ambiguous {
 }
 
 /// Reads all framing fields of a head.
-pub fn read(fields: &[Field<'_>]) -> Result<Framing, Ambiguous> {
+pub fn read(fields: &Fields<'_>) -> Result<Framing, Ambiguous> {
     let mut framing = Framing::default();
-    for field in fields {
-        match known(field.name) {
+    for (field, known) in fields.iter() {
+        match known {
             Some(Known::ContentLength) => {
                 if framing.length.is_some() {
                     return Err(Ambiguous::ContentLength);
@@ -95,12 +95,13 @@ fn coding(value: &[u8]) -> Result<(), Ambiguous> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::field::Field;
     use super::*;
 
     fn framing(fields: &[(&str, &str)]) -> Result<Framing, Ambiguous> {
         let fields: Vec<Field<'_>> =
             fields.iter().map(|(name, value)| Field { name, value: value.as_bytes() }).collect();
-        read(&fields)
+        read(&Fields::new(&fields))
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 
-use super::field::{self, Field, Forwarded, Known, MAX_FIELDS, Options, known};
+use super::field::{self, Field, Fields, Forwarded, Known, MAX_FIELDS};
 use super::framing::{self, Ambiguous, Body};
 use super::reply::Reply;
 use crate::config::ForwardHeaders;
@@ -78,7 +78,7 @@ pub fn parse(bytes: &[u8], out: &mut Vec<u8>, site: &Site<'_>) -> Result<Parsed,
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
         return bad("the request line is not complete");
     };
-    let head = Head { method, target, is_11: minor == 1, fields: request.headers };
+    let head = Head { method, target, is_11: minor == 1, fields: Fields::new(request.headers) };
     head.judge(length).map(|(facts, target)| {
         head.write(out, &facts, &target, site);
         Parsed::Complete(facts)
@@ -110,7 +110,7 @@ struct Head<'a> {
     method: &'a str,
     target: &'a str,
     is_11: bool,
-    fields: &'a [Field<'a>],
+    fields: Fields<'a>,
 }
 
 /// Where the request goes: what the server is told.
@@ -126,16 +126,15 @@ struct Target<'a> {
 
 impl<'a> Head<'a> {
     fn judge(&self, length: usize) -> Result<(Facts, Target<'a>), Refusal> {
-        let mut options = Options::default();
+        let options = self.fields.options();
         let (mut host, mut upgrade): (Option<&Field<'_>>, bool) = (None, false);
-        for field in self.fields {
-            match known(field.name) {
+        for (field, known) in self.fields.iter() {
+            match known {
                 Some(Known::Host) => {
                     if host.replace(field).is_some() {
                         return bad("more than one Host");
                     }
                 }
-                Some(Known::Connection) => options.read(field.value),
                 Some(Known::Upgrade) => upgrade = !field.value.eq_ignore_ascii_case(b"h2c"),
                 Some(Known::Expect) if !field.value.eq_ignore_ascii_case(b"100-continue") => {
                     return refuse(Reply::ExpectationFailed, "an expectation other than 100-continue");
@@ -160,7 +159,7 @@ impl<'a> Head<'a> {
     }
 
     fn body(&self) -> Result<Body, Refusal> {
-        let framing = match framing::read(self.fields) {
+        let framing = match framing::read(&self.fields) {
             Ok(framing) => framing,
             Err(Ambiguous::UnknownCoding) => {
                 return refuse(Reply::NotImplemented, Ambiguous::UnknownCoding.reason());
@@ -225,8 +224,8 @@ impl<'a> Head<'a> {
             },
             None => {}
         }
-        for field in self.fields {
-            let keep = match known(field.name) {
+        for (field, known) in self.fields.iter() {
+            let keep = match known {
                 Some(Known::Connection | Known::Hop | Known::TransferEncoding) => false,
                 Some(Known::Upgrade) => facts.upgrade,
                 Some(Known::Te) => {
@@ -240,9 +239,7 @@ impl<'a> Head<'a> {
                 Some(Known::Expect) => facts.body != Body::None && facts.is_11,
                 Some(Known::ContentLength) => true,
                 None => {
-                    !(target.names
-                        && field::is_named(self.fields, field.name)
-                        && field::is_droppable(field.name))
+                    !(target.names && self.fields.is_named(field.name) && field::is_droppable(field.name))
                 }
             };
             if keep {
@@ -269,8 +266,8 @@ impl<'a> Head<'a> {
             field::write(out, b"X-Forwarded-Proto", b"http");
         }
         if x_forwarded_host {
-            let host = self.fields.iter().find(|f| f.name.eq_ignore_ascii_case("host"));
-            if let Some(host) = target.authority.map(str::as_bytes).or_else(|| host.map(|h| h.value)) {
+            let host = self.fields.iter().find(|(_, known)| *known == Some(Known::Host));
+            if let Some(host) = target.authority.map(str::as_bytes).or_else(|| host.map(|(h, _)| h.value)) {
                 field::write(out, b"X-Forwarded-Host", host);
             }
         }

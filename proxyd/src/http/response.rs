@@ -2,7 +2,7 @@
 
 use std::mem::MaybeUninit;
 
-use super::field::{self, Field, Known, MAX_FIELDS, Options, known};
+use super::field::{self, Field, Fields, Known, MAX_FIELDS, Options};
 use super::framing::{self, Body};
 use super::request;
 
@@ -68,12 +68,10 @@ pub fn parse(
     if !(100..=999).contains(&status) {
         return Err(Invalid("the status is not three digits"));
     }
-    let head = Head {
-        status,
-        is_11: minor == 1,
-        reason: response.reason.unwrap_or_default(),
-        fields: response.headers,
-    };
+    let fields = Fields::new(response.headers);
+    let options = fields.options();
+    let reason = response.reason.unwrap_or_default();
+    let head = Head { status, is_11: minor == 1, reason, fields, options };
     let facts = head.judge(length, request, keep_client)?;
     head.write(out, &facts, request);
     Ok(Parsed::Complete(facts))
@@ -83,19 +81,17 @@ struct Head<'a> {
     status: u16,
     is_11: bool,
     reason: &'a str,
-    fields: &'a [Field<'a>],
+    fields: Fields<'a>,
+    options: Options,
 }
 
 impl Head<'_> {
     fn judge(&self, length: usize, request: &request::Facts, keep_client: bool) -> Result<Facts, Invalid> {
-        let mut options = Options::default();
-        for field in self.fields.iter().filter(|f| known(f.name) == Some(Known::Connection)) {
-            options.read(field.value);
-        }
+        let options = self.options;
         if self.status == 101 && !request.upgrade {
             return Err(Invalid("101 without a request to switch protocols"));
         }
-        let framing = framing::read(self.fields).map_err(|ambiguous| Invalid(ambiguous.reason()))?;
+        let framing = framing::read(&self.fields).map_err(|ambiguous| Invalid(ambiguous.reason()))?;
         let no_body = request.is_head || self.status < 200 || matches!(self.status, 204 | 304);
         let body = match (framing.chunked, framing.length) {
             _ if no_body => Body::None,
@@ -126,9 +122,8 @@ impl Head<'_> {
         out.extend_from_slice(self.reason.as_bytes());
         out.extend_from_slice(b"\r\n");
         let switched = self.status == 101;
-        let named = self.fields.iter().any(|f| known(f.name) == Some(Known::Connection));
-        for field in self.fields {
-            let keep = match known(field.name) {
+        for (field, known) in self.fields.iter() {
+            let keep = match known {
                 // A client is told what HEAD and 304 say of a body that does not come.
                 Some(Known::ContentLength) => self.status >= 200 && self.status != 204,
                 Some(Known::Upgrade) => switched || self.status == 426,
@@ -137,7 +132,9 @@ impl Head<'_> {
                 Some(Known::Connection | Known::TransferEncoding | Known::Te) => false,
                 Some(_) => true,
                 None => {
-                    !(named && field::is_named(self.fields, field.name) && field::is_droppable(field.name))
+                    !(self.options.names
+                        && self.fields.is_named(field.name)
+                        && field::is_droppable(field.name))
                 }
             };
             if keep {

@@ -4,24 +4,42 @@ use std::cell::RefCell;
 
 /// What a head has to fit in, and what a body is read with at first.
 pub const SMALL: usize = 16 * 1024;
-/// What a body is read with once it has filled a small one.
+/// What an answer is read with at first: a page of 16 KiB and its head fit into one.
+pub const MEDIUM: usize = 32 * 1024;
+/// What a body is read with once it has filled its first block.
 pub const LARGE: usize = 128 * 1024;
 /// Bytes of free buffers a thread keeps.
 const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 thread_local! {
-    static FREE: RefCell<[Vec<Box<[u8]>>; 2]> = const { RefCell::new([Vec::new(), Vec::new()]) };
+    static FREE: RefCell<[Vec<Box<[u8]>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
 }
 
 /// A window of filled bytes in a block of fixed size.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Buffer {
     block: Box<[u8]>,
     start: usize,
     end: usize,
+    /// Size of the first block.
+    first: usize,
 }
 
 impl Buffer {
+    /// For heads of clients, and what they send.
+    pub fn small() -> Self {
+        Self::with_first(SMALL)
+    }
+
+    /// For answers of servers.
+    pub fn medium() -> Self {
+        Self::with_first(MEDIUM)
+    }
+
+    fn with_first(first: usize) -> Self {
+        Self { block: Box::default(), start: 0, end: 0, first }
+    }
+
     /// Filled bytes.
     pub fn data(&self) -> &[u8] {
         &self.block[self.start..self.end]
@@ -53,7 +71,7 @@ impl Buffer {
     /// Room to read into; a block is taken from the thread's list on first use.
     pub fn room(&mut self) -> &mut [u8] {
         if self.block.is_empty() {
-            self.block = take(SMALL);
+            self.block = take(self.first);
         }
         if self.start > 0 && self.end == self.block.len() {
             self.block.copy_within(self.start..self.end, 0);
@@ -91,7 +109,7 @@ impl Buffer {
 
     /// A longer block for a transfer that fills this one; only when nothing is held.
     pub fn grow(&mut self) {
-        if self.is_empty() && self.block.len() == SMALL {
+        if self.is_empty() && self.block.len() != LARGE {
             give(std::mem::replace(&mut self.block, take(LARGE)));
         }
     }
@@ -111,7 +129,11 @@ impl Drop for Buffer {
 }
 
 fn class(len: usize) -> usize {
-    usize::from(len != SMALL)
+    match len {
+        SMALL => 0,
+        MEDIUM => 1,
+        _ => 2,
+    }
 }
 
 fn take(len: usize) -> Box<[u8]> {
@@ -138,7 +160,7 @@ mod tests {
     use super::*;
 
     fn with(text: &[u8]) -> Buffer {
-        let mut buffer = Buffer::default();
+        let mut buffer = Buffer::small();
         buffer.room()[..text.len()].copy_from_slice(text);
         buffer.filled(text.len());
         buffer

@@ -28,6 +28,7 @@ pub struct Side<'a> {
 }
 
 impl<'a> Side<'a> {
+    /// `active` is a time at which nothing of it was overdue.
     pub fn new(
         stream: &'a mut Stream,
         buffer: &'a mut Buffer,
@@ -48,8 +49,10 @@ impl<'a> Side<'a> {
 pub struct Exchange<'a> {
     pub client: Side<'a>,
     pub server: Side<'a>,
-    pub timer: &'a mut Timer,
-    pub meter: &'a Meter,
+    timer: &'a mut Timer,
+    meter: &'a Meter,
+    /// Nothing was waited for since the sides' times were set.
+    fresh: bool,
 }
 
 /// Why no answer came.
@@ -73,7 +76,11 @@ pub enum Cut {
     ServerTimeout,
 }
 
-impl Exchange<'_> {
+impl<'a> Exchange<'a> {
+    pub fn new(client: Side<'a>, server: Side<'a>, timer: &'a mut Timer, meter: &'a Meter) -> Self {
+        Self { client, server, timer, meter, fresh: true }
+    }
+
     /// Sends the request and waits for the head of an answer; what the client is to get is put into `out`.
     ///
     /// An answer may come before the request is all sent, and is then taken all the same.
@@ -110,6 +117,7 @@ impl Exchange<'_> {
             } else {
                 (self.server.deadline(false), Unanswered::Server(Failure::Timeout))
             };
+            self.fresh = false;
             self.timer.poll_at(cx, deadline).map(|()| Err(error))
         })
         .await
@@ -151,9 +159,6 @@ impl Exchange<'_> {
     /// Passes the answer on; the rest of the request, if there is one, goes on beside it.
     pub async fn relay(&mut self, up: &mut Transfer, down: &mut Transfer) -> Result<(), Cut> {
         let mut up_failed = false;
-        let begun = clock::now();
-        self.client.active = begun;
-        self.server.active = begun;
         poll_fn(|cx| {
             if !up.is_done() && !up_failed {
                 match self.poll_up(cx, up) {
@@ -174,6 +179,7 @@ impl Exchange<'_> {
             } else {
                 (self.server.deadline(false), Cut::ServerTimeout)
             };
+            self.fresh = false;
             self.timer.poll_at(cx, deadline).map(|()| Err(cut))
         })
         .await
@@ -215,6 +221,7 @@ impl Exchange<'_> {
             let (client, server) = (self.client.deadline(up_ended), self.server.deadline(down_ended));
             let (deadline, cut) =
                 if client <= server { (client, Cut::ClientTimeout) } else { (server, Cut::ServerTimeout) };
+            self.fresh = false;
             self.timer.poll_at(cx, deadline).map(|()| Err(cut))
         })
         .await
@@ -225,7 +232,10 @@ impl Exchange<'_> {
         let Side { stream, buffer, .. } = &mut self.client;
         let result = up.poll(cx, stream, buffer, self.server.stream, &mut moved);
         self.meter.bytes_in(moved.written);
-        note(moved, &mut self.client.active, &mut self.server.active);
+        if !(self.fresh && result.is_ready()) {
+            self.fresh = false;
+            note(moved, &mut self.client.active, &mut self.server.active);
+        }
         result
     }
 
@@ -234,7 +244,10 @@ impl Exchange<'_> {
         let Side { stream, buffer, .. } = &mut self.server;
         let result = down.poll(cx, stream, buffer, self.client.stream, &mut moved);
         self.meter.bytes_out(moved.written);
-        note(moved, &mut self.server.active, &mut self.client.active);
+        if !(self.fresh && result.is_ready()) {
+            self.fresh = false;
+            note(moved, &mut self.server.active, &mut self.client.active);
+        }
         result
     }
 }

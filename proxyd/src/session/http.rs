@@ -53,6 +53,8 @@ struct Connection<'a> {
     up_head: Vec<u8>,
     down_head: Vec<u8>,
     requests: u64,
+    /// The last reading of the clock.
+    now: Instant,
 }
 
 /// Whether the connection goes on.
@@ -87,12 +89,13 @@ pub async fn serve(
         generation,
         place,
         client,
-        buffer: Buffer::default(),
+        buffer: Buffer::small(),
         timer: Timer::default(),
         addresses,
         up_head: Vec::new(),
         down_head: Vec::new(),
         requests: 0,
+        now: clock::now(),
     };
     loop {
         match connection.one_request().await {
@@ -143,7 +146,7 @@ impl Connection<'_> {
     /// Waits for a whole head; what the server is sent is then in `up_head`.
     async fn wait(&mut self) -> Waited {
         let timeouts = self.frontend.frontend.timeouts;
-        let begun = clock::now();
+        let begun = self.now;
         if self.buffer.is_empty() {
             let first = self.requests == 0;
             let limit = if first { timeouts.http_request } else { timeouts.http_keep_alive };
@@ -162,24 +165,29 @@ impl Connection<'_> {
                 Err(Elapsed) => return if first { Waited::Timeout } else { Waited::Gone },
             }
         }
-        self.read_head(clock::now() + timeouts.http_request).await
+        self.now = clock::now();
+        self.read_head(self.now + timeouts.http_request).await
     }
 
     /// The deadline is absolute: a drip of bytes does not move it.
     async fn read_head(&mut self, deadline: Instant) -> Waited {
         let mut look = !self.buffer.is_empty();
+        let mut waited = false;
         loop {
             if look {
                 self.skip_line_ends();
                 match self.parse() {
                     Ok(Parsed::Complete(facts)) => {
                         self.buffer.consume(facts.length);
+                        if waited {
+                            self.now = clock::now();
+                        }
                         return Waited::Request(facts);
                     }
                     Ok(Parsed::Partial) if self.buffer.is_full() => {
                         return Waited::Refused(request::too_long(self.buffer.data()));
                     }
-                    Ok(Parsed::Partial) => {}
+                    Ok(Parsed::Partial) => waited = true,
                     Err(refusal) => return Waited::Refused(refusal),
                 }
             }
@@ -225,7 +233,7 @@ impl Connection<'_> {
 
     /// One request on its way: a server, its answer, and back.
     async fn forward(&mut self, facts: &request::Facts) -> Next {
-        let mut timings = Timings::new(clock::now());
+        let mut timings = Timings::new(self.now);
         let Some(backend) = self.frontend.backend.clone() else {
             return self.reply(facts, Reply::Unavailable, facts.body == Body::None).await;
         };
@@ -251,7 +259,8 @@ impl Connection<'_> {
                 }
             };
         self.up_head = up.into_prefix();
-        meter.finish(&timings, clock::now(), termination);
+        self.now = clock::now();
+        meter.finish(&timings, self.now, termination);
         next
     }
 
@@ -324,26 +333,21 @@ impl Connection<'_> {
     ) -> Result<Outcome, (Failure, bool)> {
         let client_timeouts = self.frontend.frontend.timeouts;
         let server_timeouts = backend.backend.timeouts;
-        let begun = timings.connected.unwrap_or(timings.start);
-        let mut server_buffer = Buffer::default();
+        let mut begun = timings.connected.unwrap_or(timings.start);
+        let mut server_buffer = Buffer::medium();
         let mut interim = false;
         let answer = loop {
-            let mut exchange = Exchange {
-                client: Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, begun),
-                server: Side::new(
-                    &mut upstream.stream,
-                    &mut server_buffer,
-                    server_timeouts.server,
-                    None,
-                    begun,
-                ),
-                timer: &mut self.timer,
+            let mut exchange = Exchange::new(
+                Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, begun),
+                Side::new(&mut upstream.stream, &mut server_buffer, server_timeouts.server, None, begun),
+                &mut self.timer,
                 meter,
-            };
+            );
             let keep = !self.worker.is_draining();
             match exchange.answer(up, facts, keep, &mut self.down_head).await {
                 Ok(answer) if answer.is_interim() => {
                     interim = true;
+                    begun = clock::now();
                     // HTTP/1.0 has no interim answers (RFC 9110 15.2).
                     if facts.is_11 {
                         let limit = client_timeouts.client;
@@ -370,15 +374,16 @@ impl Connection<'_> {
                 }
             }
         };
-        timings.answered = Some(clock::now());
+        let answered = clock::now();
+        timings.answered = Some(answered);
         meter.answer(answer.status);
         let mut down = Transfer::new(std::mem::take(&mut self.down_head), answer.body, answer.sent);
-        let mut exchange = Exchange {
-            client: Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, begun),
-            server: Side::new(&mut upstream.stream, &mut server_buffer, server_timeouts.server, None, begun),
-            timer: &mut self.timer,
+        let mut exchange = Exchange::new(
+            Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, answered),
+            Side::new(&mut upstream.stream, &mut server_buffer, server_timeouts.server, None, answered),
+            &mut self.timer,
             meter,
-        };
+        );
         let mut end = exchange.relay(up, &mut down).await;
         if answer.status == 101 && end.is_ok() {
             end = tunnel(&mut exchange, client_timeouts.tunnel).await;

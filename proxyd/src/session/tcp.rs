@@ -30,25 +30,19 @@ pub async fn serve(worker: &Rc<Worker>, frontend: Rc<FrontendView>, mut client: 
             let connected = clock::now();
             timings.connected = Some(connected);
             let limits = (&frontend.frontend.timeouts, &backend.backend.timeouts);
-            let (mut up_buffer, mut down_buffer) = (Buffer::default(), Buffer::default());
-            let mut exchange = Exchange {
-                client: Side::new(
-                    &mut client,
-                    &mut up_buffer,
-                    limits.0.client,
-                    limits.0.client_fin,
-                    connected,
-                ),
-                server: Side::new(
+            let (mut up_buffer, mut down_buffer) = (Buffer::small(), Buffer::medium());
+            let mut exchange = Exchange::new(
+                Side::new(&mut client, &mut up_buffer, limits.0.client, limits.0.client_fin, connected),
+                Side::new(
                     &mut server.stream,
                     &mut down_buffer,
                     limits.1.server,
                     limits.1.server_fin,
                     connected,
                 ),
-                timer: &mut timer,
-                meter: &meter,
-            };
+                &mut timer,
+                &meter,
+            );
             let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
             let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
             let end = exchange.tunnel(&mut up, &mut down).await;

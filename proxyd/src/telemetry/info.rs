@@ -70,9 +70,12 @@ pub fn values(shared: &Shared, float: bool) -> InfoValues {
         count(&mut values, field, 0);
     }
     let process = &shared.process;
-    for (field, text) in
-        [(Info::Name, "HAProxy"), (Info::Version, VERSION), (Info::ReleaseDate, RELEASED), (Info::BuildInfo, BUILD)]
-    {
+    for (field, text) in [
+        (Info::Name, "HAProxy"),
+        (Info::Version, VERSION),
+        (Info::ReleaseDate, RELEASED),
+        (Info::BuildInfo, BUILD),
+    ] {
         values.set(field, text);
     }
     values.set(Info::Tainted, "0");
@@ -96,10 +99,17 @@ pub fn values(shared: &Shared, float: bool) -> InfoValues {
     let requests: u64 = snapshot
         .frontends
         .iter()
-        .map(|f| f.live.stats.raw(if f.mode == crate::config::Mode::Http { Count::Requests } else { Count::Sessions }))
+        .map(|f| {
+            f.live.stats.raw(if f.mode == crate::config::Mode::Http {
+                Count::Requests
+            } else {
+                Count::Sessions
+            })
+        })
         .sum();
     let maxima = shared.maxima();
-    let (connections, listeners) = (u64::from(process.connections.load(Relaxed)), shared.listeners().len() as u64);
+    let (connections, listeners) =
+        (u64::from(process.connections.load(Relaxed)), shared.listeners().len() as u64);
     for (field, number) in [
         (Info::Nbthread, process.workers as u64),
         (Info::Nbproc, 1),

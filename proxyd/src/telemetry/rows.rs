@@ -91,7 +91,9 @@ pub fn rows<'a>(
     samples(shared, snapshot, selection, since).map(move |Sample { mut row, ages }| {
         ages.fill(&mut row, now_ms);
         if level == Level::User {
-            Col::OPERATOR_ONLY.into_iter().for_each(|col| row.clear(col));
+            for col in Col::OPERATOR_ONLY {
+                row.clear(col);
+            }
         }
         row
     })
@@ -266,7 +268,8 @@ impl Scene<'_> {
 
     /// A tenth of what its frontends take, where HAProxy would begin to count a backend as full.
     fn fullconn(&self, backend: &Backend) -> u64 {
-        let feeds = |f: &&Arc<Frontend>| f.id == backend.id || f.default_backend.as_ref() == Some(&backend.name);
+        let feeds =
+            |f: &&Arc<Frontend>| f.id == backend.id || f.default_backend.as_ref() == Some(&backend.name);
         let connections: u64 =
             self.snapshot.frontends.iter().filter(feeds).map(|f| u64::from(self.maxconn(f))).sum();
         connections.div_ceil(10).max(1)
@@ -370,7 +373,9 @@ fn put(row: &mut Row, col: Col, number: u64) {
 }
 
 fn zeros(row: &mut Row, cols: &[Col]) {
-    cols.iter().for_each(|col| put(row, *col, 0));
+    for col in cols {
+        put(row, *col, 0);
+    }
 }
 
 const fn mode(mode: Mode) -> &'static str {
@@ -453,7 +458,11 @@ fn answers(row: &mut Row, totals: &Totals) {
 }
 
 /// The line of a server in `show servers state`.
-pub fn server_state(shared: &Shared, backend: &Backend, server: &Server) -> proto::servers_state::ServerState {
+pub fn server_state(
+    shared: &Shared,
+    backend: &Backend,
+    server: &Server,
+) -> proto::servers_state::ServerState {
     let control = server.control();
     let state = &control.state;
     let (srv_addr, srv_port) = server.with_address(|address| match address {

@@ -93,7 +93,8 @@ impl Usage {
     /// Records the share of the time since the last call in which the workers had nothing to do.
     fn measure(&mut self, shared: &Shared) {
         let now = Self::now();
-        let available = now.at.duration_since(self.at).as_micros() as u64 * shared.process.workers.max(1) as u64;
+        let available =
+            now.at.duration_since(self.at).as_micros() as u64 * shared.process.workers.max(1) as u64;
         let used = now.used.saturating_sub(self.used).as_micros() as u64;
         let idle = 100 - (used * 100).checked_div(available).unwrap_or(0).min(100);
         shared.process.idle_percent.store(idle as u32, Relaxed);

@@ -60,13 +60,14 @@ impl Stuck {
         let read = Arc::new(AtomicUsize::new(0));
         let (gate, count) = (Arc::clone(&go), Arc::clone(&read));
         let service = Service::tcp(move |mut stream: Stream, _| {
-            stream.small_buffers();
+            stream.buffers(8 << 10);
             let (open, changed) = &*gate;
             let mut opened = open.lock().expect("nobody panics with it");
             while !*opened {
                 opened = changed.wait(opened).expect("nobody panics with it");
             }
             drop(opened);
+            stream.buffers(1 << 20);
             let mut block = vec![0; 64 << 10];
             while let Ok(n @ 1..) = stream.read(&mut block) {
                 count.fetch_add(n, Ordering::SeqCst);

@@ -103,7 +103,8 @@ impl Frame {
         };
         let del: Vec<Fragment> = changes.del.iter().filter_map(gone).collect();
         let info = text(&changes.info.into());
-        let size = |f: &Fragment| f.text.len() + f.user.as_ref().map_or(0, String::len) + size_of::<Fragment>();
+        let size =
+            |f: &Fragment| f.text.len() + f.user.as_ref().map_or(0, String::len) + size_of::<Fragment>();
         let bytes = rows.iter().chain(&del).map(size).sum::<usize>() + info.len() + size_of::<Self>();
         Self { stamp: new.stamp.clone(), rows, del, info, at: new.at, bytes }
     }
