@@ -3,7 +3,6 @@
 //! Everything here runs on one thread. A connection reads a line, carries out its commands and writes the answers; a
 //! reader that is slow delays itself only, since an answer is made piece by piece as it is taken.
 
-pub mod bind;
 mod change;
 mod connection;
 mod input;
@@ -28,7 +27,6 @@ use tokio::task::JoinSet;
 
 use crate::log;
 use crate::model::shared::Shared;
-use bind::Socket;
 use connection::Connection;
 use watch::hub::Hub;
 
@@ -37,6 +35,14 @@ const MAX_CONNECTIONS: usize = 10;
 
 /// After an accept that failed.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// A socket that listens.
+#[derive(Debug)]
+pub struct Socket {
+    pub listener: std::os::unix::net::UnixListener,
+    pub path: PathBuf,
+    pub level: Level,
+}
 
 /// What all connections share.
 struct Admin {

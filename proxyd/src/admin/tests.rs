@@ -57,8 +57,13 @@ async fn ask(path: &Path, bytes: &[u8]) -> String {
 /// Runs a test beside a served system with a socket for each level.
 pub(crate) async fn with_site<F: Future<Output = ()>>(shared: Arc<Shared>, test: impl FnOnce(Rc<Site>) -> F) {
     let site = Rc::new(Site { shared, directory: tempfile::tempdir().unwrap() });
-    let sockets = [Level::Admin, Level::Operator, Level::User]
-        .map(|level| super::bind::bind(&site.path(level), 0o600, level).unwrap());
+    let mut files = Vec::new();
+    let sockets = [Level::Admin, Level::Operator, Level::User].map(|level| {
+        let path = site.path(level);
+        let (listener, file) = crate::net::bind::unix(&path, Some(0o600)).unwrap();
+        files.push(file);
+        super::Socket { listener, path, level }
+    });
     let serving = super::serve(Arc::clone(&site.shared), sockets.into(), "test".to_owned());
     LocalSet::new()
         .run_until(async {

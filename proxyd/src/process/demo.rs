@@ -17,7 +17,6 @@ use proto::addr::Address;
 use self::origin::Manner;
 use self::servers::Servers;
 use super::{boot, cli};
-use crate::admin;
 use crate::config::report::Paint;
 use crate::config::source::Memory;
 use crate::config::{self, Config};
@@ -175,15 +174,12 @@ Ctrl-C ends it and everything it started.
 
 /// Names the option that gets around a bind that failed.
 fn explain(error: anyhow::Error, options: &Options) -> anyhow::Error {
-    let option = match (error.downcast_ref::<BindError>(), error.downcast_ref::<admin::bind::BindError>()) {
-        (None, None) => return error,
-        (Some(bind), _) => match bind.address() {
-            Address::Ip(ip) if ip.port() == options.web_port => "--web-port PORT",
-            Address::Ip(ip) if ip.port() == options.shop_port => "--shop-port PORT",
-            Address::Ip(_) => "--metrics-port PORT",
-            Address::Unix(_) => "--socket PATH",
-        },
-        (None, Some(_)) => "--socket PATH",
+    let Some(bind) = error.downcast_ref::<BindError>() else { return error };
+    let option = match bind.address() {
+        Address::Ip(ip) if ip.port() == options.web_port => "--web-port PORT",
+        Address::Ip(ip) if ip.port() == options.shop_port => "--shop-port PORT",
+        Address::Ip(_) => "--metrics-port PORT",
+        Address::Unix(_) => "--socket PATH",
     };
     anyhow::anyhow!("{error}; {option} chooses another")
 }
