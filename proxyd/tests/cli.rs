@@ -5,9 +5,10 @@
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 
@@ -150,11 +151,9 @@ fn the_demo() {
     let of = |name: &str| answers.iter().filter(|a| a.ends_with(&format!("Hello from {name}\n"))).count();
     assert_eq!((of("app1"), of("app2")), (20, 10), "{answers:#?}");
     assert!(get(demo.address("shop"), "/").starts_with("HTTP/1.1 200 "));
-    let metrics = get(demo.address("metrics"), "/metrics");
-    assert!(
-        metrics
-            .contains("haproxy_server_http_responses_total{proxy=\"app\",server=\"app1\",code=\"2xx\"} 20\n")
-    );
+    let sample = "haproxy_server_http_responses_total{proxy=\"app\",server=\"app1\",code=\"2xx\"} 20\n";
+    // A request is counted when its last byte is out, which the client may see first.
+    eventually("the answers are counted", || get(demo.address("metrics"), "/metrics").contains(sample));
     assert!(get(demo.address("metrics"), "/ready").starts_with("HTTP/1.1 200 "));
 
     // A second one at the same port says what to do, and leaves nothing behind.
@@ -184,9 +183,57 @@ fn servers_of_the_demo_end_with_it_even_when_it_is_killed() {
     let pids = demo.servers();
     assert_eq!(demo.end(Signal::KILL), None);
     // The kernel ends them, and their last parent takes note of it, a moment later.
-    let deadline = std::time::Instant::now() + PATIENCE;
-    while pids.iter().any(|pid| is_running(*pid)) {
-        assert!(std::time::Instant::now() < deadline, "servers still run");
+    eventually("the servers end", || !pids.iter().any(|pid| is_running(*pid)));
+}
+
+/// What the introduction says can be tried.
+#[test]
+fn the_demo_can_be_played_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = Demo::start(folder.path(), &[]);
+    let web = demo.address("web");
+    let answered = |name: &str| get(web, "/").ends_with(&format!("\nHello from {name}\n"));
+
+    // A server that is drained keeps what it has and gets nothing new.
+    let mut download = BufReader::new(TcpStream::connect(web).unwrap());
+    download.get_ref().set_read_timeout(Some(PATIENCE)).unwrap();
+    write!(download.get_mut(), "GET /download HTTP/1.1\r\nHost: demo\r\n\r\n").unwrap();
+    let mut line = String::new();
+    while line != "\r\n" {
+        line.clear();
+        download.read_line(&mut line).unwrap();
+    }
+    line.clear();
+    download.read_line(&mut line).unwrap();
+    let (drained, other) = if line == "app1\n" { ("app1", "app2") } else { ("app2", "app1") };
+    assert_eq!(tell(folder.path(), &format!("set server app/{drained} state drain")), "\n");
+    assert!((0..6).all(|_| answered(other)), "{drained} is drained");
+    let mut more = vec![0; 40 * 1024];
+    download.read_exact(&mut more).unwrap();
+    assert!(text(&more).contains(&line));
+    drop(download);
+    assert_eq!(tell(folder.path(), &format!("set server app/{drained} state ready")), "\n");
+    assert!((0..3).any(|_| answered(drained)), "{drained} is back");
+
+    // A server that is killed is missed by nobody.
+    let pid = demo.said.lines().find_map(|line| line.strip_prefix("  kill -9 ")).unwrap();
+    kill_process(Pid::from_raw(pid.parse().unwrap()).unwrap(), Signal::KILL).unwrap();
+    assert!((0..9).all(|_| answered("app2")), "app1 was killed");
+    assert_eq!(demo.end(Signal::TERM), Some(0));
+}
+
+fn tell(folder: &Path, command: &str) -> String {
+    let mut socket = UnixStream::connect(folder.join("proxyd.sock")).unwrap();
+    writeln!(socket, "{command}").unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn eventually(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "in vain: {what}");
         std::thread::yield_now();
     }
 }

@@ -1,6 +1,6 @@
 //! Holds the modules to their layers: a module names those of lower layers, and beside itself only where an arrow is.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should panic")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test that cannot go on should panic")]
 
 use std::collections::BTreeSet;
 use std::fs;
