@@ -23,8 +23,12 @@ use crate::net::bind::{self, Bound, SocketFile};
 use crate::net::limits;
 use crate::{health, log};
 
-/// Runs until a signal ends it; returns whether it ended well.
-pub fn run(config: &Config, warnings: u32) -> anyhow::Result<bool> {
+/// Runs until a signal ends it; returns whether it ended well. `started` is called when everything is bound.
+pub fn run(
+    config: &Config,
+    warnings: u32,
+    started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
     let _log = log::start()?;
     log_panics();
     let epoch = Epoch::new();
@@ -56,6 +60,7 @@ pub fn run(config: &Config, warnings: u32) -> anyhow::Result<bool> {
     let checked = Arc::clone(&shared);
     thread("checks".into(), || on_local_runtime(health::run(checked)), ended)?;
 
+    started(&shared)?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let threads = Threads { workers: worker::Workers::new(inboxes), accepting, ends };
     let well = runtime.block_on(control::run(control, threads))?;

@@ -13,7 +13,7 @@ use super::worker::{Message, Workers};
 use crate::config::{AdminSocket, Config};
 use crate::model::shared::{Listener, Shared};
 use crate::net::bind::{self, BindError, SocketFile};
-use crate::telemetry::sampler;
+use crate::telemetry::{http, sampler};
 use crate::{admin, log};
 
 /// How long requests may take to end once stopping has begun.
@@ -23,6 +23,7 @@ const GRACE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Control {
     shared: Arc<Shared>,
+    metrics: Option<http::Endpoint>,
     sockets: Vec<admin::Socket>,
     /// Removed at the end.
     files: Vec<SocketFile>,
@@ -42,7 +43,9 @@ impl Control {
             sockets.push(admin::Socket { listener, path: path.clone(), level: *level });
             files.push(file);
         }
-        Ok(Self { shared: Arc::clone(shared), sockets, files })
+        let metrics =
+            config.global.metrics.as_ref().map(|address| http::bind(address, shared)).transpose()?;
+        Ok(Self { shared: Arc::clone(shared), metrics, sockets, files })
     }
 }
 
@@ -58,13 +61,16 @@ pub struct Threads {
 
 /// Serves until the process is told to stop and its workers have ended; true if it ended as it should.
 pub async fn run(control: Control, threads: Threads) -> std::io::Result<bool> {
-    let Control { shared, sockets, files } = control;
+    let Control { shared, metrics, sockets, files } = control;
     let Threads { workers, mut accepting, mut ends } = threads;
     tokio::task::spawn_local(admin::serve(Arc::clone(&shared), sockets, String::new()));
     tokio::task::spawn_local(sampler::run(Arc::clone(&shared)));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    if let Some(endpoint) = metrics {
+        tokio::task::spawn_local(http::serve(endpoint, Arc::clone(&shared)));
+    }
     let mut left = shared.process.workers;
     let mut starting = left;
     let mut well = true;
