@@ -6,3 +6,4 @@ pub mod info;
 mod metrics;
 pub mod rows;
 pub mod sampler;
+pub mod servers_state;

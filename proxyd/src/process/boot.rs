@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::accept::{Listening, Socket};
-use super::control::{self, Control};
+use super::control::{self, Control, Threads};
 use super::worker::{self, Start};
 use crate::clock::Epoch;
 use crate::config::Config;
@@ -44,6 +44,7 @@ pub fn run(
     let control = Control::bind(&shared, config)?;
     let (inboxes, mut receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
     let (ended, ends) = unbounded_channel();
+    let (accepts, accepting) = unbounded_channel();
     for (index, inbox) in receivers.drain(..).enumerate() {
         let start = Start {
             index,
@@ -52,6 +53,7 @@ pub fn run(
             inbox,
             workers: inboxes.clone(),
             seed: random(),
+            accepts: accepts.clone(),
         };
         thread(format!("worker-{index}"), || worker::run(start), ended.clone())?;
     }
@@ -60,7 +62,8 @@ pub fn run(
 
     started(&shared)?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let well = runtime.block_on(control::run(control, worker::Workers::new(inboxes), ends))?;
+    let threads = Threads { workers: worker::Workers::new(inboxes), accepting, ends };
+    let well = runtime.block_on(control::run(control, threads))?;
     drop(files);
     Ok(well)
 }
@@ -131,9 +134,6 @@ pub struct Ended {
     /// `Err` if it failed or panicked.
     pub result: Result<(), String>,
 }
-
-/// Threads as they end.
-pub type Ends = UnboundedReceiver<Ended>;
 
 fn thread(
     name: String,

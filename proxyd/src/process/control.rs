@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use proto::addr::Address;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::boot::Ends;
+use super::boot::Ended;
 use super::worker::{Message, Workers};
 use crate::config::{AdminSocket, Config};
 use crate::model::shared::{Listener, Shared};
@@ -48,21 +49,30 @@ impl Control {
     }
 }
 
+/// What the control thread hears from the others and tells them.
+#[derive(Debug)]
+pub struct Threads {
+    pub workers: Workers,
+    /// A word from each worker once it accepts.
+    pub accepting: UnboundedReceiver<()>,
+    /// Threads as they end.
+    pub ends: UnboundedReceiver<Ended>,
+}
+
 /// Serves until the process is told to stop and its workers have ended; true if it ended as it should.
-pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io::Result<bool> {
+pub async fn run(control: Control, threads: Threads) -> std::io::Result<bool> {
     let Control { shared, metrics, sockets, files } = control;
+    let Threads { workers, mut accepting, mut ends } = threads;
     tokio::task::spawn_local(admin::serve(Arc::clone(&shared), sockets, String::new()));
     tokio::task::spawn_local(sampler::run(Arc::clone(&shared)));
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
     if let Some(endpoint) = metrics {
         tokio::task::spawn_local(http::serve(endpoint, Arc::clone(&shared)));
     }
-    shared.process.boot_ms.store(shared.epoch.now_ms() as u32, Relaxed);
-    log::notice(format_args!("proxyd {} is ready, pid {}", env!("CARGO_PKG_VERSION"), std::process::id()));
-    notify(&[sd_notify::NotifyState::Ready]);
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
     let mut left = shared.process.workers;
+    let mut starting = left;
     let mut well = true;
     while left > 0 {
         tokio::select! {
@@ -70,6 +80,12 @@ pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io:
             _ = interrupt.recv() => stop(&shared, &workers),
             _ = hangup.recv() => {
                 log::warning(format_args!("SIGHUP ignored: this version cannot reload its configuration"));
+            }
+            Some(()) = accepting.recv() => {
+                starting -= 1;
+                if starting == 0 {
+                    ready(&shared);
+                }
             }
             Some(ended) = ends.recv() => {
                 left -= usize::from(ended.name.starts_with("worker"));
@@ -84,6 +100,12 @@ pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io:
     drop(files);
     log::notice(format_args!("all connections have ended, exiting"));
     Ok(well)
+}
+
+fn ready(shared: &Shared) {
+    shared.process.boot_ms.store(shared.epoch.now_ms() as u32, Relaxed);
+    log::notice(format_args!("proxyd {} is ready, pid {}", env!("CARGO_PKG_VERSION"), std::process::id()));
+    notify(&[sd_notify::NotifyState::Ready]);
 }
 
 /// The first time gracefully, the second time at once.

@@ -194,7 +194,7 @@ fn processor_time(text: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::testing;
+    use crate::model::testing;
     use crate::stats::cells::Count;
 
     fn text(shared: &Arc<Shared>, scopes: Scopes) -> String {

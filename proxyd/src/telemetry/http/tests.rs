@@ -6,7 +6,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::task::LocalSet;
 
 use super::*;
-use crate::admin::testing;
+use crate::model::testing;
 
 /// Runs `test` beside a server at a port of its own.
 async fn serving<F: Future<Output = ()>>(test: impl FnOnce(SocketAddr, Arc<Shared>) -> F) {
