@@ -23,12 +23,20 @@ use crate::net::bind::{self, Bound, SocketFile};
 use crate::net::limits;
 use crate::{health, log};
 
-/// Runs until a signal ends it; returns whether it ended well. `started` is called when everything is bound.
-pub fn run(
-    config: &Config,
-    warnings: u32,
-    started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<()>,
-) -> anyhow::Result<bool> {
+/// What is run.
+#[derive(Debug)]
+pub struct Launch {
+    pub config: Config,
+    /// Warnings the configuration gave.
+    pub warnings: u32,
+    /// What the configuration is called: its files.
+    pub source: String,
+}
+
+/// Runs until a signal ends it; returns whether it ended well. `started` is called when all workers accept.
+pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<()>) -> anyhow::Result<bool> {
+    let Launch { config, warnings, source } = launch;
+    let config = &config;
     let _log = log::start()?;
     log_panics();
     let epoch = Epoch::new();
@@ -60,10 +68,9 @@ pub fn run(
     let checked = Arc::clone(&shared);
     thread("checks".into(), || on_local_runtime(health::run(checked)), ended)?;
 
-    started(&shared)?;
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let threads = Threads { workers: worker::Workers::new(inboxes), accepting, ends };
-    let well = runtime.block_on(control::run(control, threads))?;
+    let well = runtime.block_on(control::run(control, threads, source, started))?;
     drop(files);
     Ok(well)
 }

@@ -104,7 +104,12 @@ fn serve(run: &Run) -> anyhow::Result<bool> {
         return print(&config::to_ron(&config));
     }
     warn(&warnings);
-    boot::run(&config, warnings.diagnostics().len() as u32, |_| Ok(()))
+    let source = match &run.listen {
+        Some(_) => "command line".to_owned(),
+        None => run.files.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(" "),
+    };
+    let launch = boot::Launch { config, warnings: warnings.diagnostics().len() as u32, source };
+    boot::run(launch, |_| Ok(()))
 }
 
 fn check(files: &Files) -> anyhow::Result<bool> {

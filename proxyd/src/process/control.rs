@@ -60,10 +60,15 @@ pub struct Threads {
 }
 
 /// Serves until the process is told to stop and its workers have ended; true if it ended as it should.
-pub async fn run(control: Control, threads: Threads) -> std::io::Result<bool> {
+pub async fn run(
+    control: Control,
+    threads: Threads,
+    source: String,
+    started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
     let Control { shared, metrics, sockets, files } = control;
     let Threads { workers, mut accepting, mut ends } = threads;
-    tokio::task::spawn_local(admin::serve(Arc::clone(&shared), sockets, String::new()));
+    tokio::task::spawn_local(admin::serve(Arc::clone(&shared), sockets, source));
     tokio::task::spawn_local(sampler::run(Arc::clone(&shared)));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -73,6 +78,7 @@ pub async fn run(control: Control, threads: Threads) -> std::io::Result<bool> {
     }
     let mut left = shared.process.workers;
     let mut starting = left;
+    let mut started = Some(started);
     let mut well = true;
     while left > 0 {
         tokio::select! {
@@ -83,8 +89,9 @@ pub async fn run(control: Control, threads: Threads) -> std::io::Result<bool> {
             }
             Some(()) = accepting.recv() => {
                 starting -= 1;
-                if starting == 0 {
+                if starting == 0 && let Some(started) = started.take() {
                     ready(&shared);
+                    started(&shared)?;
                 }
             }
             Some(ended) = ends.recv() => {

@@ -57,7 +57,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     // Dropped on every way out, which ends the processes.
     let servers = Arc::new(Mutex::new(servers));
     let watched = Arc::clone(&servers);
-    let ended = boot::run(&config, 0, |shared| {
+    let ended = boot::run(boot::Launch { config, warnings: 0, source: "demo".to_owned() }, |shared| {
         cli::print(&introduction(shared, options, &servers::lock(&servers)))?;
         visitors::start(Arc::clone(shared), watched)
     });
