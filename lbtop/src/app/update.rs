@@ -1,0 +1,65 @@
+//! The only place where state changes: a message in, effects out.
+
+mod keys;
+mod news;
+#[cfg(test)]
+mod tests;
+
+use smallvec::SmallVec;
+
+use super::effect::Effect;
+use super::msg::Msg;
+use super::state::{App, Mode};
+
+/// What one message asks for.
+pub type Effects = SmallVec<[Effect; 2]>;
+
+/// How long a note stays.
+const NOTE_MS: u64 = 15_000;
+
+/// Takes a message.
+pub fn update(app: &mut App, msg: Msg) -> Effects {
+    match msg {
+        Msg::Tick(now) => tick(app, now),
+        Msg::Key(key) => return keys::press(app, key),
+        Msg::Resize { width, height } => {
+            (app.width, app.height) = (width, height);
+            app.scroll();
+            app.dirty = true;
+        }
+        Msg::Painted => match &mut app.mode {
+            Mode::Ask(question) => question.painted(app.now.mono),
+            Mode::Unlock(painted) => {
+                painted.get_or_insert(app.now.mono);
+            }
+            _ => {}
+        },
+        Msg::Sample(sample) => news::sample(app, *sample),
+        Msg::Interval(ms) => app.instance.interval_ms = ms,
+        Msg::Level(level) => {
+            app.instance.level = level;
+            app.lock.set_level(level);
+            app.dirty = true;
+        }
+        Msg::Lost { error, attempt, retry_in_ms } => news::lost(app, error, attempt, retry_in_ms),
+        Msg::Event(text) => app.say(text),
+        Msg::Outcome(number, outcome) => return news::outcome(app, number, outcome),
+        Msg::Observed(id, observed) => news::observed(app, &id, observed),
+        Msg::Terminate | Msg::InputClosed => return Effects::from_iter([Effect::Quit]),
+        Msg::Suspend => return Effects::from_iter([Effect::Suspend]),
+    }
+    Effects::new()
+}
+
+/// Time went on: the screen changes with the second of its clock, or when something on it has run out.
+fn tick(app: &mut App, now: crate::model::clock::Now) {
+    let before = app.now;
+    app.now = now;
+    if before.wall / 1000 != now.wall / 1000 {
+        app.dirty = true;
+    }
+    if app.note.as_ref().is_some_and(|note| now.mono.saturating_sub(note.at) >= NOTE_MS) {
+        app.note = None;
+        app.dirty = true;
+    }
+}

@@ -1,0 +1,130 @@
+//! What comes from the balancer.
+
+use super::Effects;
+use crate::app::action::{Outcome, Phase};
+use crate::app::effect::Effect;
+use crate::app::state::{App, Mode};
+use crate::command::observed::Observed;
+use crate::command::plan::{NoPlan, Plan};
+use crate::command::question::Question;
+use crate::model::instance::{Learned, Link};
+use crate::model::sample::Sample;
+use crate::model::server::ServerId;
+
+pub(super) fn sample(app: &mut App, sample: Sample) {
+    let was_lost = matches!(app.instance.link, Link::Lost { .. });
+    let learned = app.instance.take(sample, app.now);
+    app.lock.set_lost(false);
+    match learned {
+        Learned::Restarted => {
+            app.say(format!(
+                "{} restarted: its counters and runtime changes began anew",
+                app.instance.info.product()
+            ));
+            if matches!(app.mode, Mode::Ask(_) | Mode::Weight { .. }) {
+                app.mode = Mode::Table;
+                app.say("the balancer restarted; nothing was sent");
+            }
+        }
+        Learned::Update if was_lost => app.say("connected again"),
+        Learned::First | Learned::Update => {}
+    }
+    app.reorder();
+    renew(app);
+    app.dirty = true;
+}
+
+/// Asks again if the server in question is no longer as it was when the question was put.
+fn renew(app: &mut App) {
+    let freshness = app.freshness();
+    let Mode::Ask(question) = &mut app.mode else { return };
+    let plan = &question.plan;
+    let id = plan.command.target.id().clone();
+    let new = Plan::new(&app.instance, &id, plan.command.change, None, freshness);
+    let new = new.map(|new| Plan { undoes: plan.undoes, ..new });
+    match (new, app.instance.server(&id)) {
+        (Ok(new), Some(server)) if new.seen != plan.seen => {
+            let why = format!("it changed: {id} is {} with weight {} now", server.word(), server.weight());
+            question.renew(new, why);
+        }
+        (Ok(new), _) if new.risk.danger > plan.risk.danger => {
+            let kept = Plan { expected: plan.expected, undo: plan.undo, ..new };
+            question.renew(kept, "the risk has grown".into());
+        }
+        (Ok(_), _) => {}
+        (Err(error), _) => {
+            app.mode = Mode::Table;
+            app.say(format!("{error}; nothing was sent"));
+        }
+    }
+}
+
+pub(super) fn lost(app: &mut App, error: String, attempt: u32, retry_in_ms: u64) {
+    app.instance.link = Link::Lost { error, attempt, retry_at: app.now.mono + retry_in_ms };
+    app.lock.set_lost(true);
+    if matches!(app.mode, Mode::Ask(_) | Mode::Weight { .. }) {
+        app.mode = Mode::Table;
+        app.say("connection lost; nothing was sent");
+    }
+    app.dirty = true;
+}
+
+pub(super) fn outcome(app: &mut App, number: u64, outcome: Outcome) -> Effects {
+    let now = app.now.mono;
+    let Some(action) = app.actions.iter_mut().find(|action| action.number == number) else {
+        return Effects::new();
+    };
+    action.phase = Phase::Settled { outcome: outcome.clone(), at: now };
+    let (report, undoes) = (action.report(), action.undoes);
+    let (id, change) = (action.target().clone(), action.command.change);
+    app.say(report);
+    match outcome {
+        Outcome::Done { .. } => {
+            if let Some(undone) = undoes.and_then(|n| app.actions.iter_mut().find(|a| a.number == n)) {
+                undone.undone = true;
+            }
+        }
+        Outcome::Changed(observed) if matches!(app.mode, Mode::Table) => {
+            let freshness = app.freshness();
+            match Plan::new(&app.instance, &id, change, Some(observed), freshness) {
+                Ok(plan) => {
+                    let mut question = Question::new(Plan { undoes, ..plan }, ' ');
+                    question.again = Some(format!("not sent: it changed meanwhile, now {observed}"));
+                    app.mode = Mode::Ask(Box::new(question));
+                }
+                Err(error) => app.say(format!("{error}; nothing was sent")),
+            }
+        }
+        _ => {}
+    }
+    Effects::from_iter([Effect::Refresh])
+}
+
+/// The record of the server that is asked about: now the way back is known for sure.
+pub(super) fn observed(app: &mut App, id: &ServerId, seen: Observed) {
+    let freshness = app.freshness();
+    match &mut app.mode {
+        Mode::Weight { id: target, observed, .. } if target == id => *observed = Some(seen),
+        Mode::Ask(question) if question.plan.command.target.id() == id && question.plan.undoes.is_none() => {
+            let plan = &question.plan;
+            if !plan.expected.holds(seen) {
+                // The table is a second behind; the next sample asks again.
+                return;
+            }
+            match Plan::new(&app.instance, id, plan.command.change, Some(seen), freshness) {
+                Ok(new) if new.risk.danger <= plan.risk.danger => {
+                    let risk = plan.risk.clone();
+                    question.plan = Plan { risk, ..new };
+                }
+                Ok(new) => question.renew(new, "the risk has grown".into()),
+                Err(error @ NoPlan::Already(..)) => {
+                    app.mode = Mode::Table;
+                    app.say(error.to_string());
+                }
+                Err(_) => {}
+            }
+        }
+        _ => {}
+    }
+    app.dirty = true;
+}
