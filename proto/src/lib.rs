@@ -3,5 +3,11 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod info;
 pub mod level;
+pub mod name;
+pub mod servers_state;
 pub mod state;
+pub mod stats;
+pub mod units;
+pub mod watch;

@@ -170,5 +170,8 @@ pub struct Server {
 pub enum ServerAddress {
     Literal(Address),
     /// Resolved once, at start.
-    Host { name: String, port: u16 },
+    Host {
+        name: String,
+        port: u16,
+    },
 }

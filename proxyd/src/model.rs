@@ -1,0 +1,15 @@
+//! What traffic, checks, operators and readers share: frontends, backends, servers, and the process around them.
+//!
+//! The graph ([`snapshot::Snapshot`]) is immutable and replaced whole; what changes at run time is in atoms and small
+//! locks of its objects, which live on from one graph to the next. Workers read atoms only.
+
+pub mod backend;
+pub mod change;
+pub mod frontend;
+pub mod journal;
+pub mod lineup;
+pub mod process;
+pub mod server;
+pub mod shared;
+pub mod snapshot;
+pub mod state;

@@ -1,0 +1,273 @@
+//! The one way in which anything changes at run time: state, lineup, log line and journal together.
+//!
+//! Checks and commands both come through here, so that whoever watches sees one story.
+
+use std::fmt;
+use std::sync::atomic::Ordering::Relaxed;
+
+use proto::addr::Address;
+use proto::state::Oper;
+use serde_json::{Map, Value};
+
+use super::backend::Backend;
+use super::frontend::Frontend;
+use super::server::{Outcome, Server};
+use super::shared::Shared;
+use super::state::{Event, State};
+use crate::log;
+
+/// Why something changes.
+#[derive(Clone, Copy, Debug)]
+pub enum Cause<'a> {
+    Check(&'a Outcome),
+    Command {
+        /// Who sent it, e.g. `uid 1000 (alice)`.
+        by: &'a str,
+        /// As it was typed.
+        line: &'a str,
+    },
+}
+
+impl Cause<'_> {
+    fn describe(self, fields: &mut Map<String, Value>) {
+        match self {
+            Self::Check(outcome) => {
+                fields.insert("reason".into(), outcome.to_string().into());
+            }
+            Self::Command { by, line } => {
+                fields.insert("by".into(), by.into());
+                fields.insert("command".into(), line.into());
+            }
+        }
+    }
+}
+
+/// HAProxy's words for how a check ended.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.status.text())?;
+        if let Some(code) = self.code {
+            write!(f, ", code: {code}")?;
+        }
+        if !self.info.is_empty() {
+            write!(f, ", info: \"{}\"", self.info)?;
+        }
+        write!(f, ", check duration: {}ms", self.duration.as_millis())
+    }
+}
+
+impl Shared {
+    /// Something happened to a server.
+    pub fn server_event(&self, backend: &Backend, server: &Server, event: Event, cause: Cause<'_>) {
+        let now_ms = self.epoch.now_ms();
+        let mut control = server.lock();
+        let before = control.state;
+        let after = before.after(event);
+        if let Cause::Check(outcome) = cause {
+            control.check.outcome = Some(outcome.clone());
+            if event == Event::CheckFailed && before.is_up() && before.checks_run() {
+                control.check.failed += 1;
+            }
+        }
+        if after == before {
+            return;
+        }
+        control.state = after;
+        server.publish(&after);
+        if before.is_up() && !after.is_up() {
+            control.down_since = Some(now_ms);
+            control.check.downs += u64::from(!after.admin.is_maint());
+        } else if !before.is_up()
+            && after.is_up()
+            && let Some(since) = control.down_since.take()
+        {
+            control.down_ms += now_ms.saturating_sub(since);
+        }
+        let (was, is) = (before.status().word(), after.status().word());
+        if kind(&was) != kind(&is) {
+            control.changed_at = now_ms;
+        }
+        drop(control);
+
+        if before.takes_new() != after.takes_new() || before.is_up() != after.is_up() {
+            self.relineup(backend);
+        }
+        if was != is {
+            let mut fields = from_to(&was, &is);
+            cause.describe(&mut fields);
+            let event = if kind(&was) == kind(&is) { "health" } else { "server_state" };
+            self.journal_add(event, server_key(server), fields);
+        }
+        if let Some(text) = announcement(&before, &after, cause) {
+            let usable = backend.usable();
+            let up = after.takes_new();
+            let backup = if usable.active == 0 && usable.backup > 0 { " Running on backup." } else { "" };
+            let served = server.served.load(Relaxed);
+            let tail = if up {
+                "servers online. 0 sessions requeued, 0 total in queue.".to_owned()
+            } else {
+                format!("servers left.{backup} {served} sessions active, 0 requeued, 0 remaining in queue.")
+            };
+            let (active, backups) = (usable.active, usable.backup);
+            let severity = if up { log::Severity::Notice } else { log::Severity::Warning };
+            let path = server.path();
+            log::write(
+                severity,
+                format_args!("Server {path} {text}. {active} active and {backups} backup {tail}"),
+            );
+        }
+    }
+
+    /// A check was switched off or on, or ended as the ones before: nothing to announce but its result.
+    pub fn set_weight(&self, backend: &Backend, server: &Server, weight: u32, cause: Cause<'_>) {
+        let before = server.weight();
+        if before == weight {
+            return;
+        }
+        server.set_weight(weight);
+        self.relineup(backend);
+        let mut fields = from_to(&before.to_string(), &weight.to_string());
+        cause.describe(&mut fields);
+        self.journal_add("weight", server_key(server), fields);
+    }
+
+    /// New connections go to `address`; those that are open stay.
+    pub fn set_address(&self, server: &Server, address: Address, cause: Cause<'_>) {
+        let before = server.address();
+        let mut fields = from_to(&before.to_string(), &address.to_string());
+        server.set_address(address);
+        cause.describe(&mut fields);
+        self.journal_add("server_address", server_key(server), fields);
+    }
+
+    /// Returns whether anything changed.
+    pub fn pause_frontend(&self, frontend: &Frontend, paused: bool, cause: Cause<'_>) -> bool {
+        if frontend.live.set_paused(paused) == paused {
+            return false;
+        }
+        let name = &frontend.name;
+        log::warning(format_args!("{} frontend {name}.", if paused { "Paused" } else { "Resumed" }));
+        let words = ["OPEN", "PAUSED"];
+        let mut fields = from_to(words[usize::from(!paused)], words[usize::from(paused)]);
+        cause.describe(&mut fields);
+        self.journal_add("frontend_state", format!("f/{name}"), fields);
+        self.room.notify_waiters();
+        true
+    }
+
+    /// 0 is no limit of its own.
+    pub fn set_frontend_maxconn(&self, frontend: &Frontend, maxconn: u32) {
+        frontend.live.set_maxconn(if maxconn == 0 { u32::MAX } else { maxconn });
+        self.room.notify_waiters();
+    }
+
+    /// 0 restores what the process started with, which is also the most.
+    pub fn set_global_maxconn(&self, maxconn: u32) -> bool {
+        let hard = self.process.hard_maxconn;
+        if maxconn > hard {
+            return false;
+        }
+        self.process.set_maxconn(if maxconn == 0 { hard } else { maxconn });
+        self.room.notify_waiters();
+        true
+    }
+
+    /// `clear counters`: maxima, and with `all` the totals too.
+    pub fn clear_counters(&self, all: bool, cause: Cause<'_>) {
+        self.next_maxima();
+        if all {
+            let snapshot = self.snapshot();
+            snapshot.frontends.iter().for_each(|f| f.live.stats.clear());
+            for backend in &snapshot.backends {
+                backend.live.stats.clear();
+                backend.live.downs.store(0, Relaxed);
+                for server in &backend.servers {
+                    server.stats.clear();
+                    let mut control = server.lock();
+                    control.check.failed = 0;
+                    control.check.downs = 0;
+                }
+            }
+        }
+        let mut fields = Map::new();
+        cause.describe(&mut fields);
+        self.journal_add("counters_cleared", String::new(), fields);
+    }
+
+    /// Prepares the backend's lineup anew and tells when the backend itself went up or down.
+    fn relineup(&self, backend: &Backend) {
+        backend.rebuild();
+        let now_ms = self.epoch.now_ms();
+        let live = &backend.live;
+        let was_down = live.down_since.load(Relaxed) != 0;
+        let is_down = !backend.is_up();
+        if was_down == is_down {
+            return;
+        }
+        live.changed_at.store(now_ms, Relaxed);
+        let name = &backend.name;
+        if is_down {
+            live.down_since.store(now_ms, Relaxed);
+            live.downs.fetch_add(1, Relaxed);
+            log::alert(format_args!("backend '{name}' has no server available!"));
+            self.journal_add("backend_down", format!("b/{name}"), from_to("UP", "DOWN"));
+        } else {
+            let since = live.down_since.swap(0, Relaxed);
+            live.down_ms.fetch_add(now_ms.saturating_sub(since), Relaxed);
+            self.journal_add("backend_up", format!("b/{name}"), from_to("DOWN", "UP"));
+        }
+    }
+
+    fn journal_add(&self, event: &'static str, id: String, fields: Map<String, Value>) {
+        self.journal.add(self.epoch.wall(self.epoch.now_ms()), event, id, fields);
+    }
+}
+
+/// `s/app/app1`.
+pub fn server_key(server: &Server) -> String {
+    format!("s/{}/{}", server.backend, server.name)
+}
+
+fn from_to(from: &str, to: &str) -> Map<String, Value> {
+    let mut fields = Map::new();
+    fields.insert("from".into(), from.into());
+    fields.insert("to".into(), to.into());
+    fields
+}
+
+/// A status word without its count of checks.
+fn kind(word: &str) -> &str {
+    word.split(' ').next().unwrap_or(word)
+}
+
+/// HAProxy's sentence for a change, without the server's name in front and the counts behind.
+fn announcement(before: &State, after: &State, cause: Cause<'_>) -> Option<String> {
+    if after.admin.is_maint() != before.admin.is_maint() {
+        return Some(
+            match (after.admin.is_maint(), before.oper == Oper::Stopped) {
+                (true, true) => "was DOWN and now enters maintenance",
+                (true, false) => "is going DOWN for maintenance",
+                (false, _) if after.admin.is_drain() => "is UP/DRAIN (leaving forced maintenance)",
+                (false, _) => "is UP/READY (leaving forced maintenance)",
+            }
+            .to_owned(),
+        );
+    }
+    if after.admin.is_drain() != before.admin.is_drain() {
+        let text = if after.admin.is_drain() { "enters drain state" } else { "is UP (leaving forced drain)" };
+        return Some(text.to_owned());
+    }
+    if before.oper == after.oper {
+        return None;
+    }
+    let word = match after.oper {
+        Oper::Stopped => "DOWN",
+        Oper::Stopping => "stopping",
+        Oper::Running | Oper::Starting if after.admin.is_drain() => "UP/DRAIN",
+        Oper::Running | Oper::Starting => "UP",
+    };
+    Some(match cause {
+        Cause::Check(outcome) => format!("is {word}, reason: {outcome}"),
+        Cause::Command { .. } => format!("is {word}, changed from CLI"),
+    })
+}

@@ -1,0 +1,74 @@
+//! A frontend: where clients arrive, and how many may.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+
+use crossbeam_utils::CachePadded;
+use proto::addr::Address;
+
+use super::server::Rates;
+use crate::config::{ClientTimeouts, ForwardHeaders, Mode};
+use crate::stats::cells::Sharded;
+
+/// Where clients arrive.
+#[derive(Debug)]
+pub struct Frontend {
+    pub name: Arc<str>,
+    /// Proxy id; a backend of the same name has the same.
+    pub id: u32,
+    pub mode: Mode,
+    pub timeouts: ClientTimeouts,
+    pub forward: ForwardHeaders,
+    pub default_backend: Option<Arc<str>>,
+    /// As configured; a port of 0 is still 0 here, `Shared::listeners` has the real ones.
+    pub binds: Vec<Address>,
+    pub live: Arc<FrontendLive>,
+}
+
+/// What outlives a reload.
+#[derive(Debug)]
+pub struct FrontendLive {
+    /// Connections now, over all workers.
+    pub connections: CachePadded<AtomicU32>,
+    /// `set maxconn frontend`; `u32::MAX` is no limit of its own.
+    maxconn: AtomicU32,
+    /// `disable frontend`.
+    paused: AtomicBool,
+    pub stats: Sharded,
+    pub rates: Rates,
+}
+
+impl FrontendLive {
+    pub fn new(workers: usize, maxconn: Option<u32>) -> Self {
+        Self {
+            connections: CachePadded::default(),
+            maxconn: AtomicU32::new(maxconn.unwrap_or(u32::MAX)),
+            paused: AtomicBool::new(false),
+            stats: Sharded::new(workers),
+            rates: Rates::default(),
+        }
+    }
+
+    /// The frontend's own limit, if it has one.
+    pub fn maxconn(&self) -> Option<u32> {
+        Some(self.maxconn.load(Relaxed)).filter(|&n| n != u32::MAX)
+    }
+
+    pub fn is_paused(&self) -> bool {
+        self.paused.load(Relaxed)
+    }
+
+    /// Room for one more, and not paused.
+    pub fn has_room(&self) -> bool {
+        self.connections.load(Relaxed) < self.maxconn.load(Relaxed) && !self.is_paused()
+    }
+
+    pub(super) fn set_maxconn(&self, maxconn: u32) {
+        self.maxconn.store(maxconn, Relaxed);
+    }
+
+    /// Returns whether it was paused before.
+    pub(super) fn set_paused(&self, paused: bool) -> bool {
+        self.paused.swap(paused, Relaxed)
+    }
+}

@@ -1,0 +1,230 @@
+//! One server: what is configured, what an operator changed, what its checks found, what it carries.
+
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use crossbeam_utils::CachePadded;
+use proto::addr::Address;
+
+use super::state::State;
+use crate::stats::cells::Sharded;
+use crate::stats::counter::Peak;
+use crate::stats::rate::Rate;
+
+/// A server of a backend. It lives as long as its name stays in the configuration.
+#[derive(Debug)]
+pub struct Server {
+    pub name: Arc<str>,
+    pub backend: Arc<str>,
+    /// Id within the backend, from 1.
+    pub id: u32,
+    pub backup: bool,
+    /// As configured, what `get weight` calls initial.
+    pub initial_weight: u32,
+    address: ArcSwap<Address>,
+    weight: AtomicU32,
+    /// Whether new traffic may be sent: read at every pick, so that a change holds from the next one on.
+    takes_new: AtomicBool,
+    control: Mutex<Control>,
+    /// Requests or connections it carries now, over all workers.
+    pub served: CachePadded<AtomicU32>,
+    pub stats: Sharded,
+    pub rates: Rates,
+}
+
+/// Rates and maxima that a once-a-second sampler keeps.
+#[derive(Debug, Default)]
+pub struct Rates {
+    /// `rate`.
+    pub sessions: Rate,
+    /// `req_rate`.
+    pub requests: Rate,
+    /// `conn_rate`.
+    pub connections: Rate,
+    /// Most streams at once.
+    pub served_max: Peak,
+}
+
+/// What only control, checks and readers touch.
+#[derive(Clone, Debug)]
+pub struct Control {
+    pub state: State,
+    /// Milliseconds of the process's epoch.
+    pub changed_at: u64,
+    /// Milliseconds down in closed periods.
+    pub down_ms: u64,
+    /// Since when it is down, if it is.
+    pub down_since: Option<u64>,
+    pub check: CheckReport,
+}
+
+/// The last check of a server.
+#[derive(Clone, Debug, Default)]
+pub struct CheckReport {
+    pub outcome: Option<Outcome>,
+    /// Failed checks while up (`chkfail`).
+    pub failed: u64,
+    /// Changes from up to down (`chkdown`).
+    pub downs: u64,
+}
+
+/// How one check ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Outcome {
+    pub status: CheckStatus,
+    /// Status code of an HTTP answer.
+    pub code: Option<u16>,
+    pub duration: Duration,
+    /// What the system or the server said, for people.
+    pub info: String,
+}
+
+/// HAProxy's check statuses (management guide, `check_status`).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CheckStatus {
+    /// Could not be tried: a socket error of ours.
+    SockErr,
+    L4Ok,
+    L4Timeout,
+    L4Con,
+    L7Timeout,
+    L7Response,
+    L7Ok,
+    L7Status,
+}
+
+impl CheckStatus {
+    pub const fn passed(self) -> bool {
+        matches!(self, Self::L4Ok | Self::L7Ok)
+    }
+
+    /// The word of `show stat`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::SockErr => "SOCKERR",
+            Self::L4Ok => "L4OK",
+            Self::L4Timeout => "L4TOUT",
+            Self::L4Con => "L4CON",
+            Self::L7Timeout => "L7TOUT",
+            Self::L7Response => "L7RSP",
+            Self::L7Ok => "L7OK",
+            Self::L7Status => "L7STS",
+        }
+    }
+
+    /// The long form, `check_desc` and the log.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::SockErr => "Socket error",
+            Self::L4Ok => "Layer4 check passed",
+            Self::L4Timeout => "Layer4 timeout",
+            Self::L4Con => "Layer4 connection problem",
+            Self::L7Timeout => "Layer7 timeout",
+            Self::L7Response => "Layer7 invalid response",
+            Self::L7Ok => "Layer7 check passed",
+            Self::L7Status => "Layer7 wrong status",
+        }
+    }
+
+    /// `srv_check_status` of `show servers state`.
+    pub const fn number(self) -> u32 {
+        match self {
+            Self::SockErr => 5,
+            Self::L4Ok => 6,
+            Self::L4Timeout => 7,
+            Self::L4Con => 8,
+            Self::L7Timeout => 12,
+            Self::L7Response => 13,
+            Self::L7Ok => 15,
+            Self::L7Status => 17,
+        }
+    }
+}
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct Parts {
+    pub name: Arc<str>,
+    pub backend: Arc<str>,
+    pub id: u32,
+    pub backup: bool,
+    pub weight: u32,
+    pub address: Address,
+    /// Rise and fall.
+    pub check: Option<(u32, u32)>,
+    pub workers: usize,
+    /// Milliseconds of the process's epoch.
+    pub now_ms: u64,
+}
+
+impl Server {
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            name: parts.name,
+            backend: parts.backend,
+            id: parts.id,
+            backup: parts.backup,
+            initial_weight: parts.weight,
+            address: ArcSwap::from_pointee(parts.address),
+            weight: AtomicU32::new(parts.weight),
+            takes_new: AtomicBool::new(true),
+            control: Mutex::new(Control {
+                state: State::new(parts.check),
+                changed_at: parts.now_ms,
+                down_ms: 0,
+                down_since: None,
+                check: CheckReport::default(),
+            }),
+            served: CachePadded::default(),
+            stats: Sharded::new(parts.workers),
+            rates: Rates::default(),
+        }
+    }
+
+    /// Whether a new request may be sent to it, its weight aside.
+    pub fn takes_new(&self) -> bool {
+        self.takes_new.load(Relaxed)
+    }
+
+    /// Weight as set by the operator.
+    pub fn weight(&self) -> u32 {
+        self.weight.load(Relaxed)
+    }
+
+    pub(super) fn set_weight(&self, weight: u32) {
+        self.weight.store(weight, Relaxed);
+    }
+
+    pub fn address(&self) -> Arc<Address> {
+        self.address.load_full()
+    }
+
+    /// The address, without touching its reference count.
+    pub fn with_address<T>(&self, read: impl FnOnce(&Address) -> T) -> T {
+        read(&self.address.load())
+    }
+
+    pub(super) fn set_address(&self, address: Address) {
+        self.address.store(Arc::new(address));
+    }
+
+    /// A copy of what control knows.
+    pub fn control(&self) -> Control {
+        self.lock().clone()
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn publish(&self, state: &State) {
+        self.takes_new.store(state.takes_new(), Relaxed);
+    }
+
+    /// `backend/server`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.backend, self.name)
+    }
+}

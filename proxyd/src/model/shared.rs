@@ -1,0 +1,89 @@
+//! The handle everybody holds: the graph of now, the process, the journal, the listeners as bound.
+
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use proto::addr::Address;
+use tokio::sync::Notify;
+
+use super::journal::Journal;
+use super::process::Process;
+use super::snapshot::Snapshot;
+use crate::clock::Epoch;
+
+/// State of one process, shared by all its threads.
+#[derive(Debug)]
+pub struct Shared {
+    snapshot: ArcSwap<Snapshot>,
+    /// Grows with every published snapshot; what a worker compares before it looks at the graph.
+    generation: AtomicU32,
+    pub process: Process,
+    pub journal: Journal,
+    pub epoch: Epoch,
+    /// The epoch of maxima; `clear counters` begins a new one.
+    maxima: AtomicU32,
+    listeners: Mutex<Vec<Listener>>,
+    /// Told when there may be room for a connection again.
+    pub room: Notify,
+    /// Told when stopping begins.
+    pub stopping: Notify,
+}
+
+/// Something that was bound.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Listener {
+    /// Name of the frontend, or `GLOBAL` for sockets and metrics.
+    pub proxy: Arc<str>,
+    pub name: String,
+    /// The real address: the kernel's port where 0 was asked for.
+    pub address: Address,
+}
+
+impl Shared {
+    pub fn new(snapshot: Snapshot, process: Process, epoch: Epoch) -> Self {
+        Self {
+            snapshot: ArcSwap::from_pointee(snapshot),
+            generation: AtomicU32::new(0),
+            process,
+            journal: Journal::default(),
+            epoch,
+            maxima: AtomicU32::new(0),
+            listeners: Mutex::new(Vec::new()),
+            room: Notify::new(),
+            stopping: Notify::new(),
+        }
+    }
+
+    /// The graph of now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.load_full()
+    }
+
+    /// Puts a new graph in place of the old one; what is under way keeps the one it began with.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.snapshot.store(Arc::new(snapshot));
+        self.generation.fetch_add(1, std::sync::atomic::Ordering::Release);
+    }
+
+    pub fn generation(&self) -> u32 {
+        self.generation.load(std::sync::atomic::Ordering::Acquire)
+    }
+
+    pub fn maxima(&self) -> u32 {
+        self.maxima.load(Relaxed)
+    }
+
+    /// Maxima start anew.
+    pub(super) fn next_maxima(&self) {
+        self.maxima.fetch_add(1, Relaxed);
+    }
+
+    pub fn listeners(&self) -> Vec<Listener> {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub fn add_listener(&self, listener: Listener) {
+        self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+}

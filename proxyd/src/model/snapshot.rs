@@ -1,0 +1,186 @@
+//! The graph of frontends and backends: built whole from a configuration, then never changed.
+//!
+//! Objects that keep their name keep their run-time state and counters from one graph to the next.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use proto::addr::Address;
+
+use super::backend::{self, Backend, BackendLive};
+use super::frontend::{Frontend, FrontendLive};
+use super::server::{self, Server};
+use crate::config::{self, Config, ServerAddress};
+
+/// Frontends and backends of one configuration.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    pub frontends: Vec<Arc<Frontend>>,
+    pub backends: Vec<Arc<Backend>>,
+}
+
+/// What a graph is built with, beside its configuration.
+#[derive(Clone, Copy)]
+pub struct Site<'a> {
+    pub workers: usize,
+    /// Milliseconds of the process's epoch.
+    pub now_ms: u64,
+    /// Looks up a host name.
+    pub resolve: &'a dyn Fn(&str, u16) -> std::io::Result<SocketAddr>,
+}
+
+impl std::fmt::Debug for Site<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Site").field("workers", &self.workers).finish_non_exhaustive()
+    }
+}
+
+/// A host name that leads nowhere.
+#[derive(Debug, thiserror::Error)]
+#[error("server {backend}/{server}: could not resolve {host:?}: {source}")]
+pub struct ResolveError {
+    backend: String,
+    server: String,
+    host: String,
+    source: std::io::Error,
+}
+
+/// A frontend, a backend, or both under one name and id.
+#[derive(Clone, Copy, Debug)]
+pub struct Proxy<'a> {
+    pub id: u32,
+    pub name: &'a str,
+    pub frontend: Option<&'a Arc<Frontend>>,
+    pub backend: Option<&'a Arc<Backend>>,
+}
+
+/// HAProxy numbers its proxies from 2; 1 is its own.
+const FIRST_ID: u32 = 2;
+
+impl Snapshot {
+    pub fn build(config: &Config, previous: Option<&Self>, site: Site<'_>) -> Result<Self, ResolveError> {
+        let mut ids: HashMap<&str, u32> = HashMap::new();
+        let names = config.frontends.iter().map(|f| &f.name).chain(config.backends.iter().map(|b| &b.name));
+        for name in names {
+            let next = FIRST_ID + ids.len() as u32;
+            ids.entry(name).or_insert(next);
+        }
+        let frontends = config.frontends.iter().map(|f| {
+            let before = previous.and_then(|p| p.frontend(&f.name));
+            Arc::new(frontend(f, ids[f.name.as_str()], before, site))
+        });
+        let backends = config.backends.iter().map(|b| {
+            let before = previous.and_then(|p| p.backend(&b.name));
+            backend(b, ids[b.name.as_str()], before, site).map(Arc::new)
+        });
+        Ok(Self { frontends: frontends.collect(), backends: backends.collect::<Result<_, _>>()? })
+    }
+
+    pub fn frontend(&self, name: &str) -> Option<&Arc<Frontend>> {
+        self.frontends.iter().find(|f| *f.name == *name)
+    }
+
+    pub fn backend(&self, name: &str) -> Option<&Arc<Backend>> {
+        self.backends.iter().find(|b| *b.name == *name)
+    }
+
+    /// In the order of their ids, which is that of the configuration.
+    pub fn proxies(&self) -> Vec<Proxy<'_>> {
+        let mut proxies: Vec<Proxy<'_>> = self
+            .frontends
+            .iter()
+            .map(|f| Proxy { id: f.id, name: &f.name, frontend: Some(f), backend: None })
+            .collect();
+        let by_id: HashMap<u32, usize> = proxies.iter().enumerate().map(|(i, p)| (p.id, i)).collect();
+        for backend in &self.backends {
+            match by_id.get(&backend.id) {
+                Some(&i) => proxies[i].backend = Some(backend),
+                None => proxies.push(Proxy {
+                    id: backend.id,
+                    name: &backend.name,
+                    frontend: None,
+                    backend: Some(backend),
+                }),
+            }
+        }
+        proxies
+    }
+}
+
+fn frontend(conf: &config::Frontend, id: u32, before: Option<&Arc<Frontend>>, site: Site<'_>) -> Frontend {
+    let live = match before {
+        Some(before) => Arc::clone(&before.live),
+        None => Arc::new(FrontendLive::new(site.workers, conf.maxconn)),
+    };
+    Frontend {
+        name: conf.name.as_str().into(),
+        id,
+        mode: conf.mode,
+        timeouts: conf.timeouts,
+        forward: conf.forward,
+        default_backend: conf.default_backend.as_deref().map(Into::into),
+        binds: conf.binds.clone(),
+        live,
+    }
+}
+
+fn backend(
+    conf: &config::Backend,
+    id: u32,
+    before: Option<&Arc<Backend>>,
+    site: Site<'_>,
+) -> Result<Backend, ResolveError> {
+    let name: Arc<str> = conf.name.as_str().into();
+    let mut servers = Vec::with_capacity(conf.servers.len());
+    let old: HashMap<&str, &Arc<Server>> =
+        before.iter().flat_map(|b| &b.servers).map(|s| (&*s.name, s)).collect();
+    for (i, server) in conf.servers.iter().enumerate() {
+        // The address as an operator may have changed it outlives a reload, as does the weight.
+        if let Some(&kept) = old.get(server.name.as_str())
+            && kept.id == i as u32 + 1
+            && kept.backup == server.backup
+            && kept.initial_weight == server.weight
+        {
+            servers.push(Arc::clone(kept));
+            continue;
+        }
+        let address = match &server.address {
+            ServerAddress::Literal(address) => address.clone(),
+            ServerAddress::Host { name: host, port } => {
+                Address::Ip((site.resolve)(host, *port).map_err(|source| ResolveError {
+                    backend: conf.name.clone(),
+                    server: server.name.clone(),
+                    host: host.clone(),
+                    source,
+                })?)
+            }
+        };
+        servers.push(Arc::new(Server::new(server::Parts {
+            name: server.name.as_str().into(),
+            backend: Arc::clone(&name),
+            id: i as u32 + 1,
+            backup: server.backup,
+            weight: server.weight,
+            address,
+            check: conf.check.as_ref().map(|c| (c.rise, c.fall)),
+            workers: site.workers,
+            now_ms: site.now_ms,
+        })));
+    }
+    let live = match before {
+        Some(before) => Arc::clone(&before.live),
+        None => Arc::new(BackendLive::new(site.workers, site.now_ms)),
+    };
+    Ok(Backend::new(backend::Parts {
+        name,
+        id,
+        mode: conf.mode,
+        balance: conf.balance,
+        timeouts: conf.timeouts,
+        retries: conf.retries,
+        check: conf.check.clone(),
+        servers,
+        live,
+    }))
+}
