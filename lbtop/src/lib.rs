@@ -9,11 +9,11 @@
 #![forbid(unsafe_code)]
 
 pub mod app;
-//X pub mod cli;
+pub mod cli;
 pub mod command;
-//X pub mod console;
+pub mod console;
 pub mod model;
-//X pub mod oneshot;
-//X pub mod term;
-//X pub mod transport;
-//X pub mod view;
+pub mod oneshot;
+pub mod term;
+pub mod transport;
+pub mod view;

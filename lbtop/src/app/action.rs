@@ -58,8 +58,7 @@ impl Action {
                 Outcome::Done { .. } => format!("ok {what} {} ms", at.saturating_sub(self.sent_at)),
                 Outcome::NotSeen { .. } => format!("!{what} not seen"),
                 Outcome::Refused(_) => format!("!{what} refused"),
-                Outcome::Changed(_) => format!("!{what} not sent"),
-                Outcome::NotSent(_) => format!("!{what} not sent"),
+                Outcome::Changed(_) | Outcome::NotSent(_) => format!("!{what} not sent"),
                 Outcome::Unknown(_) => format!("?{what} unknown"),
             },
         }
@@ -93,9 +92,7 @@ impl Action {
     pub fn is_shown(&self, now: Mono) -> bool {
         match &self.phase {
             Phase::Pending => true,
-            Phase::Settled { at, .. } => {
-                now.saturating_sub(*at) < if self.is_bad() { 60_000 } else { 8_000 }
-            }
+            Phase::Settled { at, .. } => now.saturating_sub(*at) < if self.is_bad() { 60_000 } else { 8_000 },
         }
     }
 }

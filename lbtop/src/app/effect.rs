@@ -8,7 +8,11 @@ use crate::command::order::{Command, Target};
 #[derive(Debug, Eq, PartialEq)]
 pub enum Effect {
     /// Send a command, if the server still is as expected.
-    Send { number: u64, command: Checked<Command>, expected: Expected },
+    Send {
+        number: u64,
+        command: Checked<Command>,
+        expected: Expected,
+    },
     /// Read the balancer's record of one server.
     Observe(Target),
     /// Look at the balancer now.

@@ -82,12 +82,12 @@ const fn bind(
 
 /// All commands, in the order of the footer.
 pub const BINDINGS: &[Binding] = &[
-    bind(Verb::Drain, &[Key::Char('d')], Group::Act, "drain", "drain: no new load, sessions end by themselves"),
-    bind(Verb::Ready, &[Key::Char('r')], Group::Act, "ready", "ready: back from drain or maintenance"),
-    bind(Verb::Maint, &[Key::Char('m')], Group::Act, "maint", "maintenance: out, checks stop"),
-    bind(Verb::Weight, &[Key::Char('w')], Group::Act, "weight", "weight: 120, 50%, +10, 0"),
+    bind(Verb::Drain, &[Key::Char('d')], Group::Act, "drain", "drain: no new load"),
+    bind(Verb::Ready, &[Key::Char('r')], Group::Act, "ready", "ready: back to work"),
+    bind(Verb::Maint, &[Key::Char('m')], Group::Act, "maint", "maintenance: out, unchecked"),
+    bind(Verb::Weight, &[Key::Char('w')], Group::Act, "weight", "weight: 120  50%  +10  0"),
     bind(Verb::Undo, &[Key::Char('z')], Group::Act, "undo", "undo the last action"),
-    bind(Verb::Filter, &[Key::Char('/')], Group::See, "filter", "filter: text state:down be:web addr:10. !x"),
+    bind(Verb::Filter, &[Key::Char('/')], Group::See, "filter", "filter (see below)"),
     bind(Verb::NextProblem, &[Key::Char('e')], Group::Move, "problem", "next problem"),
     bind(Verb::Help, &[Key::Char('?')], Group::See, "help", "this help"),
     bind(Verb::Quit, &[Key::Char('q'), Key::Ctrl('c')], Group::Leave, "quit", "quit"),
@@ -100,7 +100,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(Verb::Top, &[Key::Char('g'), Key::Home], Group::Move, "", "first row"),
     bind(Verb::Bottom, &[Key::Char('G'), Key::End], Group::Move, "", "last row"),
     bind(Verb::ClearFilter, &[Key::Esc], Group::See, "", "clear the filter"),
-    bind(Verb::Sort, &[Key::Char('s')], Group::See, "", "sort: trouble, name, req/s, sessions"),
+    bind(Verb::Sort, &[Key::Char('s')], Group::See, "", "next way to sort"),
     bind(Verb::Lock, &[Key::Char('L')], Group::Leave, "", "lock, or unlock (asks)"),
     bind(Verb::Retry, &[Key::Char('R')], Group::Leave, "", "connect again now"),
     bind(Verb::Suspend, &[Key::Ctrl('z')], Group::Leave, "", "suspend"),

@@ -31,7 +31,10 @@ pub enum Msg {
         retry_in_ms: u64,
     },
     /// Somebody did something, in the balancer's words.
-    Event(String),
+    Event {
+        text: String,
+        command: Option<String>,
+    },
     Outcome(u64, Outcome),
     Observed(ServerId, Observed),
     /// Stop, as a signal asked.

@@ -25,6 +25,7 @@ impl Sort {
         }
     }
 
+    #[must_use]
     pub const fn next(self) -> Self {
         match self {
             Self::Trouble => Self::Name,

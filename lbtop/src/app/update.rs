@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::effect::Effect;
 use super::msg::Msg;
+use super::screen::Class;
 use super::state::{App, Mode};
 
 /// What one message asks for.
@@ -27,6 +28,8 @@ pub fn update(app: &mut App, msg: Msg) -> Effects {
             app.scroll();
             app.dirty = true;
         }
+        // What has no room to be read was not asked.
+        Msg::Painted if app.division().class == Class::Tiny => {}
         Msg::Painted => match &mut app.mode {
             Mode::Ask(question) => question.painted(app.now.mono),
             Mode::Unlock(painted) => {
@@ -42,7 +45,7 @@ pub fn update(app: &mut App, msg: Msg) -> Effects {
             app.dirty = true;
         }
         Msg::Lost { error, attempt, retry_in_ms } => news::lost(app, error, attempt, retry_in_ms),
-        Msg::Event(text) => app.say(text),
+        Msg::Event { text, command } => news::event(app, text, command.as_deref()),
         Msg::Outcome(number, outcome) => return news::outcome(app, number, outcome),
         Msg::Observed(id, observed) => news::observed(app, &id, observed),
         Msg::Terminate | Msg::InputClosed => return Effects::from_iter([Effect::Quit]),

@@ -13,15 +13,17 @@ pub fn outcome(plan: &Plan) -> String {
         (before, Tier::Backup) => {
             let takes = p.shares.iter().find(|share| share.after > 0.0);
             let name = takes.map_or("the backup", |share| share.name.as_str());
-            let verb = if before == Tier::Backup { "stays" } else { "takes over: backup" };
             if before == Tier::Backup {
-                format!("backup {name} {verb} in charge of {backend}")
+                format!("backup {name} stays in charge of {backend}")
             } else {
-                format!("no active server is left in {backend}; {verb} {name}")
+                format!("no active server is left in {backend}; takes over: backup {name}")
             }
         }
         (_, Tier::Active) if p.usable_before == p.usable_after && !moves(plan) => {
             format!("{backend} keeps {} of {} servers; no load moves", p.usable_after, p.actives)
+        }
+        (Tier::Active, Tier::Active) if p.usable_before == p.usable_after => {
+            format!("{backend} keeps {} of {} servers; load moves", p.usable_after, p.actives)
         }
         (Tier::Active, Tier::Active) => {
             format!("{backend}: usable servers {} of {} -> {}", p.usable_before, p.actives, p.usable_after)
@@ -30,7 +32,8 @@ pub fn outcome(plan: &Plan) -> String {
     }
 }
 
-fn moves(plan: &Plan) -> bool {
+/// Whether the plan changes anybody's share.
+pub fn moves(plan: &Plan) -> bool {
     plan.projection.shares.iter().any(|share| (share.before - share.after).abs() > 0.0005)
 }
 
@@ -41,9 +44,8 @@ pub fn share(share: &Share) -> String {
 
 /// Sessions before and after, against the limit.
 pub fn sessions(share: &Share) -> String {
-    let after = share.current_after.round() as u64;
     let limit = share.limit.map_or(String::new(), |limit| format!(" of {limit}"));
-    format!("{} -> {after}{limit}", share.current)
+    format!("{} -> {:.0}{limit}", share.current, share.current_after)
 }
 
 /// A word on how full the server gets, where that matters.
@@ -86,11 +88,7 @@ mod tests {
                 drain,
                 "no active server is left in app; takes over: backup s",
             ),
-            (
-                vec![peer("a", false, false), peer("s", true, true)],
-                drain,
-                "backup s stays in charge of app",
-            ),
+            (vec![peer("a", false, false), peer("s", true, true)], drain, "backup s stays in charge of app"),
             (
                 vec![peer("a", false, false), peer("b", true, false)],
                 drain,
@@ -99,13 +97,9 @@ mod tests {
             (
                 vec![peer("a", true, false), peer("b", true, false)],
                 Change::Weight(Weight::Absolute(3)),
-                "app: usable servers 2 of 2 -> 2",
+                "app keeps 2 of 2 servers; load moves",
             ),
-            (
-                vec![peer("a", false, false)],
-                Change::State(Admin::Ready),
-                "app: 1 of 1 servers usable again",
-            ),
+            (vec![peer("a", false, false)], Change::State(Admin::Ready), "app: 1 of 1 servers usable again"),
         ] {
             let mut plan = super::super::plan::tests::plan("a");
             plan.projection = Projection::of(&peers, 0, change, 1, true);

@@ -94,7 +94,8 @@ impl Plan {
         let comes_up = !matches!(server.condition, Condition::Down | Condition::ComingUp);
         let shares: Vec<Peer> = peers.iter().map(|peer| peer_of(peer)).collect();
         let projection = Projection::of(&shares, at, change, initial, comes_up);
-        let risk = Risk::of(&id.backend, &projection, !matches!(freshness, Freshness::Live | Freshness::Slow));
+        let risk =
+            Risk::of(&id.backend, &projection, !matches!(freshness, Freshness::Live | Freshness::Slow));
         Ok(Self {
             notes: notes(instance, server, change, observed, comes_up),
             command: Command { target, change },
@@ -175,10 +176,13 @@ fn notes(
     let sessions = server.current();
     match change {
         Change::State(Admin::Drain) if sessions > 0 => {
-            notes.push(format!("{sessions} sessions are on {name} now and may finish; pinned clients keep coming"));
+            notes.push(format!(
+                "{sessions} sessions are on {name} now and may finish; pinned clients keep coming"
+            ));
         }
         Change::State(Admin::Maint) if sessions > 0 => {
-            notes.push(format!("{sessions} sessions are on {name} now; its checks stop, pinned clients move"));
+            notes
+                .push(format!("{sessions} sessions are on {name} now; its checks stop, pinned clients move"));
         }
         Change::State(Admin::Maint) => notes.push("its checks stop".into()),
         Change::State(Admin::Ready) if !comes_up => {
@@ -230,21 +234,33 @@ pub(in crate::command) mod tests {
             })
             .collect();
         let mut instance = Instance::new("x");
-        instance
-            .take(Sample { boot: "b".into(), info: Info::default(), rows, took_ms: 0 }, Now { mono: 0, wall: 0 });
+        instance.take(
+            Sample { boot: "b".into(), info: Info::default(), rows, took_ms: 0 },
+            Now { mono: 0, wall: 0 },
+        );
         instance
     }
 
     pub(in crate::command) fn plan(server: &str) -> Plan {
         let instance = instance(&[(server, "UP", 100), ("other", "UP", 100)]);
-        Plan::new(&instance, &ServerId::new("app", server), Change::State(Admin::Drain), None, Freshness::Live)
-            .unwrap()
+        Plan::new(
+            &instance,
+            &ServerId::new("app", server),
+            Change::State(Admin::Drain),
+            None,
+            Freshness::Live,
+        )
+        .unwrap()
     }
 
     #[test]
     fn what_is_so_already_is_no_plan() {
-        let instance =
-            instance(&[("up", "UP", 100), ("drain", "DRAIN", 100), ("maint", "MAINT", 100), ("down", "DOWN", 100)]);
+        let instance = instance(&[
+            ("up", "UP", 100),
+            ("drain", "DRAIN", 100),
+            ("maint", "MAINT", 100),
+            ("down", "DOWN", 100),
+        ]);
         for (server, change, planned) in [
             ("up", Change::State(Admin::Ready), false),
             ("up", Change::State(Admin::Drain), true),

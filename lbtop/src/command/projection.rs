@@ -160,7 +160,10 @@ mod tests {
     #[test]
     fn drain_moves_the_share() {
         let p = Projection::of(&trio(), 0, Change::State(Admin::Drain), 100, true);
-        assert_eq!((p.tier_before, p.tier_after, p.usable_before, p.usable_after), (Tier::Active, Tier::Active, 2, 1));
+        assert_eq!(
+            (p.tier_before, p.tier_after, p.usable_before, p.usable_after),
+            (Tier::Active, Tier::Active, 2, 1)
+        );
         assert_eq!(p.shares[0].name, "b");
         assert!((p.shares[0].after - 1.0).abs() < 1e-9);
         assert!((p.shares[0].current_after - 150.0).abs() < 1e-9);

@@ -32,10 +32,10 @@ pub enum Verdict {
 
 /// A plan, confirmed by the operator.
 #[derive(Debug, Eq, PartialEq)]
-pub struct Confirmed(Plan);
+pub struct Confirmed(Box<Plan>);
 
 impl Confirmed {
-    pub const fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Plan {
         &self.0
     }
 
@@ -77,16 +77,18 @@ impl Question {
     }
 
     pub fn press(&mut self, press: Press, now: Mono) -> Verdict {
+        if press == Press::Cancel {
+            return Verdict::Cancelled;
+        }
         match self.painted {
             Some(painted) if now >= painted + DEAD_TIME_MS => {}
             _ => return Verdict::Ignored,
         }
-        if press == Press::Cancel {
-            return Verdict::Cancelled;
-        }
         let Some(name) = self.name_to_type().map(str::to_owned) else {
             return match press {
-                Press::Char('y') if self.asked_by != 'y' => Verdict::Yes(Confirmed(self.plan.clone())),
+                Press::Char('y') if self.asked_by != 'y' => {
+                    Verdict::Yes(Confirmed(Box::new(self.plan.clone())))
+                }
                 Press::Char('n') => Verdict::Cancelled,
                 _ => Verdict::Ignored,
             };
@@ -98,7 +100,7 @@ impl Question {
             }
             _ => return Verdict::Ignored,
         }
-        if self.typed == name { Verdict::Yes(Confirmed(self.plan.clone())) } else { Verdict::Typed }
+        if self.typed == name { Verdict::Yes(Confirmed(Box::new(self.plan.clone()))) } else { Verdict::Typed }
     }
 }
 
@@ -119,7 +121,8 @@ mod tests {
         assert_eq!(q.press(Press::Char('y'), 1000), Verdict::Ignored, "not painted yet");
         q.painted(1000);
         assert_eq!(q.press(Press::Char('y'), 1149), Verdict::Ignored);
-        assert_eq!(q.press(Press::Cancel, 1149), Verdict::Ignored);
+        assert_eq!(q.press(Press::Char('n'), 1149), Verdict::Ignored);
+        assert_eq!(q.press(Press::Cancel, 1149), Verdict::Cancelled, "no is heard at any time");
         for press in [Press::Char('d'), Press::Other, Press::Char('Y'), Press::Backspace] {
             assert_eq!(q.press(press, 1150), Verdict::Ignored, "{press:?}");
         }

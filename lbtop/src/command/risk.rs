@@ -47,10 +47,16 @@ impl Risk {
             }
             match (share.fill(), share.limit) {
                 (Some(fill), Some(limit)) if fill > 1.0 => {
-                    risk.raise(Danger::High, format!("{} would pass its limit of {limit} sessions", share.name));
+                    risk.raise(
+                        Danger::High,
+                        format!("{} would pass its limit of {limit} sessions", share.name),
+                    );
                 }
                 (Some(fill), Some(limit)) if fill >= NEAR => {
-                    risk.raise(Danger::Medium, format!("{} comes near its limit of {limit} sessions", share.name));
+                    risk.raise(
+                        Danger::Medium,
+                        format!("{} comes near its limit of {limit} sessions", share.name),
+                    );
                 }
                 _ => {}
             }

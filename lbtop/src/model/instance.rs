@@ -17,7 +17,11 @@ pub enum Link {
     Connecting,
     Open,
     /// Lost, or never had.
-    Lost { error: String, attempt: u32, retry_at: Mono },
+    Lost {
+        error: String,
+        attempt: u32,
+        retry_at: Mono,
+    },
 }
 
 /// What the numbers are worth now.

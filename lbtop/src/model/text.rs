@@ -94,12 +94,15 @@ pub fn count(value: u64) -> String {
         scaled /= 1000.0;
         unit = next;
     }
-    match scaled {
-        _ if unit.is_empty() => value.to_string(),
-        s if s < 9.995 => format!("{s:.2}{unit}"),
-        s if s < 99.95 => format!("{s:.1}{unit}"),
-        s => format!("{s:.0}{unit}"),
-    }
+    let digits = match scaled {
+        _ if unit.is_empty() => return value.to_string(),
+        s if s < 9.995 => format!("{s:.2}"),
+        s if s < 99.95 => format!("{s:.1}"),
+        s => format!("{s:.0}"),
+    };
+    // Round numbers are mostly limits somebody wrote down: `40k`, not `40.0k`.
+    let round = digits.split_once('.').filter(|(_, rest)| rest.bytes().all(|b| b == b'0'));
+    format!("{}{unit}", round.map_or(digits.as_str(), |(whole, _)| whole))
 }
 
 #[cfg(test)]
@@ -125,9 +128,16 @@ mod tests {
 
     #[test]
     fn counts() {
-        for (value, text) in
-            [(0, "0"), (999, "999"), (8210, "8.21k"), (12_400, "12.4k"), (310_000, "310k"), (999_999, "1.00M")]
-        {
+        for (value, text) in [
+            (0, "0"),
+            (999, "999"),
+            (8210, "8.21k"),
+            (12_400, "12.4k"),
+            (310_000, "310k"),
+            (999_999, "1M"),
+            (40_000, "40k"),
+            (8_200, "8.20k"),
+        ] {
             assert_eq!(count(value), text);
         }
     }

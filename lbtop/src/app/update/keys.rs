@@ -6,6 +6,7 @@ use crate::app::effect::Effect;
 use crate::app::filter::Filter;
 use crate::app::key::Key;
 use crate::app::keymap::{self, Verb};
+use crate::app::screen::Class;
 use crate::app::state::{App, Mode};
 use crate::command::gate::Checked;
 use crate::command::order::{Admin, Change, Target, WeightInput};
@@ -49,7 +50,9 @@ pub(super) fn press(app: &mut App, key: Key) -> Effects {
         }
         Mode::Help { scroll } => {
             match key {
-                Key::Char('j') | Key::Down => app.mode = Mode::Help { scroll: scroll.saturating_add(1).min(200) },
+                Key::Char('j') | Key::Down => {
+                    app.mode = Mode::Help { scroll: scroll.saturating_add(1).min(200) }
+                }
                 Key::Char('k') | Key::Up => app.mode = Mode::Help { scroll: scroll.saturating_sub(1) },
                 Key::Esc | Key::Char('q' | '?') | Key::Enter => {}
                 _ => app.mode = Mode::Help { scroll },
@@ -296,6 +299,8 @@ fn in_question(app: &mut App, key: Key, mut question: Box<Question>) -> Effects 
         Key::Esc => Press::Cancel,
         _ => Press::Other,
     };
+    let is_readable = app.division().class != Class::Tiny;
+    let press = if is_readable || press == Press::Cancel { press } else { Press::Other };
     match question.press(press, app.now.mono) {
         Verdict::Ignored | Verdict::Typed => {
             app.mode = Mode::Ask(question);

@@ -59,6 +59,19 @@ fn renew(app: &mut App) {
     }
 }
 
+/// What happened by itself or by others' hands; what was done here is told by its action.
+pub(super) fn event(app: &mut App, text: String, command: Option<&str>) {
+    let is_own = app.actions.iter().rev().take(8).any(|action| {
+        let recent = app.now.mono.saturating_sub(action.sent_at) < 10_000;
+        recent && command == Some(action.command.to_string().as_str())
+    });
+    // An answer that was just given is not talked over.
+    let is_fresh = app.note.as_ref().is_some_and(|note| app.now.mono.saturating_sub(note.at) < 3000);
+    if !is_own && !is_fresh {
+        app.say(text);
+    }
+}
+
 pub(super) fn lost(app: &mut App, error: String, attempt: u32, retry_in_ms: u64) {
     app.instance.link = Link::Lost { error, attempt, retry_at: app.now.mono + retry_in_ms };
     app.lock.set_lost(true);
@@ -74,17 +87,21 @@ pub(super) fn outcome(app: &mut App, number: u64, outcome: Outcome) -> Effects {
     let Some(action) = app.actions.iter_mut().find(|action| action.number == number) else {
         return Effects::new();
     };
-    action.phase = Phase::Settled { outcome: outcome.clone(), at: now };
+    action.phase = Phase::Settled { outcome, at: now };
     let (report, undoes) = (action.report(), action.undoes);
     let (id, change) = (action.target().clone(), action.command.change);
+    let found = match &action.phase {
+        Phase::Settled { outcome: Outcome::Changed(observed), .. } => Some(*observed),
+        _ => None,
+    };
+    let done = matches!(action.phase, Phase::Settled { outcome: Outcome::Done { .. }, .. });
     app.say(report);
-    match outcome {
-        Outcome::Done { .. } => {
-            if let Some(undone) = undoes.and_then(|n| app.actions.iter_mut().find(|a| a.number == n)) {
-                undone.undone = true;
-            }
-        }
-        Outcome::Changed(observed) if matches!(app.mode, Mode::Table) => {
+    if let Some(undone) = undoes.filter(|_| done).and_then(|n| app.actions.iter_mut().find(|a| a.number == n))
+    {
+        undone.undone = true;
+    }
+    match found {
+        Some(observed) if matches!(app.mode, Mode::Table) => {
             let freshness = app.freshness();
             match Plan::new(&app.instance, &id, change, Some(observed), freshness) {
                 Ok(plan) => {

@@ -33,7 +33,8 @@ fn sample_of(boot: &str, servers: &[(&str, &str, u64)]) -> Msg {
     Msg::Sample(Box::new(Sample { boot: boot.into(), info, rows, took_ms: 1 }))
 }
 
-const TRIO: &[(&str, &str, u64)] = &[("app/app1", "UP", 100), ("app/app2", "UP", 100), ("solo/only", "UP", 100)];
+const TRIO: &[(&str, &str, u64)] =
+    &[("app/app1", "UP", 100), ("app/app2", "UP", 100), ("solo/only", "UP", 100)];
 
 struct Desk {
     app: App,
@@ -154,10 +155,7 @@ fn undo_says_what_changed_since_and_asks() {
     desk.tell(sample(&[("app/app1", "MAINT", 100), ("app/app2", "UP", 100)]));
     desk.keys("z");
     let Mode::Ask(question) = &desk.app.mode else { panic!("{:?}", desk.app.mode) };
-    assert_eq!(
-        question.again.as_deref(),
-        Some("it changed since: app/app1 is MAINT with weight 100 now")
-    );
+    assert_eq!(question.again.as_deref(), Some("it changed since: app/app1 is MAINT with weight 100 now"));
     assert_eq!(sent(&desk.keys("y")), ["set server app/app1 state ready"]);
 }
 
@@ -261,7 +259,8 @@ fn any_key() -> impl Strategy<Value = Key> {
 
 fn any_msg() -> impl Strategy<Value = Msg> {
     let status = prop::sample::select(vec!["UP", "DOWN", "DRAIN", "MAINT", "UP 1/3", "no check", "??"]);
-    let observed = (0_u32..64, 0_u32..257).prop_map(|(bits, weight)| Observed::from_fields(bits, weight, 100));
+    let observed =
+        (0_u32..64, 0_u32..257).prop_map(|(bits, weight)| Observed::from_fields(bits, weight, 100));
     prop_oneof![
         10 => any_key().prop_map(Msg::Key),
         4 => Just(Msg::Painted),
