@@ -42,6 +42,11 @@ pub struct Action {
 }
 
 impl Action {
+    /// Milliseconds from sending to the read-back at `at`; there is no such thing as none.
+    fn took(&self, at: Mono) -> u64 {
+        at.saturating_sub(self.sent_at).max(1)
+    }
+
     pub const fn target(&self) -> &ServerId {
         self.command.target.id()
     }
@@ -55,7 +60,7 @@ impl Action {
         match &self.phase {
             Phase::Pending => format!("{what} pending"),
             Phase::Settled { outcome, at } => match outcome {
-                Outcome::Done { .. } => format!("ok {what} {} ms", at.saturating_sub(self.sent_at)),
+                Outcome::Done { .. } => format!("ok {what} {} ms", self.took(*at)),
                 Outcome::NotSeen { .. } => format!("!{what} not seen"),
                 Outcome::Refused(_) => format!("!{what} refused"),
                 Outcome::Changed(_) | Outcome::NotSent(_) => format!("!{what} not sent"),
@@ -72,7 +77,7 @@ impl Action {
             Phase::Settled { outcome, at } => match outcome {
                 Outcome::Done { .. } => {
                     let undo = if self.undoes.is_some() { "" } else { "  z undo" };
-                    format!("{what}: confirmed in {} ms{undo}", at.saturating_sub(self.sent_at))
+                    format!("{what}: confirmed in {} ms{undo}", self.took(*at))
                 }
                 Outcome::NotSeen { after, .. } => format!("! {what}: accepted, but read back as {after}"),
                 Outcome::Refused(words) => format!("! {what}: refused: {words}"),

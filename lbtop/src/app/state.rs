@@ -112,7 +112,9 @@ impl App {
 
     /// The latest action on a server that its row still tells.
     pub fn action_on(&self, id: &ServerId) -> Option<&Action> {
-        self.actions.iter().rev().find(|action| action.target() == id).filter(|a| a.is_shown(self.now.mono))
+        let last = self.actions.iter().rev().find(|action| action.target() == id)?;
+        let is_of_now = self.instance.boot.as_deref() == Some(&*last.boot);
+        (is_of_now && last.is_shown(self.now.mono)).then_some(last)
     }
 
     /// What `z` would undo.

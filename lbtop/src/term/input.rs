@@ -28,6 +28,8 @@ pub fn read(mailbox: &Mailbox, delay: Duration) {
                 }
             }
             Ok(Input::Resize(width, height)) => mailbox.send(Msg::Resize { width, height }),
+            // A process that was stopped and goes on is interrupted in what it waited for.
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(_gone) => {
                 mailbox.send(Msg::InputClosed);
                 return;

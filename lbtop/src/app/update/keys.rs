@@ -1,14 +1,14 @@
 //! What keys do.
 
 use super::Effects;
-use crate::app::action::{Action, Phase};
+use crate::app::action::{Action, Outcome, Phase};
 use crate::app::effect::Effect;
 use crate::app::filter::Filter;
 use crate::app::key::Key;
 use crate::app::keymap::{self, Verb};
 use crate::app::screen::Class;
 use crate::app::state::{App, Mode};
-use crate::command::gate::Checked;
+use crate::command::gate::{Checked, Reason};
 use crate::command::order::{Admin, Change, Target, WeightInput};
 use crate::command::plan::{Plan, Seen};
 use crate::command::question::{Confirmed, DEAD_TIME_MS, Press, Question, Verdict};
@@ -256,12 +256,16 @@ fn ask_undo(app: &mut App) {
     if app.instance.boot.as_deref() != Some(&*action.boot) {
         return app.say("the balancer restarted since; there is nothing left to undo");
     }
-    let Phase::Settled { outcome, .. } = &action.phase else { return };
-    let (before, after) = match outcome {
-        super::super::action::Outcome::Done { before, after }
-        | super::super::action::Outcome::NotSeen { before, after } => (*before, *after),
+    let (before, after, at) = match &action.phase {
+        Phase::Settled {
+            outcome: Outcome::Done { before, after } | Outcome::NotSeen { before, after },
+            at,
+        } => (*before, *after, *at),
         _ => return,
     };
+    if app.instance.heard_at.is_none_or(|heard| heard < at) {
+        return app.say("what was done is not on the screen yet; a moment");
+    }
     let (id, number) = (action.target().clone(), action.number);
     let change = before.inverse(action.command.change);
     let Some(server) = app.instance.server(&id) else { return app.say(format!("{id} is gone")) };
@@ -281,7 +285,6 @@ fn ask_undo(app: &mut App) {
 }
 
 fn toggle_lock(app: &mut App) {
-    use crate::command::gate::Reason;
     match app.lock.reason() {
         Some(Reason::Locked) => app.mode = Mode::Unlock(None),
         Some(reason @ (Reason::ReadOnly | Reason::Level(_))) => app.say(reason.to_string()),
