@@ -69,7 +69,7 @@ pub fn main() -> ExitCode {
             return code.into();
         }
     };
-    let socket = match locate::socket(args.socket) {
+    let socket = match locate::socket(args.socket.filter(|path| !path.as_os_str().is_empty())) {
         Ok(socket) => socket,
         Err(error) => return fail(UNREACHABLE, &error),
     };

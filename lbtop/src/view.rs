@@ -67,6 +67,10 @@ pub fn draw(app: &App, look: Look, frame: &mut Frame<'_>) {
         }
         let below = division.header;
         match &app.mode {
+            Mode::Ask(_) | Mode::Unlock(_) if !app.can_ask() || area.width < 32 || area.height < 10 => {
+                canvas.blank(0, below, canvas.width());
+                canvas.text(1, below, canvas.width(), "too small to ask; Esc", Keep::Head, theme::bold());
+            }
             Mode::Ask(question) => cursor = Some(dialog::question(app, question, &mut canvas, below)),
             Mode::Unlock(_) => cursor = Some(dialog::unlock(app, &mut canvas, below)),
             Mode::Help { scroll } => {

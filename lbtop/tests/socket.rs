@@ -37,6 +37,8 @@ struct Balancer {
     /// Whether the connection is cut where the answer to a command belongs.
     hangs_up: bool,
     watchers: usize,
+    /// Whether there is no room for a watcher.
+    is_crowded: bool,
 }
 
 type Shared = Arc<Mutex<Balancer>>;
@@ -138,6 +140,10 @@ fn connection(mut stream: UnixStream, shared: &Shared) {
         let state = {
             let mut balancer = shared.lock().unwrap();
             balancer.watchers += 1;
+            if balancer.is_crowded {
+                let _gone = stream.write_all(b"{\"kind\":\"error\",\"message\":\"too many watchers\"}\n");
+                return;
+            }
             balancer.stream()
         };
         stream.write_all(state.as_bytes()).unwrap();
@@ -175,6 +181,7 @@ impl Desk {
             refuse: None,
             hangs_up: false,
             watchers: 0,
+            is_crowded: false,
         };
         change(&mut balancer);
         let balancer = Arc::new(Mutex::new(balancer));
@@ -308,6 +315,18 @@ fn the_stream_is_used_where_there_is_one() {
     assert!(matches!(desk.outcome("/app2\nmy"), Outcome::Done { .. }));
     // The stream is silent; it is the look after the command that shows it.
     desk.until("in maintenance", |app| Desk::word(app, "app2") == "MAINT");
+}
+
+#[test]
+fn a_stream_that_has_no_room_is_polled_instead() {
+    let mut desk = Desk::new(|balancer| {
+        balancer.version = "3.2.0-proxyd-0.1.0";
+        balancer.is_crowded = true;
+    });
+    let seen = desk.app.instance.generation;
+    desk.until("looked twice more", |app| app.instance.generation > seen + 1);
+    assert_eq!(desk.balancer.lock().unwrap().watchers, 1);
+    assert_eq!(desk.app.instance.link, Link::Open);
 }
 
 #[test]

@@ -39,6 +39,8 @@ pub struct Action {
     pub phase: Phase,
     pub undoes: Option<u64>,
     pub undone: bool,
+    /// Whether the operator has put away what became of it.
+    pub is_read: bool,
 }
 
 impl Action {
@@ -97,7 +99,9 @@ impl Action {
     pub fn is_shown(&self, now: Mono) -> bool {
         match &self.phase {
             Phase::Pending => true,
-            Phase::Settled { at, .. } => now.saturating_sub(*at) < if self.is_bad() { 60_000 } else { 8_000 },
+            Phase::Settled { at, .. } => {
+                !self.is_read && now.saturating_sub(*at) < if self.is_bad() { 60_000 } else { 8_000 }
+            }
         }
     }
 }

@@ -99,7 +99,7 @@ pub const BINDINGS: &[Binding] = &[
     bind(Verb::PageUp, &[Key::PageUp, Key::Ctrl('b')], Group::Move, "", "page up"),
     bind(Verb::Top, &[Key::Char('g'), Key::Home], Group::Move, "", "first row"),
     bind(Verb::Bottom, &[Key::Char('G'), Key::End], Group::Move, "", "last row"),
-    bind(Verb::ClearFilter, &[Key::Esc], Group::See, "", "clear the filter"),
+    bind(Verb::ClearFilter, &[Key::Esc], Group::See, "", "clear filter and messages"),
     bind(Verb::Sort, &[Key::Char('s')], Group::See, "", "next way to sort"),
     bind(Verb::Lock, &[Key::Char('L')], Group::Leave, "", "lock, or unlock (asks)"),
     bind(Verb::Retry, &[Key::Char('R')], Group::Leave, "", "connect again now"),

@@ -24,6 +24,11 @@ pub struct Division {
     pub footer: u16,
 }
 
+/// Whether a question can be read on a screen of this size; where it cannot, none is put.
+pub const fn can_ask(width: u16, height: u16) -> bool {
+    width >= 32 && height >= 10
+}
+
 impl Division {
     /// Divides a screen of this size.
     pub fn of(width: u16, height: u16) -> Self {

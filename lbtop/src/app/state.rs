@@ -2,7 +2,7 @@
 
 use super::action::{Action, Outcome, Phase};
 use super::filter::Filter;
-use super::screen::Division;
+use super::screen::{Division, can_ask};
 use super::sort::Sort;
 use crate::command::gate::Lock;
 use crate::command::observed::Observed;
@@ -95,6 +95,11 @@ impl App {
         Division::of(self.width, self.height)
     }
 
+    /// Whether there is room for a question.
+    pub fn can_ask(&self) -> bool {
+        can_ask(self.width, self.height)
+    }
+
     pub fn freshness(&self) -> Freshness {
         self.instance.freshness(self.now)
     }
@@ -137,6 +142,14 @@ impl App {
     pub(super) fn say(&mut self, text: impl Into<String>) {
         self.note = Some(Note { text: text.into(), at: self.now.mono });
         self.dirty = true;
+    }
+
+    /// The operator has read what was said.
+    pub(super) fn acknowledge(&mut self) {
+        self.note = None;
+        for action in &mut self.actions {
+            action.is_read |= action.phase != Phase::Pending;
+        }
     }
 
     pub(super) fn remember(&mut self, action: Action) {

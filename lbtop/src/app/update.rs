@@ -9,7 +9,6 @@ use smallvec::SmallVec;
 
 use super::effect::Effect;
 use super::msg::Msg;
-use super::screen::Class;
 use super::state::{App, Mode};
 
 /// What one message asks for.
@@ -29,7 +28,7 @@ pub fn update(app: &mut App, msg: Msg) -> Effects {
             app.dirty = true;
         }
         // What has no room to be read was not asked.
-        Msg::Painted if app.division().class == Class::Tiny => {}
+        Msg::Painted if !app.can_ask() => {}
         Msg::Painted => match &mut app.mode {
             Mode::Ask(question) => question.painted(app.now.mono),
             Mode::Unlock(painted) => {

@@ -66,14 +66,13 @@ async fn session(
         Ok(sample) => sample,
         Err(trouble) => return trouble,
     };
-    *attempt = 0;
     mailbox.send(Msg::Level(level(socket).await));
     let mut has_stream = sample.info.is_proxyd();
     loop {
         let took = Duration::from_millis(sample.took_ms);
         mailbox.sample(sample);
         if has_stream {
-            match stream::follow(socket, mailbox, signals, clock).await {
+            match stream::follow(socket, mailbox, signals, clock, attempt).await {
                 Ok(stream::Refused) => has_stream = false,
                 Err(trouble) => return trouble,
             }
@@ -86,6 +85,7 @@ async fn session(
             Ok(sample) => sample,
             Err(trouble) => return trouble,
         };
+        *attempt = 0;
     }
 }
 

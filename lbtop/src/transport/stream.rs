@@ -17,8 +17,16 @@ use crate::app::msg::Msg;
 /// No line is longer than 64 KiB; more than this without a line's end is no stream.
 const MAX_LINE: usize = 256 * 1024;
 
-/// The server does not know the command.
+/// The server does not know the command, has no room for another watcher, or speaks a later version: then it is polled.
 pub(super) struct Refused;
+
+/// Why a stream ended.
+enum End {
+    /// It cannot be followed.
+    Unusable,
+    /// The server says why it leaves.
+    Bye(String),
+}
 
 /// Follows the stream until it ends.
 pub(super) async fn follow(
@@ -26,6 +34,7 @@ pub(super) async fn follow(
     mailbox: &Mailbox,
     signals: &Signals,
     clock: Clock,
+    attempt: &mut u32,
 ) -> Result<Refused, Trouble> {
     let mut stream = client::connect(socket, PATIENCE).await?;
     stream.write_all(b"watch every 1s\n").await.map_err(AskError::Io)?;
@@ -52,28 +61,33 @@ pub(super) async fn follow(
         let mut is_news = false;
         while let Some(end) = read[start..].iter().position(|&byte| byte == b'\n') {
             let line = String::from_utf8_lossy(&read[start..start + end]);
-            is_news |= apply(&mut replica, &line, mailbox)?;
+            match apply(&mut replica, &line, mailbox) {
+                Ok(news) => is_news |= news,
+                Err(End::Unusable) => return Ok(Refused),
+                Err(End::Bye(reason)) => return Err(Trouble::Stream(reason)),
+            }
             start += end + 1;
         }
         read.drain(..start);
         if read.len() > MAX_LINE {
-            return Err(Trouble::Stream("a line of the stream is too long".into()));
+            return Ok(Refused);
         }
         if is_news {
+            *attempt = 0;
             mailbox.sample(convert::streamed(&replica));
         }
     }
 }
 
 /// Applies a line; true if what it made is whole and new.
-fn apply(replica: &mut Replica, line: &str, mailbox: &Mailbox) -> Result<bool, Trouble> {
-    match replica.apply_line(line).map_err(|error| Trouble::Stream(error.to_string()))? {
+fn apply(replica: &mut Replica, line: &str, mailbox: &Mailbox) -> Result<bool, End> {
+    match replica.apply_line(line).map_err(|_unreadable| End::Unusable)? {
         Applied::Synced(_) | Applied::Delta { more: false, .. } => return Ok(true),
         Applied::Event(event) => {
             mailbox.send(Msg::Event { text: words(&event), command: event.command });
         }
-        Applied::Error(message) => return Err(Trouble::Stream(message)),
-        Applied::Bye(reason) => return Err(Trouble::Stream(reason)),
+        Applied::Error(_) => return Err(End::Unusable),
+        Applied::Bye(reason) => return Err(End::Bye(reason)),
         _ => {}
     }
     Ok(false)

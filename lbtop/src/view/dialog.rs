@@ -10,7 +10,7 @@ use crate::command::plan::Plan;
 use crate::command::projection::Share;
 use crate::command::question::Question;
 use crate::command::risk::Danger;
-use crate::model::text::{Keep, fit, width};
+use crate::model::text::{Keep, clean, fit, width};
 
 /// One line of a box.
 type Line = (String, Style);
@@ -126,8 +126,8 @@ fn boxed(canvas: &mut Canvas<'_>, below: u16, title: &str, content: Content) -> 
     let lines: Vec<Line> = head.into_iter().chain(shares).chain(notes).chain(tail).collect();
     let height =
         u16::try_from(lines.len() + 3).unwrap_or(u16::MAX).min(canvas.height().saturating_sub(below));
-    let x = (canvas.width() - outer) / 2;
-    let y = below + (canvas.height() - below - height) / 3;
+    let x = canvas.width().saturating_sub(outer) / 2;
+    let y = below + canvas.height().saturating_sub(below + height) / 3;
     let inset = if has_frame { 2 } else { 0 };
     if has_frame {
         canvas.frame(x, y, outer, height, title, theme::plain());
@@ -146,24 +146,46 @@ fn boxed(canvas: &mut Canvas<'_>, below: u16, title: &str, content: Content) -> 
     (cursor, y + last)
 }
 
-/// Breaks a line at spaces.
+/// Breaks a line at spaces, and words that are longer than a line where they must: a command is shown whole.
 fn wrap(line: Line, cells: u16) -> Vec<Line> {
     let (text, style) = line;
-    let cells = usize::from(cells);
-    if width(&text) <= cells {
-        return vec![(text, style)];
-    }
+    let cells = usize::from(cells).max(8);
+    let text = clean(&text);
     let mut lines = Vec::new();
     let mut current = String::new();
-    for word in text.split(' ') {
-        if !current.is_empty() && width(&current) + 1 + width(word) > cells {
-            lines.push((std::mem::take(&mut current), style));
-            current.push_str("  ");
-        } else if !current.is_empty() {
+    for (at, word) in text.split(' ').enumerate() {
+        let has_room = width(&current) + 1 + width(word) <= cells;
+        if at > 0 && has_room {
             current.push(' ');
+        } else if at > 0 {
+            lines.push(std::mem::replace(&mut current, "  ".into()));
         }
-        current.push_str(word);
+        for c in word.chars() {
+            if width(&current) + width(c.encode_utf8(&mut [0; 4])) > cells {
+                lines.push(std::mem::replace(&mut current, "  ".into()));
+            }
+            current.push(c);
+        }
     }
-    lines.push((current, style));
-    lines
+    lines.push(current);
+    lines.into_iter().map(|text| (text, style)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_lost_by_wrapping() {
+        for (text, lines) in [
+            ("short", &["short"][..]),
+            ("risk HIGH: it is", &["risk HIGH:", "  it is"]),
+            ("set server/averylongname", &["set", "  server/a", "  verylong", "  name"]),
+            ("", &[""]),
+        ] {
+            let wrapped: Vec<_> =
+                wrap((text.into(), theme::plain()), 10).into_iter().map(|line| line.0).collect();
+            assert_eq!(wrapped, lines);
+        }
+    }
 }

@@ -39,6 +39,7 @@ pub(super) fn detail(app: &App, canvas: &mut Canvas<'_>, y: u16) {
         ""
     };
     parts.push(match server.current() {
+        0 => "no sessions".into(),
         1 => format!("1 session{left}"),
         sessions => format!("{sessions} sessions{left}"),
     });

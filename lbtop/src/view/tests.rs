@@ -237,6 +237,7 @@ proptest! {
         width in 1_u16..=200,
         height in 1_u16..=60,
         keys in "[?/dmrwjkGz]{0,4}",
+        (drawn_width, drawn_height) in prop_oneof![Just((1, 1)), (1_u16..=200, 1_u16..=60)],
         is_lost in any::<bool>(),
         is_ascii in any::<bool>(),
     ) {
@@ -246,6 +247,10 @@ proptest! {
             stage.tell(Msg::Lost { error: "gone".into(), attempt: 1, retry_in_ms: 1 });
         }
         stage.tell(Msg::Resize { width, height });
-        stage.screen(if is_ascii { ASCII } else { UTF8 });
+        let look = if is_ascii { ASCII } else { UTF8 };
+        stage.screen(look);
+        // The terminal may be of another size already when the word of it has not come yet.
+        let mut terminal = Terminal::new(TestBackend::new(drawn_width, drawn_height)).unwrap();
+        terminal.draw(|frame| draw(&stage.app, look, frame)).unwrap();
     }
 }

@@ -6,7 +6,6 @@ use crate::app::effect::Effect;
 use crate::app::filter::Filter;
 use crate::app::key::Key;
 use crate::app::keymap::{self, Verb};
-use crate::app::screen::Class;
 use crate::app::state::{App, Mode};
 use crate::command::gate::{Checked, Reason};
 use crate::command::order::{Admin, Change, Target, WeightInput};
@@ -81,7 +80,7 @@ fn in_table(app: &mut App, key: Key) -> Effects {
         }
         Verb::ClearFilter => {
             app.filter = Filter::default();
-            app.note = None;
+            app.acknowledge();
             app.reorder();
         }
         Verb::Sort => {
@@ -302,8 +301,7 @@ fn in_question(app: &mut App, key: Key, mut question: Box<Question>) -> Effects 
         Key::Esc => Press::Cancel,
         _ => Press::Other,
     };
-    let is_readable = app.division().class != Class::Tiny;
-    let press = if is_readable || press == Press::Cancel { press } else { Press::Other };
+    let press = if app.can_ask() || press == Press::Cancel { press } else { Press::Other };
     match question.press(press, app.now.mono) {
         Verdict::Ignored | Verdict::Typed => {
             app.mode = Mode::Ask(question);
@@ -341,6 +339,7 @@ fn send(app: &mut App, confirmed: Confirmed) -> Effects {
         phase: Phase::Pending,
         undoes: plan.undoes,
         undone: false,
+        is_read: false,
     };
     let expected = plan.expected;
     app.say(action.report());
