@@ -10,6 +10,8 @@ use smallvec::SmallVec;
 use super::effect::Effect;
 use super::msg::Msg;
 use super::state::{App, Mode};
+use crate::model::clock::Now;
+use crate::model::instance::Freshness;
 
 /// What one message asks for.
 pub type Effects = SmallVec<[Effect; 2]>;
@@ -53,11 +55,17 @@ pub fn update(app: &mut App, msg: Msg) -> Effects {
     Effects::new()
 }
 
-/// Time went on: the screen changes with the second of its clock, or when something on it has run out.
-fn tick(app: &mut App, now: crate::model::clock::Now) {
+/// How old the last sample has to be for the clock to have its own frames.
+const BEAT_MS: u64 = 1200;
+
+/// Time went on: the screen changes with the second of its clock, or when something on it has run out. While samples
+/// come they bring the clock along, so that a second has one frame and not two.
+fn tick(app: &mut App, now: Now) {
     let before = app.now;
     app.now = now;
-    if before.wall / 1000 != now.wall / 1000 {
+    let has_beat =
+        app.instance.age_ms(now).is_some_and(|age| age < BEAT_MS) && app.freshness() == Freshness::Live;
+    if before.wall / 1000 != now.wall / 1000 && !has_beat {
         app.dirty = true;
     }
     if app.note.as_ref().is_some_and(|note| now.mono.saturating_sub(note.at) >= NOTE_MS) {
