@@ -30,9 +30,9 @@ impl InfoValues {
         Self { values: vec![None; FIELDS].into_boxed_slice() }
     }
 
-    /// Sets a field. `float` of the command is an `f64` in [`Info::UptimeSec`] and [`Info::StartTimeSec`].
+    /// Sets a field. A whole number takes the field's type. `float` of the command is an `f64` in [`Info::UptimeSec`] and [`Info::StartTimeSec`].
     pub fn set(&mut self, field: Info, value: impl Into<Value>) {
-        self.values[field as usize] = Some(value.into());
+        self.values[field as usize] = Some(value.into().fit(field.field().value));
     }
 
     pub fn get(&self, field: Info) -> Option<&Value> {

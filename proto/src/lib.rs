@@ -6,6 +6,7 @@ pub mod addr;
 pub mod info;
 pub mod level;
 pub mod name;
+pub mod prometheus;
 pub mod servers_state;
 pub mod state;
 pub mod stats;

@@ -3,12 +3,99 @@
 //! What a person writes is RON (`config/syntax`); it becomes a [`Config`] through `load`, or a report of every
 //! problem at once. Nothing here opens a socket; the file system is touched only through [`source::Source`].
 
+pub mod defaults;
+mod flags;
+mod grammar;
+mod print;
+pub mod reference;
+pub mod report;
+mod resolve;
+mod shape;
+pub mod source;
+mod span;
+mod syntax;
+mod validate;
+mod words;
+
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use proto::addr::Address;
 use proto::level::Level;
+
+pub use flags::from_flags;
+pub use print::{print_defaults, to_ron};
+use report::{Diagnostic, Report};
+use source::Source;
+use syntax::{Document, Partial};
+
+/// A configuration that can be used, and what looks odd about it.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    pub config: Config,
+    pub warnings: Report,
+}
+
+/// Reads everything that `roots` stand for; the report of a refusal names every problem.
+pub fn load(source: &dyn Source, roots: &[PathBuf]) -> Result<Loaded, Report> {
+    let mut report = Report::default();
+    let mut document = Document::default();
+    for root in roots {
+        if let Err(diagnostic) = read_root(source, root, &mut document, &mut report) {
+            report.push(diagnostic);
+            document.partial = Partial::Unreadable;
+        }
+    }
+    validate::check(&document, &mut report);
+    report.sort();
+    if report.has_errors() {
+        return Err(report);
+    }
+    Ok(Loaded { config: resolve::resolve(document), warnings: report })
+}
+
+/// Adds all files of one `-f` to the document.
+fn read_root(
+    source: &dyn Source,
+    root: &Path,
+    document: &mut Document,
+    report: &mut Report,
+) -> Result<(), Diagnostic> {
+    let unreadable = |path: &Path, error: std::io::Error| {
+        Diagnostic::error("unreadable", format!("cannot read {}: {error}", path.display()))
+    };
+    let files = source.list(root).map_err(|error| unreadable(root, error))?;
+    if files.is_empty() {
+        return Err(Diagnostic::error("unreadable", format!("no *.ron file stands in {}", root.display())));
+    }
+    for path in files {
+        let bytes = source.read(&path).map_err(|error| unreadable(&path, error))?;
+        read(&path.display().to_string(), &bytes, document, report);
+    }
+    Ok(())
+}
+
+/// Adds one file to the document.
+fn read(name: &str, bytes: &[u8], document: &mut Document, report: &mut Report) {
+    let text = String::from_utf8_lossy(bytes);
+    let file = report.add_file(name, &*text);
+    if let Err(error) = std::str::from_utf8(bytes) {
+        let at = error.valid_up_to();
+        let span = report::Span { file, start: at, end: at + char::REPLACEMENT_CHARACTER.len_utf8() };
+        report.push(
+            Diagnostic::error("not-utf8", "the file is not UTF-8 text")
+                .at(span, "this byte is not")
+                .help("save the file as UTF-8"),
+        );
+        document.partial = Partial::Unreadable;
+        return;
+    }
+    match span::read(file, &text, report) {
+        Some(node) => document.add(&node, report),
+        None => document.partial = Partial::Unreadable,
+    }
+}
 
 /// Everything one run of proxyd is told.
 #[derive(Clone, Debug, PartialEq)]
@@ -175,3 +262,6 @@ pub enum ServerAddress {
         port: u16,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,13 @@
 //! proxyd: a TCP and HTTP load balancer that is operated from a terminal. ARCHITECTURE.md shows the house.
 
+pub mod balance;
 pub mod clock;
 pub mod config;
+pub mod health;
+pub mod http;
 pub mod log;
 pub mod model;
+pub mod net;
+pub mod process;
+pub mod session;
 pub mod stats;

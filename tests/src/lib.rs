@@ -1,1 +1,26 @@
-//! Harness.
+//! Drives the real binaries over real sockets: starts proxyd on ports it chose itself, stands in for its servers
+//! and its clients, byte by byte where that matters.
+//!
+//! Threads and blocking sockets with timeouts, no runtime: a test reads from top to bottom. Nothing here waits for
+//! luck; what takes time is polled against a deadline ([`eventually`]).
+#![expect(clippy::missing_panics_doc, reason = "a harness that cannot go on fails the test it serves")]
+
+pub mod binaries;
+pub mod client;
+pub mod config;
+pub mod daemon;
+pub mod eventually;
+pub mod origin;
+pub mod stream;
+pub mod wire;
+
+pub use client::{Client, Response};
+pub use config::Config;
+pub use daemon::{Daemon, Start};
+pub use eventually::{eventually, holds_for, pause, within};
+
+/// Ends the test with a message.
+#[expect(clippy::panic, reason = "a harness that cannot go on fails the test it serves")]
+fn fail(message: &str) -> ! {
+    panic!("{message}")
+}

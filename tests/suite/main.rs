@@ -1,1 +1,26 @@
-fn main() {}
+//! What proxyd does, seen from outside: every test starts the real binary and talks to it over real sockets.
+
+#[cfg(test)]
+mod addresses;
+#[cfg(test)]
+mod admin;
+#[cfg(test)]
+mod balance;
+#[cfg(test)]
+mod errors;
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod health;
+#[cfg(test)]
+mod http;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod process;
+#[cfg(test)]
+mod retries;
+#[cfg(test)]
+mod smuggling;
+#[cfg(test)]
+mod tcp;

@@ -11,7 +11,7 @@ pub struct Kinds(u8);
 
 impl Kinds {
     /// From `LFBS` with dots for those who cannot.
-    const fn of(letters: &str) -> Self {
+    pub(crate) const fn of(letters: &str) -> Self {
         let letters = letters.as_bytes();
         let mut bits = 0;
         let mut at = 0;

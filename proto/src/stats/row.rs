@@ -26,8 +26,9 @@ impl Row {
         row
     }
 
+    /// Sets a column. A whole number takes the column's type, so that typed forms agree with the catalogue.
     pub fn set(&mut self, col: Col, value: impl Into<Value>) {
-        self.cells[col as usize] = Some(value.into());
+        self.cells[col as usize] = Some(value.into().fit(col.field().value));
     }
 
     /// Empties a column.

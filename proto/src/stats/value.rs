@@ -128,6 +128,21 @@ impl Value {
         }
     }
 
+    /// The value as one of this type, if both are whole numbers: the nearest one that the type holds.
+    #[must_use]
+    pub(crate) fn fit(self, to: ValueType) -> Self {
+        match (&self, to) {
+            (Self::U64(_) | Self::S32(_), ValueType::U32) => {
+                Self::U32(u32::try_from(self.as_u64()).unwrap_or(u32::MAX))
+            }
+            (Self::U32(_) | Self::S32(_), ValueType::U64) => Self::U64(self.as_u64()),
+            (Self::U32(_) | Self::U64(_), ValueType::S32) => {
+                Self::S32(i32::try_from(self.as_u64()).unwrap_or(i32::MAX))
+            }
+            _ => self,
+        }
+    }
+
     /// The value as a count: 0 for texts and negative numbers.
     pub fn as_u64(&self) -> u64 {
         match self {
@@ -364,6 +379,22 @@ mod tests {
             let mut out = Vec::new();
             put_float(&mut out, number);
             assert_eq!(String::from_utf8_lossy(&out), text);
+        }
+    }
+
+    #[test]
+    fn numbers_fit_their_column() {
+        for (value, to, fitted) in [
+            (Value::U64(5), ValueType::U32, Value::U32(5)),
+            (Value::U64(u64::MAX), ValueType::U32, Value::U32(u32::MAX)),
+            (Value::S32(-1), ValueType::U32, Value::U32(0)),
+            (Value::U32(7), ValueType::U64, Value::U64(7)),
+            (Value::U64(1 << 40), ValueType::S32, Value::S32(i32::MAX)),
+            (Value::S32(-1), ValueType::S32, Value::S32(-1)),
+            (Value::F64(1.5), ValueType::U32, Value::F64(1.5)),
+            (Value::from("x"), ValueType::U32, Value::from("x")),
+        ] {
+            assert_eq!(value.fit(to), fitted);
         }
     }
 

@@ -27,6 +27,10 @@ pub struct Server {
     weight: AtomicU32,
     /// Whether new traffic may be sent: read at every pick, so that a change holds from the next one on.
     takes_new: AtomicBool,
+    /// Up: idle connections to it are kept.
+    up: AtomicBool,
+    /// A check is under way.
+    checking: AtomicBool,
     control: Mutex<Control>,
     /// Requests or connections it carries now, over all workers.
     pub served: CachePadded<AtomicU32>,
@@ -170,6 +174,8 @@ impl Server {
             address: ArcSwap::from_pointee(parts.address),
             weight: AtomicU32::new(parts.weight),
             takes_new: AtomicBool::new(true),
+            up: AtomicBool::new(true),
+            checking: AtomicBool::new(false),
             control: Mutex::new(Control {
                 state: State::new(parts.check),
                 changed_at: parts.now_ms,
@@ -186,6 +192,25 @@ impl Server {
     /// Whether a new request may be sent to it, its weight aside.
     pub fn takes_new(&self) -> bool {
         self.takes_new.load(Relaxed)
+    }
+
+    /// Whether idle connections to it may be of use.
+    pub fn keeps_connections(&self) -> bool {
+        self.up.load(Relaxed)
+    }
+
+    /// Whether a check is to be sent now.
+    pub fn checks_run(&self) -> bool {
+        self.lock().state.checks_run()
+    }
+
+    /// A check is under way.
+    pub fn is_checking(&self) -> bool {
+        self.checking.load(Relaxed)
+    }
+
+    pub fn set_checking(&self, checking: bool) {
+        self.checking.store(checking, Relaxed);
     }
 
     /// Weight as set by the operator.
@@ -221,6 +246,7 @@ impl Server {
 
     pub(super) fn publish(&self, state: &State) {
         self.takes_new.store(state.takes_new(), Relaxed);
+        self.up.store(state.is_up(), Relaxed);
     }
 
     /// `backend/server`.

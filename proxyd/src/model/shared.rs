@@ -28,6 +28,8 @@ pub struct Shared {
     pub room: Notify,
     /// Told when stopping begins.
     pub stopping: Notify,
+    /// Told when a new graph is there.
+    pub published: Notify,
 }
 
 /// Something that was bound.
@@ -52,6 +54,7 @@ impl Shared {
             listeners: Mutex::new(Vec::new()),
             room: Notify::new(),
             stopping: Notify::new(),
+            published: Notify::new(),
         }
     }
 
@@ -64,6 +67,7 @@ impl Shared {
     pub fn publish(&self, snapshot: Snapshot) {
         self.snapshot.store(Arc::new(snapshot));
         self.generation.fetch_add(1, std::sync::atomic::Ordering::Release);
+        self.published.notify_waiters();
     }
 
     pub fn generation(&self) -> u32 {

@@ -1,0 +1,33 @@
+//! The one table of default values. `print-defaults`, the reference and the resolver all read it.
+
+use std::time::Duration;
+
+use proto::level::Level;
+
+use super::{Algorithm, Mode, StatusRange};
+
+pub const MODE: Mode = Mode::Http;
+pub const BALANCE: Algorithm = Algorithm::RoundRobin;
+
+pub const CONNECT: Duration = Duration::from_secs(5);
+pub const CLIENT: Duration = Duration::from_mins(1);
+pub const SERVER: Duration = Duration::from_mins(1);
+pub const HTTP_REQUEST: Duration = Duration::from_secs(10);
+pub const HTTP_KEEP_ALIVE: Duration = Duration::from_mins(1);
+pub const TUNNEL: Duration = Duration::from_hours(1);
+
+pub const RETRIES: u32 = 3;
+pub const RETRY_BUDGET_PERCENT: u32 = 20;
+
+pub const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+pub const CHECK_RISE: u32 = 2;
+pub const CHECK_FALL: u32 = 3;
+pub const CHECK_METHOD: &str = "GET";
+pub const CHECK_PATH: &str = "/";
+pub const CHECK_EXPECT: StatusRange = StatusRange { first: 200, last: 399 };
+
+/// Of 256, so that `weight: 50` and `set weight 50%` both mean half.
+pub const WEIGHT: u32 = 100;
+
+pub const SOCKET_MODE: u32 = 0o600;
+pub const SOCKET_LEVEL: Level = Level::Operator;

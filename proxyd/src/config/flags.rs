@@ -1,0 +1,88 @@
+//! A configuration without a file: `run --listen ADDR --to ADDR,ADDR [--check /PATH]`.
+
+use proto::level::Level;
+
+use super::report::{Report, Span};
+use super::resolve::Shared;
+use super::span::Spanned;
+use super::syntax::{address, check};
+use super::{AdminSocket, Backend, Check, CheckKind, Config, Frontend, Global, Server, defaults};
+
+/// One frontend `web` on `listen`, one backend `app` with the servers of `to`, checked over HTTP if `check` names
+/// a path.
+pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config, Report> {
+    let mut report = Report::default();
+    let bind = part("--listen", listen, &mut report).pop();
+    let bind = bind.and_then(|text| address::listener(&text, &mut report));
+    let servers: Vec<Server> = part("--to", to, &mut report)
+        .iter()
+        .filter_map(|text| address::server(text, &mut report))
+        .enumerate()
+        .map(|(index, address)| Server {
+            name: format!("app{}", index + 1),
+            address,
+            weight: defaults::WEIGHT,
+            backup: false,
+        })
+        .collect();
+    let check = check.and_then(|path| http_check(path, &mut report));
+    if report.has_errors() {
+        return Err(report);
+    }
+    let shared = Shared::of(None);
+    let name = "app".to_owned();
+    let frontend = Frontend {
+        name: "web".to_owned(),
+        mode: shared.mode,
+        binds: bind.map(|bind| bind.value).into_iter().collect(),
+        maxconn: None,
+        default_backend: Some(name.clone()),
+        timeouts: shared.client,
+        forward: shared.forward,
+    };
+    let backend = Backend {
+        name,
+        mode: shared.mode,
+        balance: defaults::BALANCE,
+        check,
+        servers,
+        timeouts: shared.server,
+        retries: shared.retries,
+    };
+    let socket =
+        AdminSocket { path: "./proxyd.sock".into(), mode: defaults::SOCKET_MODE, level: Level::Admin };
+    let global = Global { workers: None, maxconn: None, sockets: vec![socket], metrics: None };
+    Ok(Config { global, frontends: vec![frontend], backends: vec![backend] })
+}
+
+/// The values of one option, which stands in the report under its own name. `--listen` has one.
+fn part(option: &str, text: &str, report: &mut Report) -> Vec<Spanned<String>> {
+    let file = report.add_file(option, text);
+    let separator = if option == "--to" { ',' } else { '\n' };
+    let mut parts = Vec::new();
+    let mut start = 0;
+    for piece in text.split(separator) {
+        let blank = piece.len() - piece.trim_start().len();
+        let value = piece.trim().to_owned();
+        let span = Span { file, start: start + blank, end: start + blank + value.len() };
+        parts.push(Spanned { value, span });
+        start += piece.len() + 1;
+    }
+    parts
+}
+
+fn http_check(path: &str, report: &mut Report) -> Option<Check> {
+    let path = part("--check", path, report).pop()?;
+    Some(Check {
+        kind: CheckKind::Http {
+            method: defaults::CHECK_METHOD.to_owned(),
+            path: check::request_path(path, report)?,
+            host: None,
+            expect: defaults::CHECK_EXPECT,
+        },
+        interval: defaults::CHECK_INTERVAL,
+        timeout: defaults::CHECK_INTERVAL,
+        rise: defaults::CHECK_RISE,
+        fall: defaults::CHECK_FALL,
+    })
+}

@@ -1,0 +1,261 @@
+//! Writes RON: a configuration as a file that says the same, and the table of defaults.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use proto::units;
+
+use super::reference::{Field, GLOBAL, HTTP_CHECK, Preset, RETRIES, SERVER, SOCKET, Section, TIMEOUTS};
+use super::resolve::Shared;
+use super::{
+    Algorithm, Backend, Check, CheckKind, Config, ForwardHeaders, Frontend, Global, Mode, Retries, Server,
+    ServerAddress, StatusRange,
+};
+
+pub(super) fn quoted(text: &str) -> String {
+    format!("{text:?}")
+}
+
+pub(super) fn duration(value: Duration) -> String {
+    quoted(&units::format_duration(value))
+}
+
+pub(super) fn percent(value: u32) -> String {
+    format!("\"{value}%\"")
+}
+
+pub(super) fn file_mode(mode: u32) -> String {
+    format!("\"{mode:04o}\"")
+}
+
+pub(super) fn status(range: StatusRange) -> String {
+    format!("status(\"{}-{}\")", range.first, range.last)
+}
+
+pub(super) const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Tcp => "tcp",
+        Mode::Http => "http",
+    }
+}
+
+pub(super) const fn algorithm(algorithm: Algorithm) -> &'static str {
+    match algorithm {
+        Algorithm::RoundRobin => "round_robin",
+        Algorithm::LeastConn => "least_conn",
+    }
+}
+
+/// The file that says what a configuration holds; reading it gives the same configuration.
+pub fn to_ron(config: &Config) -> String {
+    let none = Shared::of(None);
+    let front = config.frontends.first();
+    let back = config.backends.first();
+    let shared = Shared {
+        mode: front.map_or(none.mode, |frontend| frontend.mode),
+        client: front.map_or(none.client, |frontend| frontend.timeouts),
+        server: back.map_or(none.server, |backend| backend.timeouts),
+        retries: back.map_or(none.retries, |backend| backend.retries),
+        forward: front.map_or(none.forward, |frontend| frontend.forward),
+    };
+    let mut text = String::from("(\n");
+    text.push_str(&global(&config.global));
+    text.push_str(&defaults(&shared));
+    text.push_str("    frontends: [\n");
+    for entry in &config.frontends {
+        let _ = writeln!(text, "        {},", frontend(entry));
+    }
+    text.push_str("    ],\n    backends: [\n");
+    for entry in &config.backends {
+        text.push_str(&backend(entry));
+    }
+    text.push_str("    ],\n)\n");
+    text
+}
+
+fn global(global: &Global) -> String {
+    let mut text = String::from("    global: (\n");
+    let workers = global.workers.map_or_else(|| "auto".to_owned(), |workers| workers.to_string());
+    let _ = writeln!(text, "        workers: {workers},");
+    if let Some(maxconn) = global.maxconn {
+        let _ = writeln!(text, "        maxconn: {maxconn},");
+    }
+    if !global.sockets.is_empty() {
+        text.push_str("        sockets: [\n");
+        for socket in &global.sockets {
+            let path = quoted(&socket.path.to_string_lossy());
+            let mode = file_mode(socket.mode);
+            let _ = writeln!(text, "            (path: {path}, mode: {mode}, level: {}),", socket.level);
+        }
+        text.push_str("        ],\n");
+    }
+    if let Some(metrics) = &global.metrics {
+        let _ = writeln!(text, "        metrics: (bind: {}),", quoted(&metrics.to_string()));
+    }
+    text.push_str("    ),\n");
+    text
+}
+
+fn defaults(shared: &Shared) -> String {
+    let (client, server) = (shared.client, shared.server);
+    let timeouts = [
+        ("connect", Some(server.connect)),
+        ("client", Some(client.client)),
+        ("server", Some(server.server)),
+        ("http_request", Some(client.http_request)),
+        ("http_keep_alive", Some(client.http_keep_alive)),
+        ("tunnel", Some(client.tunnel)),
+        ("client_fin", client.client_fin),
+        ("server_fin", server.server_fin),
+    ];
+    let mut text = String::from("    defaults: (\n");
+    let _ = writeln!(text, "        mode: {},", mode(shared.mode));
+    text.push_str("        timeouts: (\n");
+    for (name, value) in timeouts {
+        if let Some(value) = value {
+            let _ = writeln!(text, "            {name}: {},", duration(value));
+        }
+    }
+    text.push_str("        ),\n");
+    let _ = writeln!(text, "        retries: {},", retries(shared.retries));
+    let _ = writeln!(text, "        forward_headers: [{}],", forward(shared.forward));
+    text.push_str("    ),\n");
+    text
+}
+
+fn retries(retries: Retries) -> String {
+    let on = [("conn_failure", retries.conn_failure), ("empty_response", retries.empty_response)];
+    let on = chosen(&on);
+    format!("(max: {}, on: [{on}], budget: {})", retries.max, percent(retries.budget_percent))
+}
+
+fn forward(headers: ForwardHeaders) -> String {
+    chosen(&[
+        ("x_forwarded_for", headers.x_forwarded_for),
+        ("x_forwarded_proto", headers.x_forwarded_proto),
+        ("x_forwarded_host", headers.x_forwarded_host),
+        ("x_forwarded_port", headers.x_forwarded_port),
+    ])
+}
+
+fn chosen(words: &[(&str, bool)]) -> String {
+    let words: Vec<&str> = words.iter().filter(|(_, on)| *on).map(|(word, _)| *word).collect();
+    words.join(", ")
+}
+
+fn frontend(frontend: &Frontend) -> String {
+    let binds: Vec<String> = frontend.binds.iter().map(|bind| quoted(&bind.to_string())).collect();
+    let mut text = format!("(name: {}, mode: {}", quoted(&frontend.name), mode(frontend.mode));
+    let _ = write!(text, ", bind: [{}]", binds.join(", "));
+    if let Some(maxconn) = frontend.maxconn {
+        let _ = write!(text, ", maxconn: {maxconn}");
+    }
+    if let Some(backend) = &frontend.default_backend {
+        let _ = write!(text, ", default_backend: {}", quoted(backend));
+    }
+    text.push(')');
+    text
+}
+
+fn backend(backend: &Backend) -> String {
+    let mut text = String::from("        (\n");
+    let _ = writeln!(text, "            name: {},", quoted(&backend.name));
+    let _ = writeln!(text, "            mode: {},", mode(backend.mode));
+    let _ = writeln!(text, "            balance: {},", algorithm(backend.balance));
+    if let Some(kind) = &backend.check {
+        let _ = writeln!(text, "            check: {},", check(kind));
+    }
+    text.push_str("            servers: [\n");
+    for entry in &backend.servers {
+        let _ = writeln!(text, "                {},", server(entry));
+    }
+    text.push_str("            ],\n        ),\n");
+    text
+}
+
+fn check(check: &Check) -> String {
+    let mut text = match &check.kind {
+        CheckKind::Tcp => "tcp(".to_owned(),
+        CheckKind::Http { method, path, host, expect } => {
+            let mut text = format!("http(method: {}, path: {}, ", quoted(method), quoted(path));
+            if let Some(host) = host {
+                let _ = write!(text, "host: {}, ", quoted(host));
+            }
+            let _ = write!(text, "expect: {}, ", status(*expect));
+            text
+        }
+    };
+    let (interval, timeout) = (duration(check.interval), duration(check.timeout));
+    let _ =
+        write!(text, "interval: {interval}, timeout: {timeout}, rise: {}, fall: {})", check.rise, check.fall);
+    text
+}
+
+fn server(server: &Server) -> String {
+    let address = match &server.address {
+        ServerAddress::Literal(address) => address.to_string(),
+        ServerAddress::Host { name, port } => format!("{name}:{port}"),
+    };
+    let mut text = format!("(name: {}, address: {}", quoted(&server.name), quoted(&address));
+    let _ = write!(text, ", weight: {}", server.weight);
+    if server.backup {
+        text.push_str(", backup: true");
+    }
+    text.push(')');
+    text
+}
+
+/// All default values as an annotated file. It changes nothing where it is read beside others.
+pub fn print_defaults() -> String {
+    let mut text = String::from(
+        "// Every default value. What is commented out has its place elsewhere or is not set.\n(\n",
+    );
+    comment(&mut text, "    // global: (", &GLOBAL, "    //     ");
+    comment(&mut text, "    //     sockets: [(", &SOCKET, "    //         ");
+    text.push_str("    //     )],\n    // ),\n    defaults: (\n");
+    for field in super::reference::DEFAULTS.fields {
+        let inner = match field.name {
+            "timeouts" => &TIMEOUTS,
+            "retries" => &RETRIES,
+            _ => {
+                line(&mut text, "        ", field);
+                continue;
+            }
+        };
+        let _ = writeln!(text, "        {}: (", field.name);
+        for field in inner.fields {
+            line(&mut text, "            ", field);
+        }
+        text.push_str("        ),\n");
+    }
+    text.push_str("    ),\n");
+    for (head, section) in [
+        ("    // a backend: (", &super::reference::BACKEND),
+        ("    // a check: http(", &HTTP_CHECK),
+        ("    // a server: (", &SERVER),
+    ] {
+        comment(&mut text, head, section, "    //     ");
+        text.push_str("    // ),\n");
+    }
+    text.push_str(")\n");
+    text
+}
+
+/// The settings of a section that have a default, as a comment.
+fn comment(text: &mut String, head: &str, section: &Section, indent: &str) {
+    let _ = writeln!(text, "{head}");
+    for field in section.fields {
+        if !matches!(field.preset, Preset::Required) && field.name != "sockets" {
+            line(text, indent, field);
+        }
+    }
+}
+
+fn line(text: &mut String, indent: &str, field: &Field) {
+    let (name, meaning) = (field.name, field.meaning);
+    let _ = match field.preset {
+        Preset::Value(value) => writeln!(text, "{indent}{name}: {}, // {meaning}", value()),
+        Preset::Unset(words) => writeln!(text, "{indent}// {name}: {words}. {meaning}"),
+        Preset::Required => Ok(()),
+    };
+}

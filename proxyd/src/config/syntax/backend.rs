@@ -1,0 +1,58 @@
+//! One of `backends`, and the backend's half of one of `listen`.
+
+use super::super::reference::SERVER;
+use super::super::report::{Report, Span};
+use super::super::shape::Fields;
+use super::super::span::Spanned;
+use super::super::words::{ALGORITHMS, MODES};
+use super::super::{Algorithm, Mode};
+use super::check::Check;
+use super::name;
+use super::server::Server;
+
+/// A backend as written.
+#[derive(Debug)]
+pub(in crate::config) struct Backend {
+    pub(in crate::config) head: Span,
+    pub(in crate::config) name: Option<Spanned<String>>,
+    pub(in crate::config) mode: Option<Spanned<Mode>>,
+    pub(in crate::config) balance: Option<Spanned<Algorithm>>,
+    pub(in crate::config) check: Option<Check>,
+    /// `None` where some could not be read.
+    pub(in crate::config) servers: Option<Vec<Server>>,
+}
+
+impl Backend {
+    /// Reads what only the backend of a section has.
+    pub(super) fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
+        Self {
+            head: fields.head(),
+            name: None,
+            mode: None,
+            balance: fields.get("balance").and_then(|value| value.choice(&ALGORITHMS, report)),
+            check: fields.get("check").and_then(|value| Check::read(value, report)),
+            servers: servers(fields, report),
+        }
+    }
+
+    /// Name and mode, which a listen section shares with its frontend.
+    pub(super) fn read_identity(&mut self, fields: &Fields<'_, '_>, report: &mut Report) {
+        self.name = name(fields, report);
+        self.mode = fields.get("mode").and_then(|value| value.choice(&MODES, report));
+    }
+}
+
+fn servers(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Vec<Server>> {
+    let Some(value) = fields.get("servers") else { return Some(Vec::new()) };
+    let (mut servers, mut readable) = (Vec::new(), true);
+    for entry in value.list(report)? {
+        match entry.section(&SERVER, report) {
+            Some(fields) => {
+                servers.push(Server::read(&fields, report));
+                fields.complete(report);
+            }
+            None => readable = false,
+        }
+    }
+    readable.then_some(servers)
+}

@@ -1,0 +1,328 @@
+//! What is said about files: the exact text of each mistake in `tests/bad`, the examples, and texts of no meaning.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::report::{Paint, Severity};
+use super::source::{FileSystem, Memory};
+use super::*;
+
+fn load_text(text: &str) -> Result<Loaded, Report> {
+    load(&Memory::default().with("proxyd.ron", text), &["proxyd.ron".into()])
+}
+
+fn load_whole(text: &str) -> Config {
+    let loaded = load_text(text).unwrap_or_else(|report| panic!("{report}\n{text}"));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings);
+    loaded.config
+}
+
+fn report_of(text: &str) -> Report {
+    load_text(text).map_or_else(|report| report, |loaded| loaded.warnings)
+}
+
+/// Paths of `*.ron` in a folder, and their texts.
+fn files(folder: &str) -> Vec<(PathBuf, String)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let listed = FileSystem.list(&folder).unwrap();
+    assert!(!listed.is_empty());
+    listed.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).unwrap())).collect()
+}
+
+/// `INSTA_UPDATE=always cargo test -p proxyd config` accepts new texts; read each one first.
+fn assert_said(name: &str, text: &str) {
+    let mut settings = insta::Settings::clone_current();
+    settings.set_snapshot_path("tests/said");
+    settings.set_prepend_module_to_snapshot(false);
+    settings.set_omit_expression(true);
+    settings.bind(|| insta::assert_snapshot!(name, text));
+}
+
+#[test]
+fn every_mistake_has_its_words() {
+    let mistakes = files("src/config/tests/bad");
+    assert!(mistakes.len() >= 40);
+    for (path, text) in mistakes {
+        let name = path.file_stem().unwrap().to_str().unwrap();
+        let report = report_of(&text);
+        assert!(!report.is_empty(), "{name} is no mistake");
+        assert_said(name, &report.to_string());
+    }
+}
+
+#[test]
+fn twelve_mistakes_of_one_file_are_told_at_once() {
+    let report = report_of(include_str!("tests/bad/twelve.ron"));
+    let places: Vec<_> =
+        report.diagnostics().iter().map(|diagnostic| report.position(diagnostic.labels[0].span)).collect();
+    assert_eq!(
+        places,
+        [
+            (3, 9),
+            (4, 49),
+            (4, 61),
+            (5, 25),
+            (8, 29),
+            (8, 40),
+            (11, 29),
+            (11, 64),
+            (16, 22),
+            (17, 31),
+            (17, 48),
+            (19, 41)
+        ]
+    );
+}
+
+#[test]
+fn what_is_designed_and_not_built_is_told_by_name_and_place() {
+    let report = report_of(include_str!("tests/direction.ron"));
+    let told: Vec<String> = report
+        .diagnostics()
+        .iter()
+        .map(|diagnostic| {
+            assert_eq!(diagnostic.code, "not-supported-yet", "{report}");
+            let (line, column) = report.position(diagnostic.labels[0].span);
+            format!("{line}:{column} {}", diagnostic.message.trim_end_matches(" is not supported yet"))
+        })
+        .collect();
+    assert_said("direction", &told.join("\n"));
+}
+
+#[test]
+fn the_first_example_means_what_it_says() {
+    let config = load_whole(include_str!("../../../examples/http.ron"));
+    let [frontend] = config.frontends.as_slice() else { panic!("{config:?}") };
+    assert_eq!((frontend.name.as_str(), frontend.mode), ("web", Mode::Http));
+    assert_eq!(frontend.default_backend.as_deref(), Some("app"));
+    assert_eq!(frontend.timeouts.client, Duration::from_secs(30));
+    assert_eq!(frontend.timeouts.tunnel, defaults::TUNNEL);
+    let [backend] = config.backends.as_slice() else { panic!("{config:?}") };
+    let check = backend.check.as_ref().unwrap();
+    assert_eq!((check.interval, check.timeout), (Duration::from_secs(2), Duration::from_secs(2)));
+    let CheckKind::Http { method, path, expect, .. } = &check.kind else { panic!("{check:?}") };
+    assert_eq!((method.as_str(), path.as_str()), ("GET", "/healthz"));
+    assert_eq!(*expect, StatusRange { first: 200, last: 399 });
+    let weights: Vec<_> = backend.servers.iter().map(|server| (server.weight, server.backup)).collect();
+    assert_eq!(weights, [(100, false), (50, false), (100, true)]);
+    assert_eq!(backend.retries.max, 3);
+    assert!(backend.retries.conn_failure && backend.retries.empty_response);
+    let [socket] = config.global.sockets.as_slice() else { panic!("{config:?}") };
+    assert_eq!((socket.mode, socket.level), (0o600, Level::Admin));
+    assert_eq!(config.global.metrics.as_ref().map(ToString::to_string).as_deref(), Some("127.0.0.1:8405"));
+}
+
+#[test]
+fn every_example_is_fine_and_prints_as_what_it_is() {
+    for (path, text) in files("../examples") {
+        assert!(text.starts_with("// "), "{} does not say what it shows", path.display());
+        let config = load_whole(&text);
+        assert_eq!(load_whole(&to_ron(&config)), config, "{}", path.display());
+    }
+}
+
+#[test]
+fn listen_stands_first_and_sends_to_itself() {
+    let config = load_whole(
+        r#"(
+            backends: [(name: "b", servers: [(name: "s", address: "127.0.0.1:1")])],
+            frontends: [(name: "f", bind: [":1"], default_backend: "l")],
+            listen: [(name: "l", bind: [":2"], servers: [(name: "s", address: "localhost:3")])],
+        )"#,
+    );
+    let frontends: Vec<_> = config.frontends.iter().map(|frontend| frontend.name.as_str()).collect();
+    let backends: Vec<_> = config.backends.iter().map(|backend| backend.name.as_str()).collect();
+    assert_eq!((frontends, backends), (vec!["l", "f"], vec!["l", "b"]));
+    assert_eq!(config.frontends[0].default_backend.as_deref(), Some("l"));
+    assert_eq!(
+        config.backends[0].servers[0].address,
+        ServerAddress::Host { name: "localhost".into(), port: 3 }
+    );
+}
+
+#[test]
+fn one_thing_may_be_written_in_several_ways() {
+    let backend = |settings: &str| {
+        load_whole(&format!(
+            r#"#![enable(implicit_some)]
+            (
+                listen: [(
+                    name: "a", bind: [":0", (address: ":0")], {settings},
+                    servers: [(name: "s", address: "[::1]:80", weight: Some(100))],
+                )],
+            )"#
+        ))
+        .backends
+        .remove(0)
+    };
+    for settings in ["check: tcp", "check: tcp()", "check: /* why */ tcp( )"] {
+        assert_eq!(backend(settings).check.map(|check| check.kind), Some(CheckKind::Tcp), "{settings}");
+    }
+    assert_eq!(backend("check: http").check, backend(r#"check: http(path: "/",)"#).check);
+    assert_eq!(backend("check: None").check, None);
+    for settings in ["balance: leastconn", "balance: least_conn", "balance: least_conn()"] {
+        assert_eq!(backend(settings).balance, Algorithm::LeastConn, "{settings}");
+    }
+    for (expect, first, last) in [("status(204)", 204, 204), (r#"status("204")"#, 204, 204)] {
+        let check = backend(&format!("check: http(expect: {expect})")).check.unwrap();
+        let CheckKind::Http { expect, .. } = check.kind else { panic!() };
+        assert_eq!(expect, StatusRange { first, last });
+    }
+}
+
+#[test]
+fn files_of_a_folder_add_up() {
+    let source = Memory::default()
+        .with("conf.d/10-web.ron", r#"(frontends: [(name: "web", bind: [":0"], default_backend: "app")])"#)
+        .with(
+            "conf.d/20-app.ron",
+            r#"(backends: [(name: "app", servers: [(name: "a", address: "[::1]:1")])])"#,
+        )
+        .with("conf.d/notes.txt", "not RON")
+        .with("defaults.ron", print_defaults());
+    let loaded = load(&source, &["conf.d".into(), "defaults.ron".into()]).unwrap();
+    assert!(loaded.warnings.is_empty());
+    assert_eq!((loaded.config.frontends.len(), loaded.config.backends.len()), (1, 1));
+    let alone = load(&source, &["conf.d".into()]).unwrap();
+    assert_eq!(loaded.config, alone.config, "the printed defaults are the defaults");
+}
+
+#[test]
+fn one_broken_file_hides_no_mistake_of_another() {
+    let source = Memory::default()
+        .with("conf.d/1.ron", "(global: (maxconn: 1), defaults: (mode: htp))")
+        .with("conf.d/2.ron", "(global: (maxconn: 2), frontends: [(name: \"web\")])")
+        .with("conf.d/3.ron", "(backends: [")
+        .with("conf.d/4.ron", b"(\n\xff)".as_slice());
+    let roots = ["conf.d".into(), "absent.ron".into()];
+    assert_said("several-files", &load(&source, &roots).unwrap_err().to_string());
+}
+
+#[test]
+fn a_folder_without_files_is_said() {
+    let source = Memory::default().with("conf.d/notes.txt", "");
+    assert_said("empty-folder", &load(&source, &["conf.d".into()]).unwrap_err().to_string());
+}
+
+#[test]
+fn colour_is_only_added() {
+    let report = report_of("(global: (maxcon: 1))");
+    assert!(report.render(Paint::Colour).contains("\u{1b}["));
+    assert!(!report.render(Paint::Plain).contains('\u{1b}'));
+    assert_eq!(report.count(Severity::Error), 1);
+}
+
+#[test]
+fn control_bytes_of_a_file_reach_no_terminal() {
+    let report = report_of(
+        "(frontends: [(name: \"\\u{1b}[2J\", bind: [\"\u{1b}]0;x\u{7}\"], default_backend: \"b\")])",
+    );
+    assert!(!report.to_string().contains(['\u{1b}', '\u{7}']), "{report:?}");
+}
+
+#[test]
+fn flags_make_a_configuration() {
+    let config = from_flags("127.0.0.1:8080", "127.0.0.1:9001, 127.0.0.1:9002", Some("/healthz")).unwrap();
+    assert_said("flags", &to_ron(&config));
+    assert_eq!(load_whole(&to_ron(&config)), config);
+    let unchecked = from_flags(":0", "unix@/run/app.sock", None).unwrap();
+    assert_eq!(unchecked.backends[0].check, None);
+    assert_eq!(load_whole(&to_ron(&unchecked)), unchecked);
+}
+
+#[test]
+fn flags_that_say_nothing_are_refused_together() {
+    let report = from_flags("localhost:80", "127.0.0.1:9001,,127.0.0.1", Some("healthz")).unwrap_err();
+    assert_said("flags-refused", &report.to_string());
+}
+
+#[test]
+fn the_defaults_print_as_they_are_read() {
+    assert_said("defaults", &print_defaults());
+}
+
+/// An example with some of its bytes changed.
+fn mutated() -> impl Strategy<Value = String> {
+    let texts: Vec<String> = files("../examples").into_iter().map(|(_, text)| text).collect();
+    let change = (any::<prop::sample::Index>(), 0..6usize, "[(){}\\[\\],:\"'#/*\\\\ra-c0-9 \\n-]{0,3}");
+    (prop::sample::select(texts), prop::collection::vec(change, 1..6)).prop_map(|(text, changes)| {
+        let mut characters: Vec<char> = text.chars().collect();
+        for (at, length, with) in changes {
+            let at = at.index(characters.len().max(1)).min(characters.len());
+            let end = (at + length).min(characters.len());
+            characters.splice(at..end, with.chars());
+        }
+        characters.into_iter().collect()
+    })
+}
+
+/// Text of RON's own pieces in any order.
+fn pieces() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        ":",
+        ",",
+        " ",
+        "\n",
+        "\"",
+        "'",
+        "\\",
+        "r#",
+        "//",
+        "/*",
+        "*/",
+        "#",
+        "b\"",
+        "5s",
+        "1",
+        "-",
+        ".",
+        "x",
+        "é",
+        "\u{feff}",
+        "global",
+        "defaults",
+        "listen",
+        "frontends",
+        "backends",
+        "name",
+        "bind",
+        "servers",
+        "check",
+        "http",
+        "tcp",
+        "status",
+        "Some",
+        "None",
+        "#![enable(implicit_some)]",
+        "..",
+        "()",
+    ]);
+    prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn any_text_is_answered(text in prop_oneof![any::<String>(), pieces(), mutated()]) {
+        match load_text(&text) {
+            Ok(loaded) => prop_assert_eq!(load_whole_or_warned(&to_ron(&loaded.config)), loaded.config),
+            Err(report) => {
+                prop_assert!(report.has_errors());
+                prop_assert!(!report.to_string().is_empty());
+            }
+        }
+    }
+}
+
+fn load_whole_or_warned(text: &str) -> Config {
+    load_text(text).unwrap_or_else(|report| panic!("{report}\n{text}")).config
+}

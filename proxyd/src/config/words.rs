@@ -1,0 +1,255 @@
+//! The closed sets of words a value can be, and what to say to people who bring HAProxy's own spelling.
+
+use proto::level::Level;
+
+use super::{Algorithm, Mode};
+
+/// The words one setting takes.
+#[derive(Debug)]
+pub(crate) struct Choices<T: 'static> {
+    /// As messages name it: "a mode".
+    pub(crate) what: &'static str,
+    pub(crate) known: &'static [(&'static str, T)],
+    /// Other spellings that are taken as well.
+    pub(crate) also: &'static [(&'static str, T)],
+    /// Words that will mean something one day.
+    pub(crate) later: &'static [&'static str],
+}
+
+impl<T: Copy> Choices<T> {
+    /// What a word stands for.
+    pub(crate) fn find(&self, word: &str) -> Option<T> {
+        self.known.iter().chain(self.also).find(|(name, _)| *name == word).map(|(_, value)| *value)
+    }
+
+    /// The words as a sentence lists them.
+    pub(crate) fn listed(&self) -> String {
+        list(self.known.iter().map(|(name, _)| *name), "or")
+    }
+}
+
+pub(crate) const MODES: Choices<Mode> = Choices {
+    what: "a mode",
+    known: &[("tcp", Mode::Tcp), ("http", Mode::Http)],
+    also: &[],
+    later: &["log", "spop"],
+};
+
+pub(crate) const ALGORITHMS: Choices<Algorithm> = Choices {
+    what: "a balance algorithm",
+    known: &[("round_robin", Algorithm::RoundRobin), ("least_conn", Algorithm::LeastConn)],
+    also: &[("roundrobin", Algorithm::RoundRobin), ("leastconn", Algorithm::LeastConn)],
+    later: &[
+        "first",
+        "random",
+        "hash",
+        "source",
+        "uri",
+        "url_param",
+        "hdr",
+        "rdp_cookie",
+        "static_rr",
+        "sticky",
+    ],
+};
+
+pub(crate) const LEVELS: Choices<Level> = Choices {
+    what: "a level",
+    known: &[("user", Level::User), ("operator", Level::Operator), ("admin", Level::Admin)],
+    also: &[],
+    later: &[],
+};
+
+/// What a check does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum CheckWord {
+    Tcp,
+    Http,
+}
+
+pub(crate) const CHECKS: Choices<CheckWord> = Choices {
+    what: "a check",
+    known: &[("tcp", CheckWord::Tcp), ("http", CheckWord::Http)],
+    also: &[],
+    later: &[
+        "tls",
+        "ssl_hello",
+        "script",
+        "agent",
+        "external",
+        "grpc",
+        "mysql",
+        "pgsql",
+        "redis",
+        "ldap",
+        "smtp",
+    ],
+};
+
+/// What a try may be repeated after.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum RetryOn {
+    ConnFailure,
+    EmptyResponse,
+}
+
+pub(crate) const RETRY_ON: Choices<RetryOn> = Choices {
+    what: "a reason to retry",
+    known: &[("conn_failure", RetryOn::ConnFailure), ("empty_response", RetryOn::EmptyResponse)],
+    also: &[],
+    later: &["response_timeout", "status", "junk_response", "early_data_rejected", "all_retryable_errors"],
+};
+
+/// A header that tells servers about the client.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ForwardHeader {
+    For,
+    Proto,
+    Host,
+    Port,
+}
+
+pub(crate) const FORWARD_HEADERS: Choices<ForwardHeader> = Choices {
+    what: "a forward header",
+    known: &[
+        ("x_forwarded_for", ForwardHeader::For),
+        ("x_forwarded_proto", ForwardHeader::Proto),
+        ("x_forwarded_host", ForwardHeader::Host),
+        ("x_forwarded_port", ForwardHeader::Port),
+    ],
+    also: &[],
+    later: &["forwarded", "via", "x_real_ip"],
+};
+
+/// HAProxy's keywords, in `snake_case`, and how the same is said here.
+const HAPROXY: &[(&str, &str)] = &[
+    ("acl", "conditions are not supported yet"),
+    ("backend", "backends stand in a list: `backends: [(name: \"app\", ..)]`"),
+    ("check_timeout", "write it in the check: `check: http(timeout: \"1s\")`"),
+    ("daemon", "proxyd stays in the foreground and leaves this to the service manager"),
+    ("default_server", "`server_defaults` is not supported yet: write the settings on each server"),
+    ("disabled", "take a server out at run time with `set server <backend>/<server> state maint`"),
+    ("downinter", "it is called `down_interval` here, and not supported yet"),
+    ("fastinter", "it is called `fast_interval` here, and not supported yet"),
+    ("forwardfor", "write `forward_headers: [x_forwarded_for]` in `defaults`"),
+    ("frontend", "frontends stand in a list: `frontends: [(name: \"web\", ..)]`"),
+    ("http_check", "write `check: http(path: \"/healthz\")` in the backend"),
+    ("httpchk", "write `check: http(path: \"/\")` in the backend"),
+    ("inter", "write `interval` in the check: `check: http(interval: \"2s\")`"),
+    ("nbproc", "it is called `workers` and stands in `global`"),
+    ("nbthread", "it is called `workers` and stands in `global`"),
+    ("option", "HAProxy's options are settings of their own here, such as `check: http(..)`"),
+    ("redispatch", "a retry always goes to another server where there is one"),
+    ("retry_on", "write `retries: (on: [conn_failure, empty_response])` in `defaults`"),
+    ("server", "servers stand in a list: `servers: [(name: \"app1\", address: \"127.0.0.1:9001\")]`"),
+    ("stats", "a socket is written `sockets: [(path: \"./proxyd.sock\")]` in `global`"),
+    ("tcp_check", "write `check: tcp` in the backend"),
+    ("timeout", "write `timeouts: (connect: \"5s\", ..)` in `defaults`"),
+    ("use_backend", "routes are not supported yet: write `default_backend: \"app\"`"),
+];
+
+/// What to write for a keyword of HAProxy's (`default-server`, `httpchk`, `timeout connect`).
+pub(crate) fn haproxy(word: &str) -> Option<String> {
+    let word = word.replace('-', "_");
+    if let Some((_, help)) = HAPROXY.iter().find(|(name, _)| *name == word) {
+        return Some((*help).to_owned());
+    }
+    let (first, rest) = word.split_once(' ')?;
+    match (first, rest) {
+        ("timeout", "check") => haproxy("check_timeout"),
+        ("timeout", name) => Some(format!("write `timeouts: ({name}: \"5s\")` in `defaults`")),
+        ("stats", _) => haproxy("stats"),
+        ("option", name) => haproxy(name),
+        ("balance", "roundrobin" | "leastconn") => Some(format!("write `balance: {rest}`")),
+        _ => None,
+    }
+}
+
+/// `a`, `b` and `c`, each in backticks.
+pub(crate) fn list<'a>(names: impl IntoIterator<Item = &'a str>, and: &str) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, others)) => format!("{} {and} {last}", others.join(", ")),
+    }
+}
+
+/// The name a person probably meant.
+pub(crate) fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let word = word.to_lowercase().replace('-', "_");
+    let limit = match word.chars().count() {
+        0..=1 => return None,
+        2..=4 => 1,
+        5..=8 => 2,
+        _ => 3,
+    };
+    names
+        .into_iter()
+        .map(|name| (distance(&word, &name.to_lowercase().replace('-', "_")), name))
+        .filter(|(distance, name)| *distance <= limit && *distance < name.len())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, name)| name)
+}
+
+/// Letters to add, drop, change or swap with their neighbour until `a` is `b`.
+fn distance(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().collect(), b.chars().collect());
+    if a.len().abs_diff(b.len()) > 3 {
+        return usize::MAX;
+    }
+    let mut before: Vec<usize> = Vec::new();
+    let mut last: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.iter().enumerate() {
+        let mut row = vec![i + 1];
+        for (j, y) in b.iter().enumerate() {
+            let mut best = (last[j] + usize::from(x != y)).min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && *x == b[j - 1] && a[i - 1] == *y {
+                best = best.min(before[j - 1] + 1);
+            }
+            row.push(best);
+        }
+        before = std::mem::replace(&mut last, row);
+    }
+    last.last().copied().unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_near() {
+        let names = ["balance", "backup", "bind", "default_backend", "name"];
+        for (word, expected) in [
+            ("blance", Some("balance")),
+            ("ablance", Some("balance")),
+            ("default-backend", Some("default_backend")),
+            ("Bind", Some("bind")),
+            ("nmae", Some("name")),
+            ("nonsense", None),
+            ("x", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(word, names), expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn haproxys_words() {
+        assert_eq!(
+            haproxy("timeout http-request").as_deref(),
+            Some("write `timeouts: (http_request: \"5s\")` in `defaults`")
+        );
+        assert_eq!(haproxy("option httpchk"), haproxy("httpchk"));
+        assert_eq!(haproxy("balance roundrobin").as_deref(), Some("write `balance: roundrobin`"));
+        assert_eq!(haproxy("name"), None);
+    }
+
+    #[test]
+    fn names_are_listed_as_in_a_sentence() {
+        assert_eq!(list([], "or"), "");
+        assert_eq!(list(["a"], "or"), "`a`");
+        assert_eq!(list(["a", "b", "c"], "or"), "`a`, `b` or `c`");
+    }
+}

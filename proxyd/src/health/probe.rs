@@ -1,0 +1,153 @@
+//! One check of one server.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use proto::addr::Address;
+
+use crate::clock::{self, Instant};
+use crate::config::{Check, CheckKind, StatusRange};
+use crate::model::server::{CheckStatus, Outcome};
+use crate::net::buffer::Buffer;
+use crate::net::connect::{connect, is_local_shortage};
+use crate::net::stream::Stream;
+use crate::net::timer::{Elapsed, Timer};
+
+/// Asks once; the timeout covers all of it.
+pub async fn probe(address: &Address, check: &Check) -> Outcome {
+    let start = clock::now();
+    let deadline = start + check.timeout;
+    let mut timer = Timer::default();
+    let finding = find(address, check, deadline, &mut timer).await;
+    let Finding { status, code, info } = finding;
+    Outcome { status, code, duration: clock::now() - start, info }
+}
+
+struct Finding {
+    status: CheckStatus,
+    code: Option<u16>,
+    info: String,
+}
+
+fn finding(status: CheckStatus, info: impl Into<String>) -> Finding {
+    Finding { status, code: None, info: info.into() }
+}
+
+async fn find(address: &Address, check: &Check, deadline: Instant, timer: &mut Timer) -> Finding {
+    let mut connecting = pin!(connect(address));
+    let stream = match timer.within(deadline, |cx| connecting.as_mut().poll(cx)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) if is_local_shortage(&error) => {
+            return finding(CheckStatus::SockErr, describe(&error));
+        }
+        Ok(Err(error)) => return finding(CheckStatus::L4Con, describe(&error)),
+        Err(Elapsed) => return finding(CheckStatus::L4Timeout, ""),
+    };
+    // A check leaves nothing behind in TIME_WAIT.
+    stream.reset_on_close();
+    match &check.kind {
+        CheckKind::Tcp => finding(CheckStatus::L4Ok, ""),
+        CheckKind::Http { method, path, host, expect } => {
+            let host = host.clone().unwrap_or_else(|| host_of(address));
+            let request = format!(
+                "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: proxyd-check\r\nConnection: close\r\n\r\n"
+            );
+            ask(stream, request.as_bytes(), *expect, deadline, timer).await
+        }
+    }
+}
+
+fn host_of(address: &Address) -> String {
+    match address {
+        Address::Ip(ip) => ip.to_string(),
+        Address::Unix(_) => "localhost".to_owned(),
+    }
+}
+
+/// The system's words without their number.
+fn describe(error: &io::Error) -> String {
+    let text = error.to_string();
+    text.split(" (os error").next().unwrap_or(&text).to_owned()
+}
+
+async fn ask(
+    mut stream: Stream,
+    request: &[u8],
+    expect: StatusRange,
+    deadline: Instant,
+    timer: &mut Timer,
+) -> Finding {
+    let mut rest = request;
+    let mut buffer = Buffer::small();
+    let exchange = |cx: &mut Context<'_>| {
+        while !rest.is_empty() {
+            match stream.poll_write(cx, &[IoSlice::new(rest)]) {
+                Poll::Ready(Ok(n)) => rest = &rest[n..],
+                Poll::Ready(Err(error)) => return Poll::Ready(finding(CheckStatus::L4Con, describe(&error))),
+                Poll::Pending => break,
+            }
+        }
+        loop {
+            let n = match stream.poll_read(cx, buffer.room()) {
+                Poll::Ready(Ok(n)) => n,
+                Poll::Ready(Err(error)) => {
+                    return Poll::Ready(finding(CheckStatus::L7Response, describe(&error)));
+                }
+                Poll::Pending => return Poll::Pending,
+            };
+            buffer.filled(n);
+            if let Some(found) = judge(buffer.data(), n == 0 || buffer.is_full(), expect) {
+                return Poll::Ready(found);
+            }
+        }
+    };
+    timer.within(deadline, exchange).await.unwrap_or_else(|_elapsed| finding(CheckStatus::L7Timeout, ""))
+}
+
+/// `None` while more may come.
+fn judge(bytes: &[u8], is_all: bool, expect: StatusRange) -> Option<Finding> {
+    let mut fields = [httparse::EMPTY_HEADER; 100];
+    let mut response = httparse::Response::new(&mut fields);
+    match response.parse(bytes) {
+        Ok(httparse::Status::Partial) if !is_all => None,
+        Ok(httparse::Status::Complete(_)) => {
+            let code = response.code.unwrap_or_default();
+            let passed = (expect.first..=expect.last).contains(&code);
+            let status = if passed { CheckStatus::L7Ok } else { CheckStatus::L7Status };
+            Some(Finding { status, code: Some(code), info: response.reason.unwrap_or_default().to_owned() })
+        }
+        Ok(httparse::Status::Partial) if bytes.is_empty() => {
+            Some(finding(CheckStatus::L7Response, "closed without an answer"))
+        }
+        _ => Some(finding(CheckStatus::L7Response, "not an HTTP answer")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: StatusRange = StatusRange { first: 200, last: 399 };
+
+    fn verdict(bytes: &str, is_all: bool) -> Option<(CheckStatus, Option<u16>, String)> {
+        judge(bytes.as_bytes(), is_all, OK).map(|f| (f.status, f.code, f.info))
+    }
+
+    #[test]
+    fn answers_are_judged() {
+        assert_eq!(
+            verdict("HTTP/1.1 200 OK\r\n\r\n", false),
+            Some((CheckStatus::L7Ok, Some(200), "OK".into()))
+        );
+        assert_eq!(
+            verdict("HTTP/1.0 503 Service Unavailable\r\nA: b\r\n\r\n", false),
+            Some((CheckStatus::L7Status, Some(503), "Service Unavailable".into()))
+        );
+        assert_eq!(verdict("HTTP/1.1 200 OK\r\nA:", false), None);
+        assert_eq!(verdict("HTTP/1.1 200 OK\r\nA:", true).map(|v| v.0), Some(CheckStatus::L7Response));
+        assert_eq!(verdict("", true).map(|v| v.2), Some("closed without an answer".into()));
+        assert_eq!(verdict("SSH-2.0\r\n", false).map(|v| v.0), Some(CheckStatus::L7Response));
+    }
+}

@@ -1,0 +1,187 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const SITE: Site<'_> = Site {
+    forward: ForwardHeaders {
+        x_forwarded_for: false,
+        x_forwarded_proto: false,
+        x_forwarded_host: false,
+        x_forwarded_port: false,
+    },
+    client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
+    port: Some(8080),
+    local: &|| "127.0.0.1:8080".parse().ok(),
+};
+
+fn sent(request: &str) -> Result<(Facts, String), Refusal> {
+    let mut out = b"left over".to_vec();
+    match parse(request.as_bytes(), &mut out, &SITE)? {
+        Parsed::Complete(facts) => Ok((facts, String::from_utf8(out).unwrap())),
+        Parsed::Partial => panic!("partial: {request:?}"),
+    }
+}
+
+fn head(request: &str) -> String {
+    sent(request)
+        .map_or_else(|refusal| format!("{} {}", refusal.reply.status(), refusal.reason), |(_, head)| head)
+}
+
+#[test]
+fn a_plain_request_is_forwarded_with_the_case_of_its_names() {
+    let (facts, head) =
+        sent("GET /a?b=c HTTP/1.1\r\nHost: x\r\nUser-AGENT: y\r\nAccept:  */*  \r\n\r\nrest").unwrap();
+    assert_eq!(head, "GET /a?b=c HTTP/1.1\r\nHost: x\r\nUser-AGENT: y\r\nAccept: */*\r\n\r\n");
+    assert!(facts.keep_alive && facts.idempotent && facts.is_11 && !facts.is_head);
+    assert_eq!((facts.body, facts.length), (Body::None, 63));
+}
+
+#[test]
+fn fields_of_one_hop_stay_here() {
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nConnection: close, X-A ,, Host\r\nconnection: x-b, cookie\r\n\
+                   X-A: 1\r\nx-B: 2\r\nCookie: c\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nTE: gzip, trailers\r\n\
+                   Upgrade: h2c\r\nProxy-Authorization: p\r\nX-C: 3\r\n\r\n";
+    assert_eq!(
+        head(request),
+        "GET / HTTP/1.1\r\nHost: x\r\nCookie: c\r\nTE: trailers\r\nConnection: TE\r\nX-C: 3\r\n\r\n"
+    );
+    assert!(!sent(request).unwrap().0.keep_alive);
+}
+
+#[test]
+fn bodies_are_framed_anew() {
+    let (facts, head) = sent("POST / HTTP/1.1\r\nHost: x\r\ntransfer-encoding: CHUNKED\r\n\r\n").unwrap();
+    assert_eq!(facts.body, Body::Chunked);
+    assert_eq!(head, "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let (facts, head) =
+        sent("PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nExpect: 100-Continue\r\n\r\n").unwrap();
+    assert_eq!(facts.body, Body::Length(5));
+    assert!(head.contains("Content-Length: 5\r\nExpect: 100-Continue\r\n"));
+    assert!(!sent("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n").unwrap().0.idempotent);
+}
+
+#[test]
+fn old_clients() {
+    let (facts, head) = sent("GET / HTTP/1.0\r\n\r\n").unwrap();
+    assert_eq!(head, "GET / HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n");
+    assert!(!facts.keep_alive && !facts.is_11);
+    assert!(sent("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n").unwrap().0.keep_alive);
+}
+
+#[test]
+fn targets() {
+    assert_eq!(
+        head("GET http://a.b:1/x?y HTTP/1.1\r\nHost: A.b:1\r\n\r\n"),
+        "GET /x?y HTTP/1.1\r\nHost: a.b:1\r\n\r\n"
+    );
+    assert_eq!(head("GET http://a?y HTTP/1.1\r\nHost: a\r\n\r\n"), "GET /?y HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(head("OPTIONS http://a HTTP/1.1\r\nHost: a\r\n\r\n"), "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_eq!(head("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n"), "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n");
+}
+
+#[test]
+fn upgrades() {
+    let request =
+        "GET /ws HTTP/1.1\r\nHost: x\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n";
+    let (facts, head) = sent(request).unwrap();
+    assert!(facts.upgrade);
+    assert_eq!(head, "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+    let (facts, head) = sent("GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n").unwrap();
+    assert!(!facts.upgrade && !head.contains("pgrade"));
+}
+
+#[test]
+fn forward_headers() {
+    let forward = ForwardHeaders {
+        x_forwarded_for: true,
+        x_forwarded_proto: true,
+        x_forwarded_host: true,
+        x_forwarded_port: true,
+    };
+    let mut out = Vec::new();
+    let request =
+        b"GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-Proto: https\r\n\r\n";
+    parse(request, &mut out, &Site { forward, ..SITE }).unwrap();
+    assert_eq!(
+        String::from_utf8(out).unwrap(),
+        "GET / HTTP/1.1\r\nHost: h\r\nX-Forwarded-For: 10.0.0.1\r\nX-Forwarded-For: 192.0.2.7\r\n\
+         X-Forwarded-Proto: http\r\nX-Forwarded-Host: h\r\nX-Forwarded-Port: 8080\r\n\r\n"
+    );
+}
+
+#[test]
+fn refusals() {
+    for (request, verdict) in [
+        ("GET / HTTP/1.1\r\n\r\n", "400 no Host"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nhost: a\r\n\r\n", "400 more than one Host"),
+        ("GET / HTTP/1.1\r\nHost: a, b\r\n\r\n", "400 Host is not a host"),
+        ("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n", "400 Host is not a host"),
+        ("GET http://u@a/ HTTP/1.1\r\nHost: a\r\n\r\n", "400 the target's authority is not a host"),
+        ("GET http://b/ HTTP/1.1\r\nHost: a\r\n\r\n", "400 Host differs from the target's authority"),
+        ("GET admin HTTP/1.1\r\nHost: a\r\n\r\n", "400 the target is neither a path nor a URI"),
+        ("GET ?x HTTP/1.1\r\nHost: a\r\n\r\n", "400 the target is neither a path nor a URI"),
+        ("GET * HTTP/1.1\r\nHost: a\r\n\r\n", "400 the target is neither a path nor a URI"),
+        ("GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n", "400 the target holds a byte that no URI has"),
+        ("GET / HTTP/2.0\r\nHost: a\r\n\r\n", "400 the version is not HTTP/1.0 or HTTP/1.1"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n\r\n", "400 a header name is malformed"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nName : x\r\n\r\n", "400 a header name is malformed"),
+        ("GET / HTTP/1.1\r\nHost: a\r\n: x\r\n\r\n", "400 a header name is malformed"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", "400 a header name is malformed"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA: \0\r\n\r\n", "400 a header value is malformed"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nA: x\ry\r\n\r\n", "400 a header value is malformed"),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "501 CONNECT is not served here"),
+        ("GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", "417 an expectation other than 100-continue"),
+        (
+            "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",
+            "400 Transfer-Encoding in an HTTP/1.0 request",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip\r\n\r\n",
+            "501 a transfer coding that is not known",
+        ),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n",
+            "400 Content-Length and Transfer-Encoding together",
+        ),
+        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +4\r\n\r\n", "400 Content-Length is not one number"),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\x0bchunked\r\n\r\n",
+            "400 a header value is malformed",
+        ),
+    ] {
+        assert_eq!(head(request), verdict, "{request:?}");
+    }
+    let many = format!("GET / HTTP/1.1\r\nHost: a\r\n{}\r\n", "a: b\r\n".repeat(100));
+    assert_eq!(head(&many), "431 too many header fields");
+}
+
+#[test]
+fn half_a_head_is_partial_at_each_byte() {
+    let request = b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n";
+    for end in 0..request.len() {
+        assert_eq!(parse(&request[..end], &mut Vec::new(), &SITE), Ok(Parsed::Partial), "{end}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics_and_what_is_sent_parses(
+        method in "[A-Z]{1,7}",
+        target in "[ -~]{1,20}",
+        names in proptest::collection::vec(("[!-~]{1,20}", "[\\x00-\\xff]{0,20}"), 0..6),
+    ) {
+        let mut request = format!("{method} {target} HTTP/1.1\r\nHost: x\r\n").into_bytes();
+        for (name, value) in names {
+            request.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
+        }
+        request.extend_from_slice(b"\r\n");
+        let mut out = Vec::new();
+        if let Ok(Parsed::Complete(facts)) = parse(&request, &mut out, &SITE) {
+            prop_assert!(facts.length <= request.len());
+            let mut fields = [httparse::EMPTY_HEADER; 128];
+            let mut again = httparse::Request::new(&mut fields);
+            prop_assert_eq!(again.parse(&out), Ok(httparse::Status::Complete(out.len())));
+            prop_assert_eq!(again.headers.iter().filter(|f| f.name.eq_ignore_ascii_case("host")).count(), 1);
+        }
+    }
+}

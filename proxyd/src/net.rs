@@ -1,0 +1,8 @@
+//! Sockets: streams, binds, connections, buffers, deadlines. Nothing here knows what the bytes mean.
+
+pub mod bind;
+pub mod buffer;
+pub mod connect;
+pub mod limits;
+pub mod stream;
+pub mod timer;

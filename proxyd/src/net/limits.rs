@@ -1,0 +1,38 @@
+//! Descriptors: raised at start, and shared out between connections and the rest.
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// Raises the soft limit to the hard one and returns it.
+pub fn raise_descriptors() -> std::io::Result<u64> {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let Some(maximum) = maximum else {
+        return Ok(current.unwrap_or(u64::from(u32::MAX)));
+    };
+    if current != Some(maximum) {
+        setrlimit(Resource::Nofile, Rlimit { current: Some(maximum), maximum: Some(maximum) })?;
+    }
+    Ok(maximum)
+}
+
+/// Descriptors that are no connection: listeners, epoll instances, sockets, checks, logs.
+pub fn reserved(workers: usize, listeners: usize, servers: usize) -> u64 {
+    // Per worker an epoll instance, its eventfd and its clone; a check holds one descriptor a server at most.
+    let own = 64 + workers * (8 + listeners) + servers.min(1024);
+    own as u64
+}
+
+/// Most client connections that descriptors allow: each may need one more to a server.
+pub fn maxconn(descriptors: u64, reserved: u64) -> u32 {
+    u32::try_from(descriptors.saturating_sub(reserved) / 2).unwrap_or(u32::MAX).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_takes_two() {
+        assert_eq!(maxconn(20_000, reserved(2, 2, 3)), (20_000 - (64 + 2 * 10 + 3)) / 2);
+        assert_eq!(maxconn(10, 100), 1);
+    }
+}

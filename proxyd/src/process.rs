@@ -1,0 +1,7 @@
+//! The process: command line, start, threads, signals, end.
+
+pub mod accept;
+pub mod boot;
+pub mod cli;
+pub mod control;
+pub mod worker;

@@ -1,0 +1,293 @@
+//! Accepting: room first, then the connection. What there is no room for waits in the kernel's backlog.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use socket2::SockRef;
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Notify;
+
+use super::worker::Spread;
+use crate::config::Mode;
+use crate::log;
+use crate::model::frontend::Frontend;
+use crate::net::bind;
+use crate::net::connect::is_local_shortage;
+use crate::net::stream::Stream;
+use crate::session::http::{self, Addresses};
+use crate::session::tcp;
+use crate::session::worker::{Place, Reservation, Worker};
+
+/// Connections accepted in one go before others get their turn.
+const BUDGET: usize = 64;
+/// Pause after a failed accept, doubled up to the longest.
+const PAUSE: Duration = Duration::from_millis(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// One worker's socket for one address.
+#[derive(Debug)]
+pub enum Socket {
+    Tcp(std::net::TcpListener),
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// The same, known to the worker's driver.
+#[derive(Debug)]
+enum Registered {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Socket {
+    fn register(self) -> io::Result<Registered> {
+        Ok(match self {
+            Self::Tcp(socket) => Registered::Tcp(TcpListener::from_std(socket)?),
+            Self::Unix(socket) => Registered::Unix(UnixListener::from_std(socket)?),
+        })
+    }
+}
+
+impl Registered {
+    fn deregister(self) -> io::Result<Socket> {
+        Ok(match self {
+            Self::Tcp(socket) => Socket::Tcp(socket.into_std()?),
+            Self::Unix(socket) => Socket::Unix(socket.into_std()?),
+        })
+    }
+
+    fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<(Stream, Option<SocketAddr>)>> {
+        match self {
+            Self::Tcp(socket) => socket.poll_accept(cx).map_ok(|(s, client)| (Stream::Tcp(s), Some(client))),
+            Self::Unix(socket) => socket.poll_accept(cx).map_ok(|(s, _)| (Stream::Unix(s), None)),
+        }
+    }
+}
+
+/// An address a worker accepts on.
+#[derive(Debug)]
+pub struct Listening {
+    pub socket: Socket,
+    pub frontend: Arc<Frontend>,
+    /// Real port of an IP address.
+    pub port: Option<u16>,
+}
+
+/// Accepts until `stop` is told, then takes what the kernel still holds and ends.
+pub async fn run(worker: Rc<Worker>, listening: Listening, spread: Spread, stop: Rc<Notify>) {
+    let Listening { mut socket, frontend, port } = listening;
+    let acceptor = Acceptor { worker, frontend, port, spread, stop };
+    loop {
+        socket = match acceptor.until_paused(socket).await {
+            Ok(Some(paused)) => paused,
+            Ok(None) => return,
+            Err(error) => {
+                log::alert(format_args!("frontend {}: cannot accept: {error}", acceptor.frontend.name));
+                return;
+            }
+        };
+        if !acceptor.pause(&socket).await {
+            return;
+        }
+    }
+}
+
+struct Acceptor {
+    worker: Rc<Worker>,
+    frontend: Arc<Frontend>,
+    port: Option<u16>,
+    spread: Spread,
+    stop: Rc<Notify>,
+}
+
+/// Why a round of accepting ended.
+enum Round {
+    /// The budget is used up.
+    Busy,
+    /// No room for another, or paused.
+    Full,
+    /// Accepted at the same moment as another worker took the last room.
+    Held(Stream, Option<SocketAddr>),
+    /// Descriptors or memory ran out.
+    Short(io::Error),
+}
+
+impl Acceptor {
+    /// Accepts; gives the socket back when the frontend is paused, nothing when told to stop.
+    ///
+    /// The socket is registered anew after a pause: the driver takes a paused socket for closed for good.
+    async fn until_paused(&self, socket: Socket) -> io::Result<Option<Socket>> {
+        let socket = socket.register()?;
+        let mut pause = PAUSE;
+        let mut stopped = pin!(self.stop.notified());
+        stopped.as_mut().enable();
+        loop {
+            let round = tokio::select! {
+                biased;
+                () = &mut stopped => {
+                    self.take_queued(&socket).await;
+                    return Ok(None);
+                }
+                round = self.round(&socket) => round,
+            };
+            match round {
+                Round::Busy => tokio::task::yield_now().await,
+                Round::Full if self.frontend.live.is_paused() => return Ok(Some(socket.deregister()?)),
+                Round::Full => {}
+                Round::Held(stream, client) => {
+                    let reservation = tokio::select! {
+                        reservation = self.room() => reservation,
+                        () = &mut stopped => return Ok(None),
+                    };
+                    self.start(stream, client, reservation);
+                }
+                Round::Short(error) => {
+                    self.worker.shared.process.accept_failures.fetch_add(1, Relaxed);
+                    let name = &self.frontend.name;
+                    log::alert(format_args!(
+                        "frontend {name}: accept failed: {error}; pausing for {pause:?}"
+                    ));
+                    tokio::select! {
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                        () = &mut stopped => return Ok(None),
+                    }
+                    continue;
+                }
+            }
+            pause = PAUSE;
+        }
+    }
+
+    /// Accepts what comes, up to the budget; waits for room, and for somebody to come.
+    async fn round(&self, socket: &Registered) -> Round {
+        let mut told = pin!(self.worker.shared.room.notified());
+        told.as_mut().enable();
+        let live = &self.frontend.live;
+        let process = &self.worker.shared.process;
+        if !live.is_paused() && !(live.has_room() && process.has_room()) {
+            process.maxconn_reached.fetch_add(1, Relaxed);
+            told.await;
+            return Round::Full;
+        }
+        let mut accepted = 0;
+        poll_fn(|cx| {
+            loop {
+                if !(live.has_room() && process.has_room()) {
+                    return Poll::Ready(Round::Full);
+                }
+                match socket.poll_accept(cx) {
+                    Poll::Ready(Ok((stream, client))) => match Reservation::take(&self.worker.shared, live) {
+                        Some(reservation) => self.start(stream, client, reservation),
+                        None => return Poll::Ready(Round::Held(stream, client)),
+                    },
+                    Poll::Ready(Err(error)) if is_local_shortage(&error) => {
+                        return Poll::Ready(Round::Short(error));
+                    }
+                    // A client that left while it waited, and the like.
+                    Poll::Ready(Err(_)) => {}
+                    Poll::Pending => {
+                        // A change of limits or a pause ends the wait.
+                        return told.as_mut().poll(cx).map(|()| Round::Full);
+                    }
+                }
+                accepted += 1;
+                if accepted == BUDGET {
+                    return Poll::Ready(Round::Busy);
+                }
+            }
+        })
+        .await
+    }
+
+    /// Waits for room for one.
+    async fn room(&self) -> Reservation {
+        loop {
+            let mut told = pin!(self.worker.shared.room.notified());
+            told.as_mut().enable();
+            if let Some(reservation) = Reservation::take(&self.worker.shared, &self.frontend.live) {
+                return reservation;
+            }
+            told.await;
+        }
+    }
+
+    /// Closing a socket of several resets what is queued on it, so that is accepted first.
+    async fn take_queued(&self, socket: &Registered) {
+        poll_fn(|cx| {
+            while let Some(reservation) = Reservation::take(&self.worker.shared, &self.frontend.live) {
+                match socket.poll_accept(cx) {
+                    Poll::Ready(Ok((stream, client))) => self.start(stream, client, reservation),
+                    Poll::Ready(Err(_)) | Poll::Pending => break,
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Refuses connections until the frontend is resumed; false when told to stop.
+    async fn pause(&self, socket: &Socket) -> bool {
+        let name = &self.frontend.name;
+        // A Unix listener cannot be resumed; its clients wait instead of being refused.
+        let refusing = if let Socket::Tcp(socket) = socket { Some(SockRef::from(socket)) } else { None };
+        if let Some(Err(error)) = refusing.as_ref().map(bind::pause) {
+            log::warning(format_args!("frontend {name}: cannot pause: {error}"));
+        }
+        loop {
+            let mut told = pin!(self.worker.shared.room.notified());
+            told.as_mut().enable();
+            if !self.frontend.live.is_paused() {
+                break;
+            }
+            tokio::select! {
+                () = told => {}
+                () = self.stop.notified() => return false,
+            }
+        }
+        if let Some(Err(error)) = refusing.as_ref().map(bind::resume) {
+            log::alert(format_args!("frontend {name}: cannot resume: {error}"));
+        }
+        true
+    }
+
+    fn start(&self, stream: Stream, client: Option<SocketAddr>, reservation: Reservation) {
+        let addresses = Addresses { client, local_port: self.port };
+        let frontend = Arc::clone(&self.frontend.name);
+        match &self.spread {
+            Spread::Here => serve(&self.worker, &frontend, stream, addresses, reservation),
+            Spread::Over(workers) => {
+                if let Err(error) = workers.give(&self.worker, frontend, stream, addresses, reservation) {
+                    log::warning(format_args!("a connection could not be handed on: {error}"));
+                }
+            }
+        }
+    }
+}
+
+/// Serves a connection on this worker, in a task of its own: a panic in it ends it alone.
+pub fn serve(
+    worker: &Rc<Worker>,
+    frontend: &str,
+    stream: Stream,
+    addresses: Addresses,
+    reservation: Reservation,
+) {
+    let Some(found) = worker.frontend(frontend) else {
+        return;
+    };
+    let worker = Rc::clone(worker);
+    tokio::task::spawn_local(async move {
+        let reservation = reservation;
+        let place = Place::new(&worker, &reservation);
+        match found.0.frontend.mode {
+            Mode::Http => http::serve(&worker, found, &place, stream, addresses).await,
+            Mode::Tcp => drop(tcp::serve(&worker, found.0, stream).await),
+        }
+    });
+}

@@ -1,0 +1,170 @@
+//! From a configuration to a process that serves: limits, graph, binds, threads.
+//!
+//! Everything that can fail does so before the first connection is accepted.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::accept::{Listening, Socket};
+use super::control::{self, Control};
+use super::worker::{self, Start};
+use crate::clock::Epoch;
+use crate::config::Config;
+use crate::model::process::Process;
+use crate::model::shared::{Listener, Shared};
+use crate::model::snapshot::{Site, Snapshot};
+use crate::net::bind::{self, Bound, SocketFile};
+use crate::net::limits;
+use crate::{health, log};
+
+/// Runs until a signal ends it; returns whether it ended well.
+pub fn run(config: &Config, warnings: u32) -> anyhow::Result<bool> {
+    let _log = log::start()?;
+    log_panics();
+    let epoch = Epoch::new();
+    let workers = worker_count(config)?;
+    let descriptors = limits::raise_descriptors()?;
+    let process = Process::new(workers, maxconn(config, workers, descriptors), descriptors, word());
+    process.warnings.store(warnings, Relaxed);
+    let site = Site { workers, now_ms: epoch.now_ms(), resolve: &resolve };
+    let snapshot = Snapshot::build(config, None, site)?;
+    let shared = Arc::new(Shared::new(snapshot, process, epoch));
+
+    let (mut listening, files) = bind_frontends(&shared)?;
+    let control = Control::bind(&shared, config)?;
+    let (inboxes, mut receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
+    let (ended, ends) = unbounded_channel();
+    for (index, inbox) in receivers.drain(..).enumerate() {
+        let start = Start {
+            index,
+            shared: Arc::clone(&shared),
+            listening: std::mem::take(&mut listening[index]),
+            inbox,
+            workers: inboxes.clone(),
+            seed: random(),
+        };
+        thread(format!("worker-{index}"), || worker::run(start), ended.clone())?;
+    }
+    let checked = Arc::clone(&shared);
+    thread("checks".into(), || on_local_runtime(health::run(checked)), ended)?;
+
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    let well = runtime.block_on(control::run(control, worker::Workers::new(inboxes), ends))?;
+    drop(files);
+    Ok(well)
+}
+
+/// One a core, within the cgroup's quota, unless said otherwise.
+fn worker_count(config: &Config) -> io::Result<usize> {
+    match config.global.workers {
+        Some(workers) => Ok(workers.get()),
+        None => Ok(std::thread::available_parallelism()?.get()),
+    }
+}
+
+fn maxconn(config: &Config, workers: usize, descriptors: u64) -> u32 {
+    let listeners = config.frontends.iter().map(|f| f.binds.len()).sum();
+    let servers = config.backends.iter().map(|b| b.servers.len()).sum();
+    let most = limits::maxconn(descriptors, limits::reserved(workers, listeners, servers));
+    let wanted = config.global.maxconn.unwrap_or(most);
+    if wanted > most {
+        log::warning(format_args!(
+            "global maxconn {wanted} needs more than the {descriptors} descriptors of this process; it is {most} now"
+        ));
+    }
+    wanted.min(most)
+}
+
+/// The first address of a name, IPv4 before IPv6 where both are there.
+fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    addresses.into_iter().next().ok_or_else(|| io::Error::other("the name has no address"))
+}
+
+/// All binds or none; the sockets of each worker stand at its index.
+fn bind_frontends(shared: &Arc<Shared>) -> Result<(Vec<Vec<Listening>>, Vec<SocketFile>), bind::BindError> {
+    let workers = shared.process.workers;
+    let mut listening: Vec<Vec<Listening>> = (0..workers).map(|_| Vec::new()).collect();
+    let mut files = Vec::new();
+    for frontend in &shared.snapshot().frontends {
+        for (i, address) in frontend.binds.iter().enumerate() {
+            let bound = bind::bind(address, workers)?;
+            shared.add_listener(Listener {
+                proxy: Arc::clone(&frontend.name),
+                name: format!("{}-{}", frontend.name, i + 1),
+                address: bound.address(),
+            });
+            let port = bound.address().port();
+            let on = |socket| Listening { socket, frontend: Arc::clone(frontend), port };
+            match bound {
+                Bound::Tcp { shards, .. } => {
+                    for (shard, worker) in shards.into_iter().zip(&mut listening) {
+                        worker.push(on(Socket::Tcp(shard)));
+                    }
+                }
+                Bound::Unix { listener, file } => {
+                    listening[0].push(on(Socket::Unix(listener)));
+                    files.push(file);
+                }
+            }
+        }
+    }
+    Ok((listening, files))
+}
+
+/// Tells how a thread ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub name: String,
+    /// `Err` if it failed or panicked.
+    pub result: Result<(), String>,
+}
+
+/// Threads as they end.
+pub type Ends = UnboundedReceiver<Ended>;
+
+fn thread(
+    name: String,
+    work: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ended: UnboundedSender<Ended>,
+) -> io::Result<()> {
+    std::thread::Builder::new().name(name.clone()).spawn(move || {
+        let result = match std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)) {
+            Ok(result) => result.map_err(|error| error.to_string()),
+            Err(_) => Err("it panicked".to_owned()),
+        };
+        // The control thread may have ended first.
+        let _gone = ended.send(Ended { name, result });
+    })?;
+    Ok(())
+}
+
+fn on_local_runtime(work: impl Future<Output = ()>) -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
+    runtime.block_on(work);
+    Ok(())
+}
+
+fn log_panics() {
+    std::panic::set_hook(Box::new(|info| {
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or("unnamed").to_owned();
+        log::alert(format_args!("thread {name}: {info}"));
+    }));
+}
+
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
+}
+
+/// A word that tells this run from others.
+fn word() -> String {
+    format!("{:016x}", random())
+}

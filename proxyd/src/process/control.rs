@@ -1,0 +1,81 @@
+//! The control thread: signals, sockets for people and programs, and the way to the end.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::boot::Ends;
+use super::worker::{Message, Workers};
+use crate::config::Config;
+use crate::log;
+use crate::model::shared::Shared;
+
+/// How long requests may take to end once stopping has begun.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// What the control thread serves.
+#[derive(Debug)]
+pub struct Control {
+    shared: Arc<Shared>,
+}
+
+impl Control {
+    /// Binds all sockets that are not a frontend's.
+    pub fn bind(shared: &Arc<Shared>, _config: &Config) -> anyhow::Result<Self> {
+        Ok(Self { shared: Arc::clone(shared) })
+    }
+}
+
+/// Serves until the process is told to stop and its workers have ended; true if it ended as it should.
+pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io::Result<bool> {
+    let shared = control.shared;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    shared.process.boot_ms.store(shared.epoch.now_ms() as u32, Relaxed);
+    log::notice(format_args!("proxyd {} is ready, pid {}", env!("CARGO_PKG_VERSION"), std::process::id()));
+    notify(&[sd_notify::NotifyState::Ready]);
+    let mut left = shared.process.workers;
+    let mut well = true;
+    while left > 0 {
+        tokio::select! {
+            _ = terminate.recv() => stop(&shared, &workers),
+            _ = interrupt.recv() => stop(&shared, &workers),
+            _ = hangup.recv() => {
+                log::warning(format_args!("SIGHUP ignored: this version cannot reload its configuration"));
+            }
+            Some(ended) = ends.recv() => {
+                left -= usize::from(ended.name.starts_with("worker"));
+                if let Err(error) = ended.result {
+                    log::alert(format_args!("thread {} failed: {error}; stopping", ended.name));
+                    well = false;
+                    stop(&shared, &workers);
+                }
+            }
+        }
+    }
+    log::notice(format_args!("all connections have ended, exiting"));
+    Ok(well)
+}
+
+/// The first time gracefully, the second time at once.
+fn stop(shared: &Shared, workers: &Workers) {
+    if shared.process.stopping.swap(true, Relaxed) {
+        log::warning(format_args!("told to stop again: ending at once"));
+        workers.tell(|| Message::Kill);
+        return;
+    }
+    let connections = shared.process.connections.load(Relaxed);
+    log::notice(format_args!("stopping: {connections} connections have {} s to end", GRACE.as_secs()));
+    notify(&[sd_notify::NotifyState::Stopping]);
+    shared.stopping.notify_waiters();
+    workers.tell(|| Message::Drain(GRACE));
+}
+
+fn notify(state: &[sd_notify::NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        log::warning(format_args!("cannot tell the service manager: {error}"));
+    }
+}

@@ -1,0 +1,16 @@
+//! What runs on a worker: connections of clients, and what they need of servers.
+//!
+//! One task owns a client's connection and, while a request is under way, the server's too. Nothing of it is shared
+//! with another thread but counters and the model.
+
+pub mod dispatch;
+pub mod exchange;
+pub mod http;
+pub mod meter;
+pub mod pool;
+pub mod retry;
+pub mod tcp;
+pub mod termination;
+pub mod transfer;
+pub mod view;
+pub mod worker;

@@ -1,0 +1,289 @@
+//! A client's connection and a server's, side by side, while bytes go between them.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::meter::Meter;
+use super::retry::Failure;
+use super::transfer::{Broken, Moved, Transfer};
+use crate::clock::{self, Instant};
+use crate::http::{request, response};
+use crate::net::buffer::Buffer;
+use crate::net::stream::Stream;
+use crate::net::timer::Timer;
+
+/// One of the two connections.
+#[derive(Debug)]
+pub struct Side<'a> {
+    pub stream: &'a mut Stream,
+    pub buffer: &'a mut Buffer,
+    /// Inactivity it is allowed.
+    pub timeout: Duration,
+    /// The same once it has said all it had to say.
+    pub fin_timeout: Option<Duration>,
+    /// Last time it took or gave a byte.
+    active: Instant,
+}
+
+impl<'a> Side<'a> {
+    /// `active` is a time at which nothing of it was overdue.
+    pub fn new(
+        stream: &'a mut Stream,
+        buffer: &'a mut Buffer,
+        timeout: Duration,
+        fin_timeout: Option<Duration>,
+        active: Instant,
+    ) -> Self {
+        Self { stream, buffer, timeout, fin_timeout, active }
+    }
+
+    fn deadline(&self, has_ended: bool) -> Instant {
+        self.active + self.fin_timeout.filter(|_| has_ended).unwrap_or(self.timeout)
+    }
+}
+
+/// Both connections.
+#[derive(Debug)]
+pub struct Exchange<'a> {
+    pub client: Side<'a>,
+    pub server: Side<'a>,
+    timer: &'a mut Timer,
+    meter: &'a Meter,
+    /// Nothing was waited for since the sides' times were set.
+    fresh: bool,
+}
+
+/// Why no answer came.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Unanswered {
+    Server(Failure),
+    /// The client closed while it owed a part of its request.
+    ClientGone,
+    /// The client was silent while it owed a part of its request.
+    ClientTimeout,
+    /// The request's chunks make no sense.
+    BadBody,
+}
+
+/// Which side ended a transfer before its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Cut {
+    Client,
+    Server,
+    ClientTimeout,
+    ServerTimeout,
+}
+
+impl<'a> Exchange<'a> {
+    pub fn new(client: Side<'a>, server: Side<'a>, timer: &'a mut Timer, meter: &'a Meter) -> Self {
+        Self { client, server, timer, meter, fresh: true }
+    }
+
+    /// Sends the request and waits for the head of an answer; what the client is to get is put into `out`.
+    ///
+    /// An answer may come before the request is all sent, and is then taken all the same.
+    pub async fn answer(
+        &mut self,
+        up: &mut Transfer,
+        request: &request::Facts,
+        keep_client: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<response::Facts, Unanswered> {
+        let mut up_failed = false;
+        poll_fn(|cx| {
+            if !up.is_done() && !up_failed {
+                match self.poll_up(cx, up) {
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                    // It may have answered before it closed.
+                    Poll::Ready(Err(Broken::Write(_))) => up_failed = true,
+                    Poll::Ready(Err(Broken::Malformed)) => return Poll::Ready(Err(Unanswered::BadBody)),
+                    Poll::Ready(Err(Broken::Read(_) | Broken::Eof)) => {
+                        return Poll::Ready(Err(Unanswered::ClientGone));
+                    }
+                }
+            }
+            let parse = |bytes: &[u8], out: &mut Vec<u8>| response::parse(bytes, out, request, keep_client);
+            if let Poll::Ready(head) = self.poll_head(cx, out, parse) {
+                return Poll::Ready(head.map_err(Unanswered::Server));
+            }
+            if up_failed {
+                return Poll::Ready(Err(Unanswered::Server(Failure::Empty)));
+            }
+            let waits_for_client = !up.is_done() && !up.has_output();
+            let (deadline, error) = if waits_for_client {
+                (self.client.deadline(false), Unanswered::ClientTimeout)
+            } else {
+                (self.server.deadline(false), Unanswered::Server(Failure::Timeout))
+            };
+            self.fresh = false;
+            self.timer.poll_at(cx, deadline).map(|()| Err(error))
+        })
+        .await
+    }
+
+    /// Reads until a head is whole.
+    fn poll_head(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+        mut parse: impl FnMut(&[u8], &mut Vec<u8>) -> Result<response::Parsed, response::Invalid>,
+    ) -> Poll<Result<response::Facts, Failure>> {
+        let Side { stream, buffer, .. } = &mut self.server;
+        // A 1xx may have brought the answer's head with it.
+        let mut fresh = !buffer.is_empty();
+        loop {
+            if fresh {
+                match parse(buffer.data(), out) {
+                    Ok(response::Parsed::Complete(facts)) => {
+                        buffer.consume(facts.length);
+                        return Poll::Ready(Ok(facts));
+                    }
+                    Ok(response::Parsed::Partial) if !buffer.is_full() => {}
+                    _ => return Poll::Ready(Err(Failure::Invalid)),
+                }
+            }
+            let broken = |buffer: &Buffer| if buffer.is_empty() { Failure::Empty } else { Failure::Invalid };
+            match stream.poll_read(cx, buffer.room()) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(broken(buffer))),
+                Poll::Ready(Ok(n)) => {
+                    buffer.filled(n);
+                    fresh = true;
+                }
+            }
+        }
+    }
+
+    /// Passes the answer on; the rest of the request, if there is one, goes on beside it.
+    pub async fn relay(&mut self, up: &mut Transfer, down: &mut Transfer) -> Result<(), Cut> {
+        let mut up_failed = false;
+        poll_fn(|cx| {
+            if !up.is_done() && !up_failed {
+                match self.poll_up(cx, up) {
+                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                    // The server has answered; that it wants no more of the request is no failure.
+                    Poll::Ready(Err(Broken::Write(_))) => up_failed = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Client)),
+                }
+            }
+            match self.poll_down(cx, down) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
+                Poll::Ready(Err(Broken::Write(_))) => return Poll::Ready(Err(Cut::Client)),
+                Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Server)),
+                Poll::Pending => {}
+            }
+            let (deadline, cut) = if down.has_output() {
+                (self.client.deadline(false), Cut::ClientTimeout)
+            } else {
+                (self.server.deadline(false), Cut::ServerTimeout)
+            };
+            self.fresh = false;
+            self.timer.poll_at(cx, deadline).map(|()| Err(cut))
+        })
+        .await
+    }
+
+    /// Both directions until both have ended; the end of one is passed on while the other goes on.
+    pub async fn tunnel(&mut self, up: &mut Transfer, down: &mut Transfer) -> Result<(), Cut> {
+        let (mut up_ended, mut down_ended) = (false, false);
+        let begun = clock::now();
+        self.client.active = begun;
+        self.server.active = begun;
+        poll_fn(|cx| {
+            if !up_ended {
+                match self.poll_up(cx, up) {
+                    Poll::Ready(Ok(())) => {
+                        up_ended = true;
+                        // A server that is gone shows on the other direction.
+                        let _gone = self.server.stream.shutdown_write();
+                    }
+                    Poll::Ready(Err(Broken::Write(_))) => return Poll::Ready(Err(Cut::Server)),
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Client)),
+                    Poll::Pending => {}
+                }
+            }
+            if !down_ended {
+                match self.poll_down(cx, down) {
+                    Poll::Ready(Ok(())) => {
+                        down_ended = true;
+                        let _gone = self.client.stream.shutdown_write();
+                    }
+                    Poll::Ready(Err(Broken::Write(_))) => return Poll::Ready(Err(Cut::Client)),
+                    Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Server)),
+                    Poll::Pending => {}
+                }
+            }
+            if up_ended && down_ended {
+                return Poll::Ready(Ok(()));
+            }
+            let (client, server) = (self.client.deadline(up_ended), self.server.deadline(down_ended));
+            let (deadline, cut) =
+                if client <= server { (client, Cut::ClientTimeout) } else { (server, Cut::ServerTimeout) };
+            self.fresh = false;
+            self.timer.poll_at(cx, deadline).map(|()| Err(cut))
+        })
+        .await
+    }
+
+    fn poll_up(&mut self, cx: &mut Context<'_>, up: &mut Transfer) -> Poll<Result<(), Broken>> {
+        let mut moved = Moved::default();
+        let Side { stream, buffer, .. } = &mut self.client;
+        let result = up.poll(cx, stream, buffer, self.server.stream, &mut moved);
+        self.meter.bytes_in(moved.written);
+        if !(self.fresh && result.is_ready()) {
+            self.fresh = false;
+            note(moved, &mut self.client.active, &mut self.server.active);
+        }
+        result
+    }
+
+    fn poll_down(&mut self, cx: &mut Context<'_>, down: &mut Transfer) -> Poll<Result<(), Broken>> {
+        let mut moved = Moved::default();
+        let Side { stream, buffer, .. } = &mut self.server;
+        let result = down.poll(cx, stream, buffer, self.client.stream, &mut moved);
+        self.meter.bytes_out(moved.written);
+        if !(self.fresh && result.is_ready()) {
+            self.fresh = false;
+            note(moved, &mut self.server.active, &mut self.client.active);
+        }
+        result
+    }
+}
+
+/// The clock is read only where something moved.
+fn note(moved: Moved, source: &mut Instant, sink: &mut Instant) {
+    if moved == Moved::default() {
+        return;
+    }
+    let now = clock::now();
+    if moved.read > 0 {
+        *source = now;
+    }
+    if moved.written > 0 {
+        *sink = now;
+    }
+}
+
+/// Writes all of `bytes` within the side's timeout.
+pub async fn write_all(
+    stream: &mut Stream,
+    timer: &mut Timer,
+    limit: Duration,
+    bytes: &[u8],
+) -> io::Result<()> {
+    let mut rest = bytes;
+    let deadline = clock::now() + limit;
+    let write = |cx: &mut Context<'_>| {
+        while !rest.is_empty() {
+            match stream.poll_write(cx, &[io::IoSlice::new(rest)]) {
+                Poll::Ready(Ok(n)) => rest = &rest[n..],
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    };
+    timer.within(deadline, write).await.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
+}

@@ -1,0 +1,135 @@
+//! Where a request's traffic is counted: its frontend, its backend, its server.
+
+use std::rc::Rc;
+
+use super::termination::{Cause, Termination};
+use super::view::{BackendView, FrontendView, ServerView};
+use crate::clock::Instant;
+use crate::stats::cells::{Cells, Count, Time};
+
+/// The objects one request or TCP session belongs to.
+#[derive(Debug)]
+pub struct Meter {
+    frontend: Rc<FrontendView>,
+    backend: Rc<BackendView>,
+    server: Option<Rc<ServerView>>,
+    epoch: u32,
+}
+
+/// Readings of the clock along a session's way.
+#[derive(Clone, Copy, Debug)]
+pub struct Timings {
+    /// The request's head was complete, or the connection was accepted.
+    pub start: Instant,
+    /// A connection to a server was had.
+    pub connected: Option<Instant>,
+    /// The answer's head was complete.
+    pub answered: Option<Instant>,
+}
+
+impl Timings {
+    pub fn new(start: Instant) -> Self {
+        Self { start, connected: None, answered: None }
+    }
+}
+
+impl Meter {
+    /// Counts one more stream of the backend.
+    pub fn new(frontend: Rc<FrontendView>, backend: Rc<BackendView>, epoch: u32) -> Self {
+        let cells = backend.cells();
+        cells.enter(epoch);
+        cells.inc(Count::Sessions);
+        Self { frontend, backend, server: None, epoch }
+    }
+
+    pub fn backend(&self) -> &Rc<BackendView> {
+        &self.backend
+    }
+
+    /// From here on the stream is this server's.
+    pub fn assign(&mut self, server: &Rc<ServerView>, now_ms: u64) {
+        self.backend.cells().inc(Count::Chosen);
+        self.backend.cells().last_session.set(now_ms);
+        let cells = server.cells();
+        cells.inc(Count::Chosen);
+        cells.inc(Count::Sessions);
+        cells.last_session.set(now_ms);
+        self.server = Some(Rc::clone(server));
+    }
+
+    /// In the backend, and in the server if there is one.
+    pub fn count(&self, which: Count) {
+        self.behind(|cells| cells.inc(which));
+    }
+
+    /// A request of HTTP was taken in.
+    pub fn request(&self) {
+        self.backend.cells().inc(Count::Requests);
+    }
+
+    /// Bytes towards the server.
+    pub fn bytes_in(&self, n: u64) {
+        if n > 0 {
+            self.everywhere(|cells| cells.add(Count::BytesIn, n));
+        }
+    }
+
+    /// Bytes towards the client.
+    pub fn bytes_out(&self, n: u64) {
+        if n > 0 {
+            self.everywhere(|cells| cells.add(Count::BytesOut, n));
+        }
+    }
+
+    /// An answer of a server.
+    pub fn answer(&self, status: u16) {
+        self.everywhere(|cells| cells.status(status));
+        if let Some(server) = &self.server {
+            server.cells().inc(Count::Requests);
+        }
+    }
+
+    /// An answer of our own.
+    pub fn reply(&self, status: u16) {
+        self.frontend.cells().status(status);
+        self.backend.cells().status(status);
+    }
+
+    /// The stream is over.
+    pub fn finish(&self, timings: &Timings, end: Instant, termination: Termination) {
+        let ms = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis() as u64;
+        let connected = timings.connected.unwrap_or(end);
+        self.behind(|cells| {
+            cells.time(Time::Queue, self.epoch, 0);
+            cells.time(Time::Connect, self.epoch, ms(timings.start, connected));
+            if let Some(answered) = timings.answered {
+                cells.time(Time::Response, self.epoch, ms(connected, answered));
+            }
+            cells.time(Time::Total, self.epoch, ms(timings.start, end));
+        });
+        match termination.cause {
+            Cause::Client | Cause::ClientTimeout => self.count(Count::ClientAborts),
+            Cause::Server | Cause::ServerTimeout => self.count(Count::ServerAborts),
+            Cause::Resource => self.count(Count::Internal),
+            Cause::None | Cause::Proxy | Cause::Killed => {}
+        }
+    }
+
+    fn behind(&self, add: impl Fn(&Cells)) {
+        add(self.backend.cells());
+        if let Some(server) = &self.server {
+            add(server.cells());
+        }
+    }
+
+    fn everywhere(&self, add: impl Fn(&Cells)) {
+        add(self.frontend.cells());
+        self.behind(add);
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.backend.cells().leave();
+    }
+}

@@ -1,0 +1,66 @@
+//! Idle connections to one server, of one worker.
+//!
+//! The one used last is used first, so that the others age and go. A connection is put here only when its last
+//! answer was read to the end, and taken only if it is still open with nothing to read.
+
+use std::time::Duration;
+
+use proto::addr::Address;
+use std::sync::Arc;
+
+use crate::clock::Instant;
+use crate::net::stream::Stream;
+
+/// How long a connection may be idle: less than the five seconds at which common servers close theirs.
+pub const IDLE: Duration = Duration::from_secs(4);
+
+#[derive(Debug)]
+struct Idle {
+    stream: Stream,
+    since: Instant,
+    /// Where it leads: the server's address may change.
+    address: Arc<Address>,
+}
+
+/// The idle connections.
+#[derive(Debug, Default)]
+pub struct Pool {
+    idle: Vec<Idle>,
+}
+
+impl Pool {
+    pub fn len(&self) -> usize {
+        self.idle.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.idle.is_empty()
+    }
+
+    pub fn put(&mut self, stream: Stream, address: Arc<Address>, now: Instant) {
+        self.idle.push(Idle { stream, since: now, address });
+    }
+
+    /// A connection that can carry a request; `surely` asks the kernel too, for requests that must not be lost.
+    pub fn take(&mut self, surely: bool) -> Option<(Stream, Arc<Address>)> {
+        while let Some(idle) = self.idle.pop() {
+            if idle.stream.is_idle_and_open(surely) {
+                return Some((idle.stream, idle.address));
+            }
+        }
+        None
+    }
+
+    /// Drops what was idle too long, was closed by the server, or leads to where the server no longer is.
+    pub fn prune(&mut self, now: Instant, address: &Arc<Address>) {
+        self.idle.retain(|idle| {
+            now.saturating_duration_since(idle.since) < IDLE
+                && Arc::ptr_eq(&idle.address, address)
+                && idle.stream.is_idle_and_open(false)
+        });
+    }
+
+    pub fn clear(&mut self) {
+        self.idle.clear();
+    }
+}

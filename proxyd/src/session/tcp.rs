@@ -1,0 +1,114 @@
+//! A connection in TCP mode: a server is picked once, then bytes go both ways.
+
+use std::rc::Rc;
+
+use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
+use super::exchange::{Cut, Exchange, Side};
+use super::meter::{Meter, Timings};
+use super::retry::{Attempt, Failure};
+use super::termination::{Cause, Phase, Termination};
+use super::transfer::Transfer;
+use super::view::{BackendView, FrontendView};
+use super::worker::Worker;
+use crate::clock;
+use crate::http::framing::Body;
+use crate::net::buffer::Buffer;
+use crate::net::stream::Stream;
+use crate::net::timer::Timer;
+use crate::stats::cells::Count;
+
+/// Serves one client until both directions have ended.
+pub async fn serve(worker: &Rc<Worker>, frontend: Rc<FrontendView>, mut client: Stream) -> Termination {
+    let Some(backend) = frontend.backend.clone() else {
+        return Termination::new(Cause::Server, Phase::Connect);
+    };
+    let mut timings = Timings::new(clock::now());
+    let mut timer = Timer::default();
+    let mut meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
+    let termination = match connect(worker, &backend, &mut meter, &mut timer).await {
+        Ok((_slot, mut server)) => {
+            let connected = clock::now();
+            timings.connected = Some(connected);
+            let limits = (&frontend.frontend.timeouts, &backend.backend.timeouts);
+            let (mut up_buffer, mut down_buffer) = (Buffer::small(), Buffer::medium());
+            let mut exchange = Exchange::new(
+                Side::new(&mut client, &mut up_buffer, limits.0.client, limits.0.client_fin, connected),
+                Side::new(
+                    &mut server.stream,
+                    &mut down_buffer,
+                    limits.1.server,
+                    limits.1.server_fin,
+                    connected,
+                ),
+                &mut timer,
+                &meter,
+            );
+            let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+            let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+            let end = exchange.tunnel(&mut up, &mut down).await;
+            if end.is_err() {
+                // Neither side may take what it got for the whole.
+                client.reset_on_close();
+                server.stream.reset_on_close();
+            }
+            cut(end)
+        }
+        Err(termination) => termination,
+    };
+    meter.finish(&timings, clock::now(), termination);
+    termination
+}
+
+/// How a tunnel's end is called.
+pub fn cut(end: Result<(), Cut>) -> Termination {
+    match end {
+        Ok(()) => Termination::default(),
+        Err(Cut::Client) => Termination::new(Cause::Client, Phase::Data),
+        Err(Cut::Server) => Termination::new(Cause::Server, Phase::Data),
+        Err(Cut::ClientTimeout) => Termination::new(Cause::ClientTimeout, Phase::Data),
+        Err(Cut::ServerTimeout) => Termination::new(Cause::ServerTimeout, Phase::Data),
+    }
+}
+
+/// Tries servers until one accepts.
+async fn connect(
+    worker: &Rc<Worker>,
+    backend: &BackendView,
+    meter: &mut Meter,
+    timer: &mut Timer,
+) -> Result<(Slot, Upstream), Termination> {
+    let mut tries = Tries::new(backend);
+    let mut failed = Termination::new(Cause::Server, Phase::Connect);
+    while let Some(slot) = tries.next(worker, backend).await {
+        meter.assign(&slot.view, worker.shared.epoch.now_ms());
+        match obtain(&slot, Reuse::No, timer, backend.backend.timeouts.connect).await {
+            Ok(upstream) => return Ok((slot, upstream)),
+            Err(none) => {
+                meter.count(Count::ConnectErrors);
+                failed = no_connection(none.failure, none.local);
+                let attempt = Attempt {
+                    failure: none.failure,
+                    idempotent: false,
+                    sent: 0,
+                    body_begun: false,
+                    answer_begun: false,
+                    left: 0,
+                };
+                if !tries.again(backend, slot, attempt, false).await {
+                    break;
+                }
+            }
+        }
+    }
+    Err(failed)
+}
+
+/// What a session that found no server is called.
+pub fn no_connection(failure: Failure, local: bool) -> Termination {
+    let cause = match failure {
+        _ if local => Cause::Resource,
+        Failure::ConnectTimeout => Cause::ServerTimeout,
+        _ => Cause::Server,
+    };
+    Termination::new(cause, Phase::Connect)
+}

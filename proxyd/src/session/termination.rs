@@ -1,0 +1,96 @@
+//! How a session ended, in HAProxy's letters (configuration manual 8.5).
+
+use std::fmt;
+
+/// Who or what ended it first.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Cause {
+    /// Nothing went wrong.
+    #[default]
+    None,
+    /// The client closed.
+    Client,
+    /// The server closed or refused.
+    Server,
+    /// The client was too slow.
+    ClientTimeout,
+    /// The server was too slow.
+    ServerTimeout,
+    /// proxyd refused.
+    Proxy,
+    /// Something of ours ran out.
+    Resource,
+    /// proxyd was stopped.
+    Killed,
+}
+
+/// Where the session stood.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Phase {
+    #[default]
+    Done,
+    /// Waiting for the request.
+    Request,
+    /// Connecting to a server.
+    Connect,
+    /// Waiting for the answer's head.
+    Headers,
+    /// Passing the body on.
+    Data,
+}
+
+/// Cause and phase.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Termination {
+    pub cause: Cause,
+    pub phase: Phase,
+}
+
+impl Termination {
+    pub const fn new(cause: Cause, phase: Phase) -> Self {
+        Self { cause, phase }
+    }
+}
+
+impl fmt::Display for Termination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cause = match self.cause {
+            Cause::None => '-',
+            Cause::Client => 'C',
+            Cause::Server => 'S',
+            Cause::ClientTimeout => 'c',
+            Cause::ServerTimeout => 's',
+            Cause::Proxy => 'P',
+            Cause::Resource => 'R',
+            Cause::Killed => 'K',
+        };
+        let phase = match self.phase {
+            Phase::Done => '-',
+            Phase::Request => 'R',
+            Phase::Connect => 'C',
+            Phase::Headers => 'H',
+            Phase::Data => 'D',
+        };
+        // Cookies, the last two places, are not looked at yet.
+        write!(f, "{cause}{phase}--")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters() {
+        for (cause, phase, text) in [
+            (Cause::None, Phase::Done, "----"),
+            (Cause::Client, Phase::Data, "CD--"),
+            (Cause::ServerTimeout, Phase::Headers, "sH--"),
+            (Cause::Proxy, Phase::Request, "PR--"),
+            (Cause::ClientTimeout, Phase::Request, "cR--"),
+            (Cause::Server, Phase::Connect, "SC--"),
+        ] {
+            assert_eq!(Termination::new(cause, phase).to_string(), text);
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! One direction of bytes, from a socket to another: framing taken off, counted, framed anew.
+//!
+//! Memory is one buffer whatever the length: nothing is read while something waits to be written, so that the slower
+//! side sets the pace.
+
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+
+use smallvec::SmallVec;
+
+use crate::http::chunked::{self, Decoder, Step};
+use crate::http::framing::Body;
+use crate::net::buffer::Buffer;
+use crate::net::stream::Stream;
+
+/// A transfer under way. Progress is kept here, so that a poll can be abandoned at any point.
+#[derive(Debug)]
+pub struct Transfer {
+    /// Written before anything else: the head.
+    prefix: Vec<u8>,
+    prefix_sent: usize,
+    source: Source,
+    /// The other side gets chunks.
+    chunks: bool,
+    /// Payload at the front of the buffer that waits to be written.
+    payload: usize,
+    /// Framing behind it, to be skipped once the payload is written.
+    gap: usize,
+    /// A chunk's size line, and what follows its payload.
+    size_line: ([u8; 18], usize),
+    size_line_sent: usize,
+    tail: SmallVec<[u8; 8]>,
+    tail_sent: usize,
+    ended: bool,
+    last_filled: bool,
+    /// Bytes written so far.
+    pub written: u64,
+    /// Something of the body was found in the buffer.
+    body_begun: bool,
+}
+
+#[derive(Debug)]
+enum Source {
+    Length(u64),
+    Chunked(Decoder),
+    UntilClose,
+}
+
+/// Which side made a transfer fail.
+#[derive(Debug)]
+pub enum Broken {
+    /// The source failed.
+    Read(io::Error),
+    /// The source ended before the body did.
+    Eof,
+    /// The source's framing makes no sense.
+    Malformed,
+    /// The other side failed.
+    Write(io::Error),
+}
+
+/// What a poll moved.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Moved {
+    pub read: u64,
+    pub written: u64,
+}
+
+impl Transfer {
+    /// `prefix` is written first, then the body of `from` framed as `to` says.
+    pub fn new(prefix: Vec<u8>, from: Body, to: Body) -> Self {
+        let source = match from {
+            Body::None => Source::Length(0),
+            Body::Length(length) => Source::Length(length),
+            Body::Chunked => Source::Chunked(Decoder::default()),
+            Body::UntilClose => Source::UntilClose,
+        };
+        Self {
+            prefix,
+            prefix_sent: 0,
+            ended: matches!(source, Source::Length(0)),
+            source,
+            chunks: to == Body::Chunked,
+            payload: 0,
+            gap: 0,
+            size_line: ([0; 18], 0),
+            size_line_sent: 0,
+            tail: SmallVec::new(),
+            tail_sent: 0,
+            last_filled: false,
+            written: 0,
+            body_begun: false,
+        }
+    }
+
+    /// Back to the start, for another server; only while nothing was written, or nothing of a body.
+    pub fn rewind(&mut self) {
+        debug_assert!(self.written == 0 || !self.body_begun, "what is gone cannot be sent again");
+        self.prefix_sent = 0;
+        self.written = 0;
+    }
+
+    /// Some of the body is gone, and so it cannot be sent again.
+    pub fn body_is_gone(&self) -> bool {
+        self.written > 0 && self.body_begun
+    }
+
+    /// All is written.
+    pub fn is_done(&self) -> bool {
+        self.ended && !self.has_output()
+    }
+
+    /// The head's memory, to be used again.
+    pub fn into_prefix(self) -> Vec<u8> {
+        self.prefix
+    }
+
+    /// Ready when the body has been written whole. `moved` adds up what happened on the way.
+    pub fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        buffer: &mut Buffer,
+        to: &mut Stream,
+        moved: &mut Moved,
+    ) -> Poll<Result<(), Broken>> {
+        loop {
+            if !self.ended && !self.has_output() {
+                self.decode(buffer)?;
+            }
+            if self.has_output() {
+                let n = ready!(self.poll_write(cx, buffer, to)).map_err(Broken::Write)?;
+                moved.written += n as u64;
+                continue;
+            }
+            if self.ended {
+                return Poll::Ready(Ok(()));
+            }
+            if self.last_filled {
+                buffer.grow();
+                self.last_filled = false;
+            }
+            let room = buffer.room();
+            let size = room.len();
+            let n = ready!(from.poll_read(cx, room)).map_err(Broken::Read)?;
+            moved.read += n as u64;
+            if n == 0 {
+                self.source_ended()?;
+                continue;
+            }
+            self.last_filled = n == size;
+            buffer.filled(n);
+        }
+    }
+
+    /// Something waits for the other side to take it.
+    pub fn has_output(&self) -> bool {
+        self.prefix_sent < self.prefix.len()
+            || self.size_line_sent < self.size_line.1
+            || self.payload > 0
+            || self.tail_sent < self.tail.len()
+    }
+
+    fn source_ended(&mut self) -> Result<(), Broken> {
+        if !matches!(self.source, Source::UntilClose) {
+            return Err(Broken::Eof);
+        }
+        self.ended = true;
+        if self.chunks {
+            self.set_tail(b"0\r\n\r\n");
+        }
+        Ok(())
+    }
+
+    fn set_tail(&mut self, tail: &[u8]) {
+        self.tail.clear();
+        self.tail.extend_from_slice(tail);
+        self.tail_sent = 0;
+    }
+
+    /// Finds the payload in what was read; framing is closed up, so that it is one piece.
+    fn decode(&mut self, buffer: &mut Buffer) -> Result<(), Broken> {
+        match &mut self.source {
+            Source::Length(left) => {
+                self.payload = buffer.len().min(usize::try_from(*left).unwrap_or(usize::MAX));
+                *left -= self.payload as u64;
+                self.ended = *left == 0;
+            }
+            Source::UntilClose => self.payload = buffer.len(),
+            Source::Chunked(decoder) => {
+                let (payload, taken) = unchunk(decoder, buffer)?;
+                self.payload = payload;
+                self.gap = taken - payload;
+                self.ended = decoder.is_done();
+            }
+        }
+        if self.payload == 0 {
+            buffer.consume(std::mem::take(&mut self.gap));
+        } else {
+            self.body_begun = true;
+        }
+        if self.chunks {
+            self.frame();
+        }
+        Ok(())
+    }
+
+    fn frame(&mut self) {
+        if self.payload > 0 {
+            self.size_line = chunked::size_line(self.payload);
+            self.size_line_sent = 0;
+            self.set_tail(b"\r\n");
+        }
+        if self.ended {
+            if self.payload == 0 {
+                self.set_tail(b"");
+            }
+            self.tail.extend_from_slice(b"0\r\n");
+            if let Source::Chunked(decoder) = &self.source {
+                self.tail.extend_from_slice(decoder.trailers());
+            }
+            self.tail.extend_from_slice(b"\r\n");
+        }
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        to: &mut Stream,
+    ) -> Poll<io::Result<usize>> {
+        let parts = [
+            &self.prefix[self.prefix_sent..],
+            &self.size_line.0[self.size_line_sent..self.size_line.1],
+            &buffer.data()[..self.payload],
+            &self.tail[self.tail_sent..],
+        ];
+        let mut slices = [IoSlice::new(&[]); 4];
+        let mut count = 0;
+        for part in parts.into_iter().filter(|p| !p.is_empty()) {
+            slices[count] = IoSlice::new(part);
+            count += 1;
+        }
+        let n = ready!(to.poll_write(cx, &slices[..count]))?;
+        self.advance(n, buffer);
+        Poll::Ready(Ok(n))
+    }
+
+    fn advance(&mut self, n: usize, buffer: &mut Buffer) {
+        self.written += n as u64;
+        let mut left = n;
+        let mut take = |available: usize| {
+            let taken = available.min(left);
+            left -= taken;
+            taken
+        };
+        self.prefix_sent += take(self.prefix.len() - self.prefix_sent);
+        self.size_line_sent += take(self.size_line.1 - self.size_line_sent);
+        let payload = take(self.payload);
+        self.payload -= payload;
+        buffer.consume(payload);
+        self.tail_sent += take(self.tail.len() - self.tail_sent);
+        if self.payload == 0 {
+            buffer.consume(std::mem::take(&mut self.gap));
+        }
+    }
+}
+
+/// Decodes all of the buffer; returns the payload's length at its front and the bytes that are done with.
+fn unchunk(decoder: &mut Decoder, buffer: &mut Buffer) -> Result<(usize, usize), Broken> {
+    let (mut payload, mut taken) = (0, 0);
+    loop {
+        match decoder.step(&buffer.data()[taken..]).map_err(|chunked::Malformed| Broken::Malformed)? {
+            Step::Payload(range) => {
+                if payload == 0 {
+                    // The first piece stays where it is.
+                    buffer.consume(taken + range.start);
+                    taken = range.len();
+                } else {
+                    buffer.data_mut().copy_within(taken + range.start..taken + range.end, payload);
+                    taken += range.end;
+                }
+                payload += range.len();
+            }
+            Step::Framing(n) => taken += n,
+            Step::Partial => break,
+            Step::Done(n) => {
+                taken += n;
+                break;
+            }
+        }
+    }
+    Ok((payload, taken))
+}

@@ -1,0 +1,100 @@
+//! One worker's own graph over the shared one: what a request touches, without a shared reference count.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use super::pool::Pool;
+use crate::model::backend::Backend;
+use crate::model::frontend::Frontend;
+use crate::model::server::Server;
+use crate::model::snapshot::Snapshot;
+use crate::stats::cells::Cells;
+
+/// Frontends and backends as one worker sees them.
+#[derive(Debug, Default)]
+pub struct View {
+    pub frontends: HashMap<Arc<str>, Rc<FrontendView>>,
+    servers: Vec<Rc<ServerView>>,
+}
+
+/// A frontend and the backend its requests go to.
+#[derive(Debug)]
+pub struct FrontendView {
+    pub frontend: Arc<Frontend>,
+    pub backend: Option<Rc<BackendView>>,
+    worker: usize,
+}
+
+/// A backend and its servers, in the order of the model's list.
+#[derive(Debug)]
+pub struct BackendView {
+    pub backend: Arc<Backend>,
+    pub servers: Vec<Rc<ServerView>>,
+    worker: usize,
+}
+
+/// A server and this worker's idle connections to it.
+#[derive(Debug)]
+pub struct ServerView {
+    pub server: Arc<Server>,
+    pub pool: RefCell<Pool>,
+    worker: usize,
+}
+
+impl FrontendView {
+    pub fn cells(&self) -> &Cells {
+        self.frontend.live.stats.worker(self.worker)
+    }
+}
+
+impl BackendView {
+    pub fn cells(&self) -> &Cells {
+        self.backend.live.stats.worker(self.worker)
+    }
+}
+
+impl ServerView {
+    pub fn cells(&self) -> &Cells {
+        self.server.stats.worker(self.worker)
+    }
+}
+
+impl View {
+    /// Servers that live on keep their idle connections.
+    pub fn build(snapshot: &Snapshot, worker: usize, previous: &Self) -> Self {
+        let kept: HashMap<*const Server, &Rc<ServerView>> =
+            previous.servers.iter().map(|s| (Arc::as_ptr(&s.server), s)).collect();
+        let mut servers = Vec::new();
+        let backends: HashMap<&str, Rc<BackendView>> = snapshot
+            .backends
+            .iter()
+            .map(|backend| {
+                let views = backend.servers.iter().map(|server| match kept.get(&Arc::as_ptr(server)) {
+                    Some(&view) => Rc::clone(view),
+                    None => {
+                        Rc::new(ServerView { server: Arc::clone(server), pool: RefCell::default(), worker })
+                    }
+                });
+                let views: Vec<_> = views.collect();
+                servers.extend(views.iter().cloned());
+                (
+                    &*backend.name,
+                    Rc::new(BackendView { backend: Arc::clone(backend), servers: views, worker }),
+                )
+            })
+            .collect();
+        let frontends = snapshot.frontends.iter().map(|frontend| {
+            let backend = frontend.default_backend.as_ref().and_then(|name| backends.get(&**name).cloned());
+            let view = FrontendView { frontend: Arc::clone(frontend), backend, worker };
+            (Arc::clone(&frontend.name), Rc::new(view))
+        });
+        Self { frontends: frontends.collect(), servers }
+    }
+
+    /// All servers, for housekeeping.
+    pub fn servers(&self) -> &[Rc<ServerView>] {
+        &self.servers
+    }
+}

@@ -1,0 +1,185 @@
+//! One worker's state: its view of the graph, its connections, its random numbers. Lives on one thread.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::task::Waker;
+
+use slab::Slab;
+
+use super::view::{FrontendView, View};
+use crate::balance::Random;
+use crate::clock;
+use crate::model::frontend::FrontendLive;
+use crate::model::shared::Shared;
+use crate::stats::cells::Count;
+
+/// The state of one worker.
+#[derive(Debug)]
+pub struct Worker {
+    pub index: usize,
+    pub shared: Arc<Shared>,
+    view: RefCell<Rc<View>>,
+    generation: Cell<u32>,
+    /// Connections of clients, each with the waker of its idle wait.
+    connections: RefCell<Slab<Option<Waker>>>,
+    draining: Cell<bool>,
+    pub random: RefCell<Random>,
+    /// Debug builds obey a header that asks for a fault.
+    pub faults: bool,
+}
+
+impl Worker {
+    pub fn new(index: usize, shared: Arc<Shared>, seed: u64) -> Rc<Self> {
+        let generation = shared.generation();
+        let view = Rc::new(View::build(&shared.snapshot(), index, &View::default()));
+        Rc::new(Self {
+            index,
+            shared,
+            view: RefCell::new(view),
+            generation: Cell::new(generation),
+            connections: RefCell::default(),
+            draining: Cell::new(false),
+            random: RefCell::new(Random::new(seed)),
+            faults: cfg!(debug_assertions) && std::env::var_os("PROXYD_FAULTS").is_some(),
+        })
+    }
+
+    /// The view of the graph of now; a new graph is taken up here.
+    pub fn view(&self) -> Rc<View> {
+        let generation = self.shared.generation();
+        if generation != self.generation.get() {
+            let view = View::build(&self.shared.snapshot(), self.index, &self.view.borrow());
+            *self.view.borrow_mut() = Rc::new(view);
+            self.generation.set(generation);
+        }
+        Rc::clone(&self.view.borrow())
+    }
+
+    /// Whether `seen` is the graph of now.
+    pub fn is_current(&self, seen: u32) -> bool {
+        seen == self.shared.generation()
+    }
+
+    /// The frontend of that name, with the generation it belongs to.
+    pub fn frontend(&self, name: &str) -> Option<(Rc<FrontendView>, u32)> {
+        let frontend = self.view().frontends.get(name).cloned()?;
+        Some((frontend, self.generation.get()))
+    }
+
+    pub fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// From here on idle connections close, and others after the request they carry.
+    pub fn drain(&self) {
+        self.draining.set(true);
+        for (_, waker) in self.connections.borrow_mut().iter_mut() {
+            if let Some(waker) = waker.take() {
+                waker.wake();
+            }
+        }
+        for server in self.view().servers() {
+            server.pool.borrow_mut().clear();
+        }
+    }
+
+    /// Client connections on this worker.
+    pub fn connections(&self) -> usize {
+        self.connections.borrow().len()
+    }
+
+    /// Once a second: idle server connections that are of no more use go.
+    pub fn prune_pools(&self) {
+        let now = clock::now();
+        for view in self.view().servers() {
+            let mut pool = view.pool.borrow_mut();
+            if pool.is_empty() && view.cells().idle.get() == 0 {
+                continue;
+            }
+            if view.server.keeps_connections() {
+                pool.prune(now, &view.server.address());
+            } else {
+                pool.clear();
+            }
+            view.cells().idle.set(pool.len() as u64);
+        }
+    }
+}
+
+/// A client's place: counted in the process, the frontend and the worker for as long as it lives.
+#[derive(Debug)]
+pub struct Place {
+    worker: Rc<Worker>,
+    frontend: Arc<FrontendLive>,
+    key: usize,
+}
+
+/// Room for one connection, held for as long as it lives.
+#[derive(Debug)]
+pub struct Reservation {
+    shared: Arc<Shared>,
+    frontend: Arc<FrontendLive>,
+}
+
+impl Reservation {
+    /// `None` where the process or the frontend is full.
+    pub fn take(shared: &Arc<Shared>, frontend: &Arc<FrontendLive>) -> Option<Self> {
+        if !count_up(&shared.process.connections, shared.process.maxconn()) {
+            return None;
+        }
+        if !count_up(&frontend.connections, frontend.maxconn().unwrap_or(u32::MAX)) {
+            if shared.process.connections.fetch_sub(1, Relaxed) >= shared.process.maxconn() {
+                shared.room.notify_waiters();
+            }
+            return None;
+        }
+        Some(Self { shared: Arc::clone(shared), frontend: Arc::clone(frontend) })
+    }
+}
+
+/// One more, if that is within `limit`.
+fn count_up(count: &AtomicU32, limit: u32) -> bool {
+    count.fetch_update(Relaxed, Relaxed, |n| (n < limit).then_some(n + 1)).is_ok()
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        let process = &self.shared.process;
+        let full = process.connections.fetch_sub(1, Relaxed) >= process.maxconn();
+        let limit = self.frontend.maxconn().unwrap_or(u32::MAX);
+        if self.frontend.connections.fetch_sub(1, Relaxed) >= limit || full {
+            self.shared.room.notify_waiters();
+        }
+    }
+}
+
+impl Place {
+    /// Takes a place for a connection that was accepted. The reservation goes with it.
+    pub fn new(worker: &Rc<Worker>, reservation: &Reservation) -> Self {
+        let cells = reservation.frontend.stats.worker(worker.index);
+        cells.enter(worker.shared.maxima());
+        cells.inc(Count::Sessions);
+        cells.last_session.set(worker.shared.epoch.now_ms());
+        let key = worker.connections.borrow_mut().insert(None);
+        Self { worker: Rc::clone(worker), frontend: Arc::clone(&reservation.frontend), key }
+    }
+
+    /// Has the task woken when draining begins.
+    pub fn wake_on_drain(&self, waker: &Waker) {
+        let mut connections = self.worker.connections.borrow_mut();
+        let place = &mut connections[self.key];
+        if place.is_none() {
+            *place = Some(waker.clone());
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let cells = self.frontend.stats.worker(self.worker.index);
+        cells.leave();
+        self.worker.connections.borrow_mut().remove(self.key);
+    }
+}

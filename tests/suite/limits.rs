@@ -1,0 +1,93 @@
+//! More clients than allowed, fewer descriptors than needed.
+
+use std::time::Duration;
+
+use harness::origin::http::Origin;
+use harness::{Client, Config, Daemon, Start, eventually, pause};
+
+fn served_in_turn(config: &Config) {
+    let daemon = Daemon::start(config);
+    let address = daemon.listener("web");
+    let mut first: Vec<_> = (0..4).map(|_| Client::tcp(address)).collect();
+    for client in &mut first {
+        assert_eq!(client.get("/").status, 200);
+    }
+    let mut waiting: Vec<_> = (0..4).map(|_| Client::tcp(address)).collect();
+    for client in &mut waiting {
+        client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+        assert!(!client.closed_within(Duration::from_millis(50)), "waits in the backlog, is not closed");
+    }
+    assert_eq!(daemon.count("web", "FRONTEND", "scur"), 4);
+    let busy = daemon.cpu();
+    pause(Duration::from_millis(500));
+    assert!(daemon.cpu().saturating_sub(busy) < Duration::from_millis(60), "waiting costs no processor time");
+    for client in first {
+        drop(client);
+    }
+    for client in &mut waiting {
+        assert_eq!(client.response("GET").status, 200, "served when there is room");
+    }
+}
+
+#[test]
+fn frontend_maxconn_holds_and_the_rest_waits() {
+    let origin = Origin::start("app1");
+    let config = Config::new().frontend("web", r#"maxconn: 4, default_backend: "app""#).backend("app", "");
+    served_in_turn(&config.server("app1", origin.addr(), ""));
+}
+
+#[test]
+fn global_maxconn_holds_and_the_rest_waits() {
+    let origin = Origin::start("app1");
+    served_in_turn(&Config::http([("app1", origin.addr())]).global("maxconn: 4"));
+}
+
+#[test]
+fn maxconn_set_at_run_time_holds() {
+    let origin = Origin::start("app1");
+    let daemon = Daemon::start(&Config::http([("app1", origin.addr())]));
+    assert_eq!(daemon.admin("set maxconn frontend web 1"), "");
+    let mut first = daemon.client();
+    assert_eq!(first.get("/").status, 200);
+    let mut second = daemon.client();
+    second.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert!(!second.closed_within(Duration::from_millis(200)));
+    assert_eq!(origin.hits(), 1);
+    assert_eq!(daemon.admin("set maxconn frontend web 10"), "");
+    assert_eq!(second.response("GET").status, 200);
+}
+
+#[test]
+fn too_few_descriptors_never_spin() {
+    let origin = Origin::start("app1");
+    let daemon = Start::new(&Config::http([("app1", origin.addr())]).global("workers: 2")).nofile(100).run();
+    let address = daemon.listener("web");
+    let mut clients: Vec<Client> = (0..300).map(|_| Client::tcp(address)).collect();
+    let mut served = Vec::new();
+    for client in &mut clients {
+        if client.try_send("GET / HTTP/1.1\r\nHost: test\r\n\r\n").is_ok() {
+            served.push(client);
+        }
+    }
+    pause(Duration::from_millis(300));
+    let busy = daemon.cpu();
+    pause(Duration::from_secs(1));
+    let used = daemon.cpu().saturating_sub(busy);
+    assert!(used < Duration::from_millis(150), "{used:?} of processor time in a second of waiting");
+    assert!(daemon.descriptors() <= 100);
+    assert!(daemon.admin("show info").contains("Name: HAProxy"), "the socket still answers");
+    drop(clients);
+    eventually("there is room again", || (daemon.count("web", "FRONTEND", "scur") == 0).then_some(()));
+    assert_eq!(daemon.client().get("/").status, 200);
+}
+
+#[test]
+fn the_socket_answers_at_full_load() {
+    let origin = Origin::start("app1");
+    let daemon = Daemon::start(&Config::http([("app1", origin.addr())]).global("maxconn: 50"));
+    let address = daemon.listener("web");
+    let held: Vec<_> = (0..50).map(|_| Client::tcp(address)).collect();
+    eventually("all are in", || (daemon.count("web", "FRONTEND", "scur") == 50).then_some(()));
+    assert!(daemon.admin("show stat").starts_with("# pxname,"));
+    drop(held);
+}
