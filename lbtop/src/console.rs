@@ -117,6 +117,7 @@ impl Console {
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
             };
             if self.take(post)? == Leave::Now {
+                anyhow::ensure!(guard::is_taken(), "a thread has failed");
                 return Ok(());
             }
         }
@@ -143,9 +144,7 @@ impl Console {
 
     /// Draws, and says when the next frame may come.
     fn draw(&mut self) -> anyhow::Result<u64> {
-        if !guard::is_taken() {
-            anyhow::bail!("a thread has failed");
-        }
+        anyhow::ensure!(guard::is_taken(), "a thread has failed");
         if !self.screen.is_ready() {
             return Ok(SLOW_FRAME_MS);
         }
