@@ -54,7 +54,7 @@ impl Sort {
 /// second.
 fn magnitude(server: &Server) -> u32 {
     let (requests, _, ms) = server.history.window();
-    (requests * 1000).checked_div(ms).map_or(0, |rate| u64::BITS - rate.leading_zeros())
+    requests.saturating_mul(1000).checked_div(ms).map_or(0, |rate| u64::BITS - rate.leading_zeros())
 }
 
 #[cfg(test)]

@@ -75,7 +75,7 @@ impl Projection {
         let (tier_before, serving_before) = serving(peers);
         let (tier_after, serving_after) = serving(&after);
         let total_rate: f64 = peers.iter().map(|peer| peer.rate).sum();
-        let total_current: u64 = peers.iter().map(|peer| peer.current).sum();
+        let total_current: f64 = peers.iter().map(|peer| peer.current as f64).sum();
         let mut shares: Vec<Share> = (0..peers.len())
             .filter(|at| serving_before.contains(at) || serving_after.contains(at))
             .map(|at| {
@@ -88,7 +88,7 @@ impl Projection {
                     before: old,
                     after: new,
                     current: peer.current,
-                    current_after: scale(peer.current as f64, total_current as f64),
+                    current_after: scale(peer.current as f64, total_current),
                     limit: peer.limit,
                     rate: peer.rate,
                     rate_after: scale(peer.rate, total_rate),

@@ -40,9 +40,11 @@ impl History {
         let gained = self.recent.back().map(|(_, old)| now.requests - old.requests);
         self.advance(at);
         if let (Some(gained), Some((_, sum))) = (gained, self.open.as_mut()) {
-            *sum += gained;
+            *sum = sum.saturating_add(gained);
         }
-        while self.recent.len() > 1 && self.recent.front().is_some_and(|(then, _)| at - then > WINDOW_MS) {
+        while self.recent.len() > 1
+            && self.recent.front().is_some_and(|(then, _)| at.saturating_sub(*then) > WINDOW_MS)
+        {
             self.recent.pop_front();
         }
         self.recent.push_back((at, now));
@@ -98,7 +100,7 @@ impl History {
         let mut bars = vec![None; cells];
         let newest_first: Vec<_> = self.buckets.iter().rev().copied().collect();
         for (bar, chunk) in bars.iter_mut().rev().zip(newest_first.chunks(per_cell.max(1))) {
-            *bar = chunk.iter().flatten().copied().reduce(|a, b| a + b);
+            *bar = chunk.iter().flatten().copied().reduce(u64::saturating_add);
         }
         bars
     }

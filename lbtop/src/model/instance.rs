@@ -119,7 +119,7 @@ impl Instance {
         self.queue = 0;
         let mut fronts = HashMap::new();
         for row in sample.rows {
-            self.queue += row.qcur.unwrap_or(0);
+            self.queue = self.queue.saturating_add(row.qcur.unwrap_or(0));
             match row.kind {
                 Kind::Server => {
                     let id = ServerId::new(row.proxy.clone(), row.name.clone());
@@ -144,8 +144,8 @@ impl Instance {
                 Some(old) if learned == Learned::Update && new.requests >= old.requests => *old,
                 _ => *new,
             };
-            self.sum.requests += new.requests - old.requests;
-            self.sum.errors += new.errors.saturating_sub(old.errors);
+            self.sum.requests = self.sum.requests.saturating_add(new.requests - old.requests);
+            self.sum.errors = self.sum.errors.saturating_add(new.errors.saturating_sub(old.errors));
         }
         self.fronts = fronts;
         self.traffic.push(now.mono, self.sum);

@@ -95,7 +95,7 @@ pub fn polled(answer: &str, wall: u64, took_ms: u64) -> Result<Sample, NoSample>
         .iter()
         .map(|cells| {
             let age = cells.col_num(Col::Lastchg);
-            row(cells.kind(), cells, age.map(|age| wall.saturating_sub(age * 1000)))
+            row(cells.kind(), cells, age.map(|age| wall.saturating_sub(age.saturating_mul(1000))))
         })
         .collect();
     Ok(Sample { boot, info, rows, took_ms })

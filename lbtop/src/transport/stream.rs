@@ -93,7 +93,7 @@ fn apply(replica: &mut Replica, line: &str, mailbox: &Mailbox) -> Result<bool, E
     Ok(false)
 }
 
-/// An event as a line: `app/app1 UP -> DRAIN, by uid 1000 (alice)`.
+/// An event as a line: `app/app1 UP -> DRAIN by uid 1000 (alice)`.
 fn words(event: &Event) -> String {
     let id = event.id.as_deref().unwrap_or("");
     let id = id.split_once('/').map_or(id, |(_, name)| name);
@@ -101,8 +101,11 @@ fn words(event: &Event) -> String {
     if let (Some(from), Some(to)) = (&event.from, &event.to) {
         text.extend([" ", from, " -> ", to]);
     }
-    for part in [&event.reason, &event.by].into_iter().flatten() {
-        text.extend([", ", part]);
+    if let Some(reason) = &event.reason {
+        text.extend([", ", reason]);
+    }
+    if let Some(by) = &event.by {
+        text.extend([" by ", by]);
     }
     text
 }

@@ -92,7 +92,10 @@ pub(super) fn status(app: &App, canvas: &mut Canvas<'_>, y: u16) -> Option<(u16,
 
 /// The latest thing to know, and whether it is bad.
 fn news(app: &App) -> (String, bool) {
-    if let Some(note) = &app.note {
+    let is_lost = matches!(app.instance.link, Link::Lost { .. });
+    if let Some(note) = &app.note
+        && (!is_lost || app.now.mono.saturating_sub(note.at) < 3000)
+    {
         return (note.text.clone(), note.text.starts_with(['!', '?']));
     }
     if let Link::Lost { error, attempt, retry_at } = &app.instance.link {

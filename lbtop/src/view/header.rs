@@ -74,7 +74,7 @@ fn write_right(canvas: &mut Canvas<'_>, y: u16, parts: &[(String, Style)]) -> u1
 
 /// Uptime as it is now, not as it was when last heard.
 fn uptime(app: &App) -> u64 {
-    app.instance.info.uptime_s + app.instance.age_ms(app.now).unwrap_or(0) / 1000
+    app.instance.info.uptime_s.saturating_add(app.instance.age_ms(app.now).unwrap_or(0) / 1000)
 }
 
 /// ` req/s 8.21k ▃▃▄▅▅▆▆▅  5xx 0.41%  conn 12.4k/40k 31%  q 17       3!DOWN 1 DRAIN`
@@ -87,7 +87,7 @@ pub(super) fn summary(app: &App, canvas: &mut Canvas<'_>, y: u16) {
     let rate = totals.req_rate.map_or_else(|| "-".into(), |rate| count(rounded(rate)));
     let errors = totals.error_percent.map_or_else(|| "-".into(), percent);
     let spark = |cells| canvas.look.glyphs.spark(&app.instance.traffic().bars(cells, 12 / cells));
-    let conns = match (totals.conns * 100).checked_div(totals.conn_limit) {
+    let conns = match totals.conns.saturating_mul(100).checked_div(totals.conn_limit) {
         Some(part) => format!("conn {}/{} {part}%", count(totals.conns), count(totals.conn_limit)),
         None => format!("conn {}", count(totals.conns)),
     };

@@ -253,4 +253,45 @@ proptest! {
         let mut terminal = Terminal::new(TestBackend::new(drawn_width, drawn_height)).unwrap();
         terminal.draw(|frame| draw(&stage.app, look, frame)).unwrap();
     }
+
+    /// Whatever a balancer says is shown or left out, and never ends the program.
+    #[test]
+    fn any_answer_is_drawn(
+        numbers in prop::collection::vec(prop_oneof![Just(None), Just(Some(u64::MAX)), any::<Option<u64>>()], 40),
+        texts in prop::collection::vec("\\PC{0,12}|[\\x00-\\xff]{0,12}", 8),
+        keys in "[dmrw?5y\n]{0,5}",
+    ) {
+        let mut stage = Stage::new(80, 24);
+        for (turn, numbers) in numbers.chunks(20).enumerate() {
+            let mut rows = vec![Row::new(Kind::Frontend, "f", "FRONTEND"), Row::new(Kind::Backend, "b", "BACKEND")];
+            for name in &texts[..3] {
+                let mut row = Row::new(Kind::Server, "b", name.clone());
+                row.status = texts[turn % 2].clone();
+                (row.addr, row.check_status, row.last_chk) = (texts[4].clone(), texts[5].clone(), texts[6].clone());
+                rows.push(row);
+            }
+            for (row, n) in rows.iter_mut().zip(numbers.chunks(4)) {
+                (row.weight, row.qcur, row.scur, row.slim) = (n[0], n[1], n[2], n[3]);
+                (row.stot, row.req_tot, row.hrsp_5xx, row.bin) = (n[3], n[2], n[1], n[0]);
+                (row.changed_at, row.rtime, row.throttle, row.check_code) = (n[0], n[1], n[2], n[3]);
+            }
+            let info = Info {
+                name: texts[3].clone(),
+                version: texts[7].clone(),
+                node: texts[0].clone(),
+                pid: 1,
+                uptime_s: numbers[0].unwrap_or(0),
+                curr_conns: numbers[1].unwrap_or(0),
+                max_conn: numbers[2].unwrap_or(0),
+            };
+            stage.at += 1000;
+            let sample = Sample { boot: "b".into(), info, rows, took_ms: 0 };
+            stage.tell(Msg::Sample(Box::new(sample)));
+            stage.screen(UTF8);
+        }
+        stage.keys(&keys);
+        let screen = stage.screen(ASCII);
+        let acts = screen.contains(['\u{1b}', '\u{9b}', '\u{202e}']);
+        prop_assert!(!acts);
+    }
 }
