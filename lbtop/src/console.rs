@@ -132,7 +132,14 @@ impl Console {
                 for effect in update(&mut self.app, msg) {
                     match self.handle.take(effect) {
                         Some(Effect::Quit) => return Ok(Leave::Now),
-                        Some(Effect::Suspend) => self.suspend()?,
+                        Some(Effect::Suspend) => {
+                            self.guard.suspend().context("the terminal cannot be taken over again")?;
+                            self.repaint()?;
+                        }
+                        Some(Effect::Repaint) => {
+                            self.guard.retake().context("the terminal cannot be taken over again")?;
+                            self.repaint()?;
+                        }
                         _ => {}
                     }
                 }
@@ -156,8 +163,8 @@ impl Console {
         Ok(FRAME_MS)
     }
 
-    fn suspend(&mut self) -> anyhow::Result<()> {
-        self.guard.suspend().context("the terminal cannot be taken over again")?;
+    /// Draws everything anew, at the size of now.
+    fn repaint(&mut self) -> anyhow::Result<()> {
         let (width, height) = self.screen.size().context("the terminal has no size")?;
         update(&mut self.app, Msg::Resize { width, height });
         self.screen.repaint().context("the terminal cannot be written")

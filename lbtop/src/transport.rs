@@ -73,7 +73,7 @@ impl Handle {
             }
             Effect::Refresh => self.signals.refresh.notify_one(),
             Effect::Retry => self.signals.retry.notify_one(),
-            other @ (Effect::Suspend | Effect::Quit) => return Some(other),
+            other @ (Effect::Suspend | Effect::Repaint | Effect::Quit) => return Some(other),
         }
         None
     }

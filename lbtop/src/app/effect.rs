@@ -20,5 +20,7 @@ pub enum Effect {
     /// Connect again now.
     Retry,
     Suspend,
+    /// Take the terminal as if anew and draw everything.
+    Repaint,
     Quit,
 }

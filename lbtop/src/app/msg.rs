@@ -41,6 +41,8 @@ pub enum Msg {
     Terminate,
     /// Stop for now, as a signal asked.
     Suspend,
+    /// The process goes on after it was stopped.
+    Continue,
     /// The terminal cannot be read any more.
     InputClosed,
 }

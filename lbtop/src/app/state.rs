@@ -18,9 +18,10 @@ const JOURNAL: usize = 100;
 #[derive(Clone, Debug)]
 pub enum Mode {
     Table,
-    /// Typing a filter; the old one comes back on Esc.
+    /// Typing a filter; the old one comes back on Esc, and the selection whenever its row does.
     Filter {
         before: Filter,
+        selected: Option<ServerId>,
         input: String,
     },
     /// Typing a weight.

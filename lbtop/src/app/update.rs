@@ -50,6 +50,7 @@ pub fn update(app: &mut App, msg: Msg) -> Effects {
         Msg::Outcome(number, outcome) => return news::outcome(app, number, outcome),
         Msg::Observed(id, observed) => news::observed(app, &id, observed),
         Msg::Terminate | Msg::InputClosed => return Effects::from_iter([Effect::Quit]),
+        Msg::Continue => return Effects::from_iter([Effect::Repaint]),
         Msg::Suspend => return Effects::from_iter([Effect::Suspend]),
     }
     Effects::new()

@@ -32,6 +32,12 @@ impl Guard {
         execute!(io::stdout(), EnterAlternateScreen, Clear(ClearType::All), MoveTo(0, 0))
     }
 
+    /// Takes the terminal again after somebody else had it: a stop that could not be foreseen left it as it was.
+    pub fn retake(&self) -> io::Result<()> {
+        disable_raw_mode()?;
+        Self::enter()
+    }
+
     /// Gives the terminal back, stops the process as the shell's job control would, and takes the terminal again when
     /// it is continued.
     pub fn suspend(&self) -> io::Result<()> {

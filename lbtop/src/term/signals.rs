@@ -19,6 +19,7 @@ pub struct Signals {
     interrupt: Signal,
     hangup: Signal,
     stop: Signal,
+    go_on: Signal,
 }
 
 impl Signals {
@@ -29,6 +30,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
             stop: signal(SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw()))?,
+            go_on: signal(SignalKind::from_raw(rustix::process::Signal::CONT.as_raw()))?,
         })
     }
 
@@ -38,6 +40,10 @@ impl Signals {
             tokio::select! {
                 _ = self.stop.recv() => {
                     mailbox.send(Msg::Suspend);
+                    continue;
+                }
+                _ = self.go_on.recv() => {
+                    mailbox.send(Msg::Continue);
                     continue;
                 }
                 _ = self.terminate.recv() => {}

@@ -101,7 +101,12 @@ pub(super) fn summary(app: &App, canvas: &mut Canvas<'_>, y: u16) {
             format!("req/s {rate}  5xx {errors}  {conns}  q {queue}"),
         ]
     };
-    let trouble = [(totals.down, "!DOWN"), (totals.going_down, "!FAILING"), (totals.over_limit, "!FULL")];
+    let trouble = [
+        (totals.backends_down, "!BACKEND"),
+        (totals.down, "!DOWN"),
+        (totals.going_down, "!FAILING"),
+        (totals.over_limit, "!FULL"),
+    ];
     let trouble = said(&trouble);
     let calm = said(&[(totals.drain, " DRAIN"), (totals.maint, " MAINT")]);
     let all: Vec<String> = trouble.iter().chain(&calm).cloned().collect();

@@ -29,7 +29,10 @@ pub(super) fn press(app: &mut App, key: Key) -> Effects {
     }
     match std::mem::replace(&mut app.mode, Mode::Table) {
         Mode::Table => in_table(app, key),
-        Mode::Filter { before, input } => in_filter(app, key, before, input),
+        Mode::Filter { before, selected, input } => {
+            in_filter(app, key, before, selected, input);
+            Effects::new()
+        }
         Mode::Weight { id, input, observed, error } => {
             app.mode = Mode::Weight { id, input, observed, error };
             in_weight(app, key)
@@ -76,7 +79,11 @@ fn in_table(app: &mut App, key: Key) -> Effects {
         Verb::Bottom => step(app, isize::MAX),
         Verb::NextProblem => next_problem(app),
         Verb::Filter => {
-            app.mode = Mode::Filter { before: app.filter.clone(), input: app.filter.text().to_owned() };
+            app.mode = Mode::Filter {
+                before: app.filter.clone(),
+                selected: app.selected.clone(),
+                input: app.filter.text().to_owned(),
+            };
         }
         Verb::ClearFilter => {
             app.filter = Filter::default();
@@ -130,23 +137,18 @@ fn next_problem(app: &mut App) {
     }
 }
 
-fn in_filter(app: &mut App, key: Key, before: Filter, mut input: String) -> Effects {
+fn in_filter(app: &mut App, key: Key, before: Filter, selected: Option<ServerId>, mut input: String) {
     match key {
-        Key::Enter => {
-            app.reorder();
-            return Effects::new();
+        Key::Enter => return,
+        Key::Esc => app.filter = before,
+        _ => {
+            edit(&mut input, key);
+            app.filter = Filter::parse(&input);
+            app.mode = Mode::Filter { before, selected: selected.clone(), input };
         }
-        Key::Esc => {
-            app.filter = before;
-            app.reorder();
-            return Effects::new();
-        }
-        _ => edit(&mut input, key),
     }
-    app.filter = Filter::parse(&input);
-    app.mode = Mode::Filter { before, input };
+    app.selected = selected;
     app.reorder();
-    Effects::new()
 }
 
 fn edit(input: &mut String, key: Key) {

@@ -231,6 +231,19 @@ fn the_selection_is_a_server_not_a_row() {
 }
 
 #[test]
+fn the_selection_outlives_a_filter_that_hides_it() {
+    let mut desk = Desk::new(false);
+    desk.keys("j/xyz");
+    assert_eq!(desk.app.selected, None);
+    desk.keys("\x08\x08\x08");
+    assert_eq!(desk.app.selected, Some(ServerId::new("app", "app2")));
+    desk.keys("only\x1b");
+    assert_eq!(desk.app.selected, Some(ServerId::new("app", "app2")));
+    desk.keys("/only\n");
+    assert_eq!(desk.app.selected, Some(ServerId::new("solo", "only")));
+}
+
+#[test]
 fn quitting_waits_for_an_answer_once() {
     let mut desk = Desk::new(false);
     desk.keys("dy");
