@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addr;
+pub mod command;
 pub mod info;
 pub mod level;
 pub mod name;

@@ -8,7 +8,7 @@ use crate::model::backend::Backend;
 use crate::model::lineup::Lineup;
 use crate::model::server::Server;
 
-/// Above so many servers least_conn compares a sample instead of all.
+/// Above so many servers `least_conn` compares a sample instead of all.
 const SCAN_ALL: usize = 64;
 /// Servers it compares then.
 const SAMPLE: usize = 8;

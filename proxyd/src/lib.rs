@@ -1,5 +1,6 @@
 //! proxyd: a TCP and HTTP load balancer that is operated from a terminal. ARCHITECTURE.md shows the house.
 
+pub mod admin;
 pub mod balance;
 pub mod clock;
 pub mod config;
@@ -11,3 +12,4 @@ pub mod net;
 pub mod process;
 pub mod session;
 pub mod stats;
+pub mod telemetry;

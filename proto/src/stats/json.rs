@@ -11,12 +11,13 @@ pub fn rows<'a>(out: &mut Vec<u8>, rows: impl Iterator<Item = &'a Row>) {
         if at > 0 {
             out.push(b',');
         }
-        one(out, row);
+        self::row(out, row);
     }
     out.extend_from_slice(b"]\n");
 }
 
-fn one(out: &mut Vec<u8>, row: &Row) {
+/// Appends the list of one row, for those who write the outer one piece by piece.
+pub fn row(out: &mut Vec<u8>, row: &Row) {
     out.push(b'[');
     for (at, (col, value)) in row.iter().enumerate() {
         if at > 0 {

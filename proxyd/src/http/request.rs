@@ -130,11 +130,8 @@ impl<'a> Head<'a> {
         let (mut host, mut upgrade): (Option<&Field<'_>>, bool) = (None, false);
         for (field, known) in self.fields.iter() {
             match known {
-                Some(Known::Host) => {
-                    if host.replace(field).is_some() {
-                        return bad("more than one Host");
-                    }
-                }
+                Some(Known::Host) if host.is_some() => return bad("more than one Host"),
+                Some(Known::Host) => host = Some(field),
                 Some(Known::Upgrade) => upgrade = !field.value.eq_ignore_ascii_case(b"h2c"),
                 Some(Known::Expect) if !field.value.eq_ignore_ascii_case(b"100-continue") => {
                     return refuse(Reply::ExpectationFailed, "an expectation other than 100-continue");

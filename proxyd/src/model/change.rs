@@ -86,6 +86,12 @@ impl Shared {
         let (was, is) = (before.status().word(), after.status().word());
         if kind(&was) != kind(&is) {
             control.changed_at = now_ms;
+            // An open period counts from the last change on, which readers know anyway.
+            if !after.is_up()
+                && let Some(since) = control.down_since.replace(now_ms)
+            {
+                control.down_ms += now_ms.saturating_sub(since);
+            }
         }
         drop(control);
 

@@ -36,6 +36,8 @@ struct Inner {
     events: VecDeque<Event>,
     /// Number of the newest event that is no longer kept.
     forgotten: u64,
+    /// Events added so far.
+    added: u64,
 }
 
 impl Journal {
@@ -47,6 +49,7 @@ impl Journal {
     pub fn add(&self, wall_ms: u64, event: &'static str, id: String, fields: Map<String, Value>) {
         let mut inner = self.lock();
         inner.seq += 1;
+        inner.added += 1;
         let seq = inner.seq;
         if inner.events.len() == KEPT
             && let Some(oldest) = inner.events.pop_front()
@@ -68,6 +71,19 @@ impl Journal {
     /// The last number given.
     pub fn seq(&self) -> u64 {
         self.lock().seq
+    }
+
+    /// Events added so far, and how many of the first of them are no longer kept.
+    pub fn counts(&self) -> (u64, u64) {
+        let inner = self.lock();
+        (inner.added, inner.added - inner.events.len() as u64)
+    }
+
+    /// Kept events after `seq`, a few at a time.
+    pub fn after(&self, seq: u64, most: usize) -> Vec<Event> {
+        let inner = self.lock();
+        let start = inner.events.partition_point(|e| e.seq <= seq);
+        inner.events.iter().skip(start).take(most).cloned().collect()
     }
 
     /// Events after `seq`; `None` if some of them are gone.
@@ -95,5 +111,9 @@ mod tests {
         assert_eq!(journal.since(0), None);
         assert_eq!(journal.since(1).map(|e| e.len()), Some(1000));
         assert_eq!(journal.since(1001), Some(Vec::new()));
+        assert_eq!(journal.counts(), (1001, 1));
+        let few: Vec<u64> = journal.after(10, 2).iter().map(|e| e.seq).collect();
+        assert_eq!(few, [11, 12]);
+        assert_eq!(journal.after(1001, 2), []);
     }
 }

@@ -28,6 +28,8 @@ pub struct Process {
     pub request_rate: Rate,
     pub bytes_out_rate: Rate,
     pub connections_max: Peak,
+    /// Share of the workers' time without work, over the last second.
+    pub idle_percent: AtomicU32,
     /// Warnings the configuration gave.
     pub warnings: AtomicU32,
     /// Milliseconds from the process's start to the last bind.
@@ -51,6 +53,7 @@ impl Process {
             request_rate: Rate::default(),
             bytes_out_rate: Rate::default(),
             connections_max: Peak::default(),
+            idle_percent: AtomicU32::new(100),
             warnings: AtomicU32::new(0),
             boot_ms: AtomicU32::new(0),
             boot,

@@ -1,8 +1,9 @@
 //! Listening sockets: one per worker for an IP address, one for all for a Unix address.
 
+use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
-use std::os::unix::fs::FileTypeExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -65,7 +66,7 @@ pub fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
             Ok(Bound::Tcp { address: real, shards })
         }
         Address::Unix(path) => {
-            let (listener, file) = unix(path)?;
+            let (listener, file) = unix(path, None)?;
             Ok(Bound::Unix { listener, file })
         }
     }
@@ -123,7 +124,7 @@ impl Drop for SocketFile {
     fn drop(&mut self) {
         if identity(&self.path).is_ok_and(|now| now == self.made) {
             // It is gone or it stays; nobody can be told at this point.
-            let _gone = std::fs::remove_file(&self.path);
+            let _gone = fs::remove_file(&self.path);
         }
     }
 }
@@ -132,33 +133,46 @@ impl Drop for SocketFile {
 type Identity = (u64, u64, i64, i64);
 
 fn identity(path: &Path) -> io::Result<Identity> {
-    use std::os::unix::fs::MetadataExt;
-    let meta = std::fs::symlink_metadata(path)?;
+    let meta = fs::symlink_metadata(path)?;
     Ok((meta.dev(), meta.ino(), meta.ctime(), meta.ctime_nsec()))
 }
 
 /// Binds a Unix socket: a stale file is replaced, one that somebody answers on is an error.
-pub fn unix(path: &Path) -> Result<(UnixListener, SocketFile), BindError> {
+///
+/// Nobody can connect before the permissions hold: the socket is made under another name and then takes its place.
+pub fn unix(path: &Path, mode: Option<u32>) -> Result<(UnixListener, SocketFile), BindError> {
     let address = || Address::Unix(path.to_owned());
     let fail = |source| BindError::Io { address: address(), source };
-    match std::fs::symlink_metadata(path) {
+    match fs::symlink_metadata(path) {
         Ok(meta) if !meta.file_type().is_socket() => {
             return Err(BindError::NotASocket { address: address() });
         }
         Ok(_) => match UnixStream::connect(path) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
-                std::fs::remove_file(path).map_err(fail)?;
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            _ => return Err(BindError::InUse { address: address() }),
+            Err(error)
+                if matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound) => {}
+            // Also when its backlog is full or it may not be connected to: somebody is there.
+            Ok(_) | Err(_) => return Err(BindError::InUse { address: address() }),
         },
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(fail(error)),
     }
-    let listener = UnixListener::bind(path).map_err(fail)?;
-    listener.set_nonblocking(true).map_err(fail)?;
-    let made = identity(path).map_err(fail)?;
-    Ok((listener, SocketFile { path: path.to_owned(), made }))
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}.tmp", std::process::id()));
+    let temporary = PathBuf::from(name);
+    let _left_over = fs::remove_file(&temporary);
+    let listener = UnixListener::bind(&temporary).map_err(fail)?;
+    let placed = mode
+        .map_or(Ok(()), |mode| fs::set_permissions(&temporary, fs::Permissions::from_mode(mode)))
+        .and_then(|()| listener.set_nonblocking(true))
+        .and_then(|()| fs::rename(&temporary, path))
+        .and_then(|()| identity(path));
+    match placed {
+        Ok(made) => Ok((listener, SocketFile { path: path.to_owned(), made })),
+        Err(error) => {
+            let _gone = fs::remove_file(&temporary);
+            Err(fail(error))
+        }
+    }
 }
 
 #[cfg(test)]
@@ -179,16 +193,18 @@ mod tests {
     fn socket_files() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a.sock");
-        let (listener, file) = unix(&path).unwrap();
-        assert!(matches!(unix(&path), Err(BindError::InUse { .. })));
+        let (listener, file) = unix(&path, Some(0o660)).unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(matches!(unix(&path, None), Err(BindError::InUse { .. })));
         drop(listener);
         // Nobody answers any more: stale.
-        let (listener, replaced) = unix(&path).unwrap();
+        let (listener, replaced) = unix(&path, Some(0o660)).unwrap();
         drop(file);
         assert!(path.exists(), "the first owner must not remove the second one's file");
         drop((listener, replaced));
         assert!(!path.exists());
-        std::fs::write(&path, "text").unwrap();
-        assert!(matches!(unix(&path), Err(BindError::NotASocket { .. })));
+        fs::write(&path, "text").unwrap();
+        assert!(matches!(unix(&path, None), Err(BindError::NotASocket { .. })));
     }
 }

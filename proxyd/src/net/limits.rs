@@ -2,11 +2,14 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+/// Stands for "no limit".
+const UNLIMITED: u64 = u32::MAX as u64;
+
 /// Raises the soft limit to the hard one and returns it.
 pub fn raise_descriptors() -> std::io::Result<u64> {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let Some(maximum) = maximum else {
-        return Ok(current.unwrap_or(u64::from(u32::MAX)));
+        return Ok(current.unwrap_or(UNLIMITED));
     };
     if current != Some(maximum) {
         setrlimit(Resource::Nofile, Rlimit { current: Some(maximum), maximum: Some(maximum) })?;

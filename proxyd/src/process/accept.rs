@@ -170,7 +170,7 @@ impl Acceptor {
         told.as_mut().enable();
         let live = &self.frontend.live;
         let process = &self.worker.shared.process;
-        if !live.is_paused() && !(live.has_room() && process.has_room()) {
+        if !(live.is_paused() || live.has_room() && process.has_room()) {
             process.maxconn_reached.fetch_add(1, Relaxed);
             told.await;
             return Round::Full;

@@ -4,13 +4,16 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use proto::addr::Address;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::boot::Ends;
 use super::worker::{Message, Workers};
-use crate::config::Config;
-use crate::log;
-use crate::model::shared::Shared;
+use crate::config::{AdminSocket, Config};
+use crate::model::shared::{Listener, Shared};
+use crate::net::bind::{self, BindError, SocketFile};
+use crate::telemetry::sampler;
+use crate::{admin, log};
 
 /// How long requests may take to end once stopping has begun.
 const GRACE: Duration = Duration::from_secs(30);
@@ -19,18 +22,34 @@ const GRACE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Control {
     shared: Arc<Shared>,
+    sockets: Vec<admin::Socket>,
+    /// Removed at the end.
+    files: Vec<SocketFile>,
 }
 
 impl Control {
     /// Binds all sockets that are not a frontend's.
-    pub fn bind(shared: &Arc<Shared>, _config: &Config) -> anyhow::Result<Self> {
-        Ok(Self { shared: Arc::clone(shared) })
+    pub fn bind(shared: &Arc<Shared>, config: &Config) -> Result<Self, BindError> {
+        let (mut sockets, mut files) = (Vec::new(), Vec::new());
+        for (i, AdminSocket { path, mode, level }) in config.global.sockets.iter().enumerate() {
+            let (listener, file) = bind::unix(path, Some(*mode))?;
+            shared.add_listener(Listener {
+                proxy: "GLOBAL".into(),
+                name: format!("stats-{}", i + 1),
+                address: Address::Unix(path.clone()),
+            });
+            sockets.push(admin::Socket { listener, path: path.clone(), level: *level });
+            files.push(file);
+        }
+        Ok(Self { shared: Arc::clone(shared), sockets, files })
     }
 }
 
 /// Serves until the process is told to stop and its workers have ended; true if it ended as it should.
 pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io::Result<bool> {
-    let shared = control.shared;
+    let Control { shared, sockets, files } = control;
+    tokio::task::spawn_local(admin::serve(Arc::clone(&shared), sockets, String::new()));
+    tokio::task::spawn_local(sampler::run(Arc::clone(&shared)));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
@@ -56,6 +75,7 @@ pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io:
             }
         }
     }
+    drop(files);
     log::notice(format_args!("all connections have ended, exiting"));
     Ok(well)
 }

@@ -125,7 +125,8 @@ impl Transfer {
         moved: &mut Moved,
     ) -> Poll<Result<(), Broken>> {
         loop {
-            if !self.ended && !self.has_output() {
+            // Before the head is written, so that what is there of the body goes with it.
+            if !self.ended && self.is_frame_sent() && !buffer.is_empty() {
                 self.decode(buffer)?;
             }
             if self.has_output() {
@@ -159,6 +160,10 @@ impl Transfer {
             || self.size_line_sent < self.size_line.1
             || self.payload > 0
             || self.tail_sent < self.tail.len()
+    }
+
+    fn is_frame_sent(&self) -> bool {
+        self.payload == 0 && self.size_line_sent == self.size_line.1 && self.tail_sent == self.tail.len()
     }
 
     fn source_ended(&mut self) -> Result<(), Broken> {

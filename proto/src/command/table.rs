@@ -1,0 +1,262 @@
+//! The table of commands: the words that name each, its help line, who may send it, and what the reference says of it.
+
+use std::fmt::Write as _;
+
+use super::near;
+use crate::level::Level;
+
+/// Which command it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Id {
+    ClearCounters,
+    DisableFrontend,
+    DisableHealth,
+    DisableServer,
+    Echo,
+    EnableFrontend,
+    EnableHealth,
+    EnableServer,
+    GetWeight,
+    Operator,
+    SetMaxconnFrontend,
+    SetMaxconnGlobal,
+    SetServer,
+    SetSeverityOutput,
+    SetTimeout,
+    SetWeight,
+    ShowBackend,
+    ShowCliLevel,
+    ShowCliSockets,
+    ShowInfo,
+    ShowListeners,
+    ShowSchema,
+    ShowServersState,
+    ShowStat,
+    ShowVersion,
+    User,
+    Watch,
+    Help,
+    Prompt,
+    Quit,
+}
+
+/// One command.
+#[derive(Debug)]
+pub struct Entry {
+    pub(super) id: Id,
+    /// The words that name it.
+    pub words: &'static [&'static str],
+    /// How the help shows it.
+    pub usage: &'static str,
+    /// What the help says.
+    pub text: &'static str,
+    /// The lowest level that may send it.
+    pub level: Level,
+    /// What is answered when it is carried out.
+    pub answer: &'static str,
+    /// What else can be answered.
+    pub errors: &'static [&'static str],
+    /// Whether HAProxy has it (management guide, 9.3).
+    pub shared: bool,
+}
+
+const NO_BACKEND: &str = "No such backend.";
+const NO_SERVER: &str = "No such server.";
+pub(super) const SERVER_NAME: &str = "Require 'backend/server'.";
+pub(super) const FRONTEND_NAME: &str = "A frontend name is expected.";
+pub(super) const NO_FRONTEND: &str = "No such frontend.";
+pub(super) const WEIGHT: &str = "Require <weight> or <weight%>.";
+pub(super) const WEIGHT_RANGE: &str = "Absolute weight can only be between 0 and 256 inclusive.";
+pub(super) const WEIGHT_SIGN: &str = "Relative weight must be positive.";
+pub(super) const WEIGHT_GARBAGE: &str = "Trailing garbage in weight string";
+pub(super) const SET_SERVER: &str = "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | \
+    agent-send | check-addr | check-port | fqdn | health | name | ssl | state | weight";
+pub(super) const STATE: &str = "'set server <srv> state' expects 'ready', 'drain' and 'maint'.";
+pub(super) const HEALTH: &str = "'set server <srv> health' expects 'up', 'stopping', or 'down'.";
+pub(super) const ADDRESS: &str = "set server <b>/<s> addr requires an address and optionally a port.";
+pub(super) const INTEGER_VALUE: &str = "Integer value expected.";
+pub(super) const AN_INTEGER: &str = "Expects an integer value.";
+pub(super) const OUT_OF_RANGE: &str = "Value out of range.";
+pub(super) const CLEAR: &str = "'clear counters' only supports 'all'.";
+pub(super) const SEVERITY: &str = "one of 'none', 'number', 'string' is a required argument";
+pub(super) const TIMEOUT: &str = "'set timeout' only supports 'cli'.";
+pub(super) const BAD_TIMEOUT: &str = "Invalid timeout value.";
+pub(super) const DOMAIN: &str = "Invalid statistics domain.";
+const NO_PROXY: &str = "No such proxy.";
+
+const SERVER_ERRORS: &[&str] = &[SERVER_NAME, NO_BACKEND, NO_SERVER];
+const WEIGHT_ERRORS: &[&str] =
+    &[SERVER_NAME, NO_BACKEND, NO_SERVER, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN, WEIGHT_GARBAGE];
+
+macro_rules! entries {
+    ($($id:ident [$($word:literal),*] $level:ident $usage:literal $text:literal $shared:literal $answer:literal $errors:expr;)*) => {
+        /// Every command, in the order of the help: by the alphabet, then the three that are always shown.
+        pub static TABLE: &[Entry] = &[
+            $(Entry {
+                id: Id::$id,
+                words: &[$($word),*],
+                usage: $usage,
+                text: $text,
+                level: Level::$level,
+                answer: $answer,
+                errors: $errors,
+                shared: $shared,
+            },)*
+        ];
+    };
+}
+
+entries! {
+    ClearCounters ["clear", "counters"] Operator
+        "clear counters [all]" "clear max statistics counters (or all counters)" true
+        "An empty line. Without `all` only maxima start anew; `all` also sets totals to 0 and needs level admin. \
+         Counters of `/metrics` are not touched." &[CLEAR];
+    DisableFrontend ["disable", "frontend"] Admin
+        "disable frontend <frontend>" "temporarily disable specific frontend" true
+        "An empty line. The frontend takes no new connections; those that are open go on."
+        &[FRONTEND_NAME, NO_FRONTEND, "All sockets are already disabled."];
+    DisableHealth ["disable", "health"] Admin
+        "disable health" "disable health checks" true
+        "An empty line. Syntax: `disable health <backend>/<server>`. The server keeps the state it has."
+        SERVER_ERRORS;
+    DisableServer ["disable", "server"] Admin
+        "disable server (DEPRECATED)" "disable a server for maintenance (use 'set server' instead)" true
+        "An empty line. Syntax: `disable server <backend>/<server>`; as `set server … state maint`." SERVER_ERRORS;
+    Echo ["echo"] User
+        "echo <text>" "print text to the output" true
+        "The words, one blank between them." &[];
+    EnableFrontend ["enable", "frontend"] Admin
+        "enable frontend <frontend>" "re-enable specific frontend" true
+        "An empty line." &[FRONTEND_NAME, NO_FRONTEND, "All sockets are already enabled."];
+    EnableHealth ["enable", "health"] Admin
+        "enable health" "enable health checks" true
+        "An empty line. Syntax: `enable health <backend>/<server>`."
+        &[SERVER_NAME, NO_BACKEND, NO_SERVER, "Health check was not configured on this server, cannot enable."];
+    EnableServer ["enable", "server"] Admin
+        "enable server  (DEPRECATED)" "enable a disabled server (use 'set server' instead)" true
+        "An empty line. Syntax: `enable server <backend>/<server>`; as `set server … state ready`." SERVER_ERRORS;
+    GetWeight ["get", "weight"] User
+        "get weight <bk>/<srv>" "report a server's current weight" true
+        "`50 (initial 100)`" SERVER_ERRORS;
+    Operator ["operator"] User
+        "operator" "lower the level of the current CLI session to operator" true
+        "An empty line; for the rest of the connection." &["Permission denied"];
+    SetMaxconnFrontend ["set", "maxconn", "frontend"] Admin
+        "set maxconn frontend <frontend> <value>" "change a frontend's maxconn setting" true
+        "An empty line. 0 is no limit of its own."
+        &[FRONTEND_NAME, NO_FRONTEND, INTEGER_VALUE, OUT_OF_RANGE];
+    SetMaxconnGlobal ["set", "maxconn", "global"] Admin
+        "set maxconn global <value>" "change the per-process maxconn setting" true
+        "An empty line. 0 restores the value of the start, which is also the most." &[AN_INTEGER, OUT_OF_RANGE];
+    SetServer ["set", "server"] Admin
+        "set server <bk>/<srv> [opts]" "change a server's state, weight, address, name or ssl" true
+        "`state ready|drain|maint`, `health up|stopping|down`, `weight <weight>[%]`: an empty line. \
+         `addr <ip> [port <port>]`: what changed, e.g. `IP changed from '127.0.0.1' to '127.0.0.2', no need to change \
+         the port by 'stats socket command'`."
+        &[SERVER_NAME, NO_BACKEND, NO_SERVER, SET_SERVER, STATE, HEALTH, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN,
+          WEIGHT_GARBAGE, ADDRESS, "Invalid addr '<addr>'", "Invalid port '<port>': from 1 to 65535."];
+    SetSeverityOutput ["set", "severity-output"] User
+        "set severity-output [none|number|string]" "set presence of severity level in feedback information" true
+        "An empty line. From here on messages of this connection begin with `[3]: ` or `[err]: `." &[SEVERITY];
+    SetTimeout ["set", "timeout"] User
+        "set timeout [cli] <delay>" "change a timeout setting" true
+        "An empty line. Syntax: `set timeout cli <delay>`, in seconds or with a unit; for this connection."
+        &[TIMEOUT, AN_INTEGER, BAD_TIMEOUT];
+    SetWeight ["set", "weight"] Admin
+        "set weight <bk>/<srv>  (DEPRECATED)" "change a server's weight (use 'set server' instead)" true
+        "An empty line. Syntax: `set weight <backend>/<server> <weight>[%]`." WEIGHT_ERRORS;
+    ShowBackend ["show", "backend"] User
+        "show backend" "list backends in the current running config" true
+        "`# name`, then a name a line." &[];
+    ShowCliLevel ["show", "cli", "level"] User
+        "show cli level" "display the level of the current CLI session" true
+        "`admin`, `operator` or `user`." &[];
+    ShowCliSockets ["show", "cli", "sockets"] User
+        "show cli sockets" "dump list of cli sockets" true
+        "`# socket lvl processes`, then a socket a line: `unix@/run/proxyd/admin.sock admin all`." &[];
+    ShowInfo ["show", "info"] User
+        "show info [desc|json|typed|float]*" "report information about the running process" true
+        "`Name: value` lines; `typed` and `json` as in HAProxy." &[];
+    ShowListeners ["show", "listeners"] User
+        "show listeners" "list what is listened on, with real addresses" false
+        "`# proxy name address`, then a listener a line; sockets and metrics belong to `GLOBAL`." &[];
+    ShowSchema ["show", "schema", "json"] User
+        "show schema json" "report schema used for stats" true
+        "A JSON schema, one line." &[];
+    ShowServersState ["show", "servers", "state"] User
+        "show servers state [<backend>]" "dump volatile server information (all or for a single backend)" true
+        "`1`, a header, then a line of 25 fields a server." &["Can't find backend."];
+    ShowStat ["show", "stat"] User
+        "show stat [desc|json|no-maint|typed|up]*" "report counters for each proxy and server" true
+        "CSV: a header, then a line for each frontend, server and backend. \
+         Syntax: `show stat [domain proxy] [<proxy> <type> <id>] [typed|json] [desc] [up|no-maint]`; proxy is a name, \
+         a number, `#<number>` or -1, type a sum of 1 frontends, 2 backends, 4 servers, 8 listeners, or -1. \
+         At level user the columns addr, cookie and algo are empty."
+        &[NO_PROXY, DOMAIN, "Unknown argument '<word>' of 'show stat', which takes …"];
+    ShowVersion ["show", "version"] User
+        "show version" "show version of the current process" true
+        "One line." &[];
+    User ["user"] User
+        "user" "lower the level of the current CLI session to user" true
+        "An empty line; for the rest of the connection." &[];
+    Watch ["watch"] User
+        "watch [every <d>] [events] [since <s>]" "stream statistics and events as they change" false
+        "A line of JSON for each thing: the state, then what changes, until the client closes. \
+         Syntax: `watch [every <duration>] [events] [since <boot>:<seq>] [<proxy> <type> <id>]`; the duration is 100ms \
+         to 60s, 1s if not said."
+        &["{\"kind\":\"error\",\"message\":\"…\"}"];
+    Help ["help"] User
+        "help [<command>]" "list matching or all commands" true
+        "`The following commands are valid at this level:`, then a line for each." &[];
+    Prompt ["prompt"] User
+        "prompt [help | n | i | p | timed ]*" "toggle interactive mode with prompt" true
+        "An empty line; from here on lines are read until the client ends, with `> ` in front in mode p." &[];
+    Quit ["quit"] User
+        "quit" "disconnect" true
+        "Nothing." &[];
+}
+
+/// How many commands at the end of the table are shown in every help.
+const ALWAYS: usize = 3;
+
+/// The commands but those that are always shown.
+pub(super) fn listed() -> &'static [Entry] {
+    &TABLE[..TABLE.len() - ALWAYS]
+}
+
+/// The command that these words begin with.
+pub(super) fn find(words: &[String]) -> Option<&'static Entry> {
+    TABLE.iter().find(|entry| entry.matching(words) == entry.words.len())
+}
+
+impl Entry {
+    /// How many of the words that name it these words begin with.
+    pub(super) fn matching(&self, words: &[String]) -> usize {
+        self.words.iter().zip(words).take_while(|(name, word)| name == word).count()
+    }
+
+    fn line(&self, out: &mut String) {
+        // Writing to a String cannot fail.
+        let _infallible = writeln!(out, "  {:<40}: {}", self.usage, self.text);
+    }
+}
+
+/// What `help` answers, without the last line feed.
+pub fn help(words: &[String]) -> String {
+    list("The following commands are valid at this level:", words)
+}
+
+/// What is answered to an unknown command.
+pub(super) fn unknown(words: &[String]) -> String {
+    let word = words.first().map_or("", String::as_str);
+    list(&format!("Unknown command: '{word}', but maybe one of the following ones is a better match:"), words)
+}
+
+fn list(title: &str, words: &[String]) -> String {
+    let mut out = format!("{title}\n");
+    for entry in near::matches(words).into_iter().chain(&TABLE[TABLE.len() - ALWAYS..]) {
+        entry.line(&mut out);
+    }
+    out.pop();
+    out
+}

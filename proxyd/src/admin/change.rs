@@ -1,0 +1,178 @@
+//! The commands that change something.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use proto::addr::Address;
+use proto::command::{AdminState, Command, Health, Refusal, ServerChange, ServerName, Severity};
+
+use super::connection::Reply;
+use crate::model::backend::Backend;
+use crate::model::change::Cause;
+use crate::model::frontend::Frontend;
+use crate::model::server::Server;
+use crate::model::shared::Shared;
+use crate::model::snapshot::Snapshot;
+use crate::model::state::Event;
+
+/// Carries out a command.
+pub(super) fn apply(shared: &Shared, command: &Command, cause: Cause<'_>) -> Result<Reply, Refusal> {
+    let snapshot = shared.snapshot();
+    match command {
+        Command::SetServer(name, change) => {
+            let (backend, server) = find_server(&snapshot, name)?;
+            return set_server(shared, backend, server, *change, cause);
+        }
+        Command::SwitchCheck { server, on } => {
+            let (backend, server) = find_server(&snapshot, server)?;
+            if *on && !server.control().state.check_configured {
+                return Err(Refusal::error("Health check was not configured on this server, cannot enable."));
+            }
+            shared.server_event(
+                backend,
+                server,
+                if *on { Event::EnableCheck } else { Event::DisableCheck },
+                cause,
+            );
+        }
+        Command::SwitchFrontend { frontend, on } => {
+            let frontend = find_frontend(&snapshot, frontend)?;
+            if !shared.pause_frontend(frontend, !on, cause) {
+                let word = if *on { "enabled" } else { "disabled" };
+                return Err(Refusal::new(Severity::Notice, format!("All sockets are already {word}.")));
+            }
+        }
+        Command::SetMaxconnFrontend { frontend, maxconn } => {
+            shared.set_frontend_maxconn(find_frontend(&snapshot, frontend)?, *maxconn);
+        }
+        Command::SetMaxconnGlobal(maxconn) if !shared.set_global_maxconn(*maxconn) => {
+            return Err(Refusal::error("Value out of range."));
+        }
+        Command::ClearCounters { all } => shared.clear_counters(*all, cause),
+        // The rest is answered before it comes here.
+        _ => {}
+    }
+    Ok(Reply::Silent)
+}
+
+pub(super) fn find_server<'a>(
+    snapshot: &'a Snapshot,
+    name: &ServerName,
+) -> Result<(&'a Arc<Backend>, &'a Arc<Server>), Refusal> {
+    let backend = snapshot.backend(&name.backend).ok_or_else(|| Refusal::error("No such backend."))?;
+    let server = backend.server(&name.server).ok_or_else(|| Refusal::error("No such server."))?;
+    Ok((backend, server))
+}
+
+pub(super) fn find_frontend<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Arc<Frontend>, Refusal> {
+    snapshot.frontend(name).ok_or_else(|| Refusal::error("No such frontend."))
+}
+
+fn set_server(
+    shared: &Shared,
+    backend: &Backend,
+    server: &Server,
+    change: ServerChange,
+    cause: Cause<'_>,
+) -> Result<Reply, Refusal> {
+    let event = match change {
+        ServerChange::Weight(weight) => {
+            shared.set_weight(backend, server, weight.of(server.initial_weight), cause);
+            return Ok(Reply::Silent);
+        }
+        ServerChange::Address { ip, port } => {
+            let (address, told) = moved(&server.address(), ip, port)?;
+            if let Some(address) = address {
+                shared.set_address(server, address, cause);
+            }
+            return Ok(Reply::Message(Severity::Warning, told.into()));
+        }
+        ServerChange::State(AdminState::Ready) => Event::Ready,
+        ServerChange::State(AdminState::Drain) => Event::Drain,
+        ServerChange::State(AdminState::Maint) => Event::Maint,
+        ServerChange::Health(Health::Up) => Event::HealthUp,
+        ServerChange::Health(Health::Stopping) => Event::HealthStopping,
+        ServerChange::Health(Health::Down) => Event::HealthDown,
+    };
+    shared.server_event(backend, server, event, cause);
+    Ok(Reply::Silent)
+}
+
+/// The new address if it is another one, and what is said of it, in the words clients look for.
+fn moved(before: &Address, ip: IpAddr, port: Option<u16>) -> Result<(Option<Address>, String), Refusal> {
+    let (old_ip, old_port) = match before {
+        Address::Ip(address) => (address.ip().to_string(), address.port()),
+        Address::Unix(path) => (path.display().to_string(), 0),
+    };
+    let port_now = match (before, port) {
+        (Address::Unix(_), None) => {
+            return Err(Refusal::error(
+                "This server has no port yet: give it one, as in 'addr <ip> port <port>'.",
+            ));
+        }
+        _ => port.unwrap_or(old_port),
+    };
+    let now = Address::Ip(SocketAddr::new(ip, port_now));
+    let ip_told = if old_ip == ip.to_string() {
+        "no need to change the addr".to_owned()
+    } else {
+        format!("IP changed from '{old_ip}' to '{ip}'")
+    };
+    let port = match port {
+        Some(port) if port == old_port => ", no need to change the port".to_owned(),
+        Some(port) => format!(", port changed from '{old_port}' to '{port}'"),
+        None => String::new(),
+    };
+    let told = format!("{ip_told}{port} by 'stats socket command'");
+    Ok(((now != *before).then_some(now), told))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_an_address() {
+        let before: Address = "127.0.0.1:18001".parse().unwrap();
+        for (ip, port, changed, told) in [
+            ("127.0.0.1", None, None, "no need to change the addr by 'stats socket command'"),
+            (
+                "127.0.0.2",
+                None,
+                Some("127.0.0.2:18001"),
+                "IP changed from '127.0.0.1' to '127.0.0.2' by 'stats socket command'",
+            ),
+            (
+                "127.0.0.1",
+                Some(18003),
+                Some("127.0.0.1:18003"),
+                "no need to change the addr, port changed from '18001' to '18003' by 'stats socket command'",
+            ),
+            (
+                "::1",
+                Some(18001),
+                Some("[::1]:18001"),
+                "IP changed from '127.0.0.1' to '::1', no need to change the port by 'stats socket command'",
+            ),
+            (
+                "127.0.0.2",
+                Some(1),
+                Some("127.0.0.2:1"),
+                "IP changed from '127.0.0.1' to '127.0.0.2', port changed from '18001' to '1' by 'stats socket command'",
+            ),
+            (
+                "127.0.0.1",
+                Some(18001),
+                None,
+                "no need to change the addr, no need to change the port by 'stats socket command'",
+            ),
+        ] {
+            let (address, text) = moved(&before, ip.parse().unwrap(), port).unwrap();
+            assert_eq!(address, changed.map(|a| a.parse().unwrap()));
+            assert_eq!(text, told);
+        }
+        let unix: Address = "unix@/run/app.sock".parse().unwrap();
+        assert!(moved(&unix, "::1".parse().unwrap(), None).is_err());
+        assert!(moved(&unix, "::1".parse().unwrap(), Some(1)).unwrap().0.is_some());
+    }
+}

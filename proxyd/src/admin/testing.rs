@@ -1,0 +1,95 @@
+//! A small system to test with: frontend `web` with backend `app` (checked), `tcp` with backend `raw` (unchecked).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Epoch;
+use crate::config::{
+    Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global, Mode,
+    Retries, Server, ServerAddress, ServerTimeouts,
+};
+use crate::model::process::Process;
+use crate::model::shared::Shared;
+use crate::model::snapshot::{Site, Snapshot};
+
+pub(crate) const SECOND: Duration = Duration::from_secs(1);
+
+pub(crate) fn config() -> Config {
+    Config {
+        global: Global { workers: None, maxconn: Some(1000), sockets: Vec::new(), metrics: None },
+        frontends: vec![
+            frontend("web", Mode::Http, "app", Some(500)),
+            frontend("tcp", Mode::Tcp, "raw", None),
+        ],
+        backends: vec![
+            backend(
+                "app",
+                Mode::Http,
+                true,
+                &[("app1", 100, false), ("app2", 50, false), ("spare", 1, true)],
+            ),
+            backend("raw", Mode::Tcp, false, &[("r1", 1, false)]),
+        ],
+    }
+}
+
+fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Frontend {
+    Frontend {
+        name: name.to_owned(),
+        mode,
+        binds: vec!["127.0.0.1:0".parse().unwrap()],
+        maxconn,
+        default_backend: Some(backend.to_owned()),
+        timeouts: ClientTimeouts {
+            client: SECOND,
+            http_request: SECOND,
+            http_keep_alive: SECOND,
+            client_fin: None,
+            tunnel: SECOND,
+        },
+        forward: ForwardHeaders::default(),
+    }
+}
+
+pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u32, bool)]) -> Backend {
+    Backend {
+        name: name.to_owned(),
+        mode,
+        balance: Algorithm::RoundRobin,
+        check: checked.then_some(Check {
+            kind: CheckKind::Tcp,
+            interval: SECOND,
+            timeout: SECOND,
+            rise: 2,
+            fall: 3,
+        }),
+        servers: servers
+            .iter()
+            .enumerate()
+            .map(|(i, (name, weight, backup))| Server {
+                name: (*name).to_owned(),
+                address: ServerAddress::Literal(format!("127.0.0.1:{}", 18001 + i).parse().unwrap()),
+                weight: *weight,
+                backup: *backup,
+            })
+            .collect(),
+        timeouts: ServerTimeouts { connect: SECOND, server: SECOND, server_fin: None },
+        retries: Retries { max: 3, conn_failure: true, empty_response: true, budget_percent: 20 },
+    }
+}
+
+pub(crate) fn snapshot(config: &Config, previous: Option<&Snapshot>) -> Snapshot {
+    let resolve =
+        |_: &str, _: u16| -> std::io::Result<SocketAddr> { Err(std::io::ErrorKind::NotFound.into()) };
+    Snapshot::build(config, previous, Site { workers: 2, now_ms: 1, resolve: &resolve }).unwrap()
+}
+
+pub(crate) fn shared() -> Arc<Shared> {
+    shared_of(&config())
+}
+
+pub(crate) fn shared_of(config: &Config) -> Arc<Shared> {
+    let process = Process::new(2, 1000, 4096, "b00t".to_owned());
+    Arc::new(Shared::new(snapshot(config, None), process, Epoch::new()))
+}

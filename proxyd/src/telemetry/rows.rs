@@ -1,0 +1,503 @@
+//! The rows of `show stat`: for each proxy the frontend, its servers, the backend.
+//!
+//! Which cells are empty and which 0 is HAProxy's, column by column; clients tell the two apart. What a feature that
+//! does not exist here would count is 0 where HAProxy without that feature in use says 0.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+
+use proto::addr::Address;
+use proto::command::{Filter, Hide, ProxyRef};
+use proto::level::Level;
+use proto::state::Oper;
+use proto::stats::{Col, Kind, Row, ValueType};
+use proto::watch::{Ages, Sample};
+
+use crate::config::{Algorithm, Mode};
+use crate::model::backend::Backend;
+use crate::model::frontend::Frontend;
+use crate::model::server::{Control, Outcome, Rates, Server};
+use crate::model::shared::Shared;
+use crate::model::snapshot::{Proxy, Snapshot};
+use crate::stats::cells::{Count, Sharded, Time, Totals};
+
+/// Which rows are wanted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Selection {
+    /// Number of a proxy; `None` is all.
+    pub proxy: Option<u32>,
+    /// Sum of the kinds' bits; `None` is all.
+    pub kinds: Option<u32>,
+    /// Number of a server; `None` is all.
+    pub id: Option<u32>,
+    pub hide: Hide,
+}
+
+impl Selection {
+    /// What a filter means in this graph; `None` if there is no such proxy.
+    pub fn of(filter: Option<&Filter>, snapshot: &Snapshot) -> Option<Self> {
+        let Some(filter) = filter else { return Some(Self::default()) };
+        let proxies = snapshot.proxies();
+        let proxy = match &filter.proxy {
+            ProxyRef::All => None,
+            ProxyRef::Number(number) => Some(proxies.iter().find(|p| p.id == *number)?.id),
+            ProxyRef::Name(name) => Some(proxies.iter().find(|p| p.name == name)?.id),
+        };
+        Some(Self { proxy, kinds: filter.kinds, id: filter.id, hide: Hide::Nothing })
+    }
+
+    fn proxy(self, id: u32) -> bool {
+        self.proxy.is_none_or(|wanted| wanted == id)
+    }
+
+    fn kind(self, kind: Kind) -> bool {
+        self.kinds.is_none_or(|kinds| kinds & u32::from(kind.bit()) != 0)
+    }
+
+    /// The number is looked at in servers and listeners only, as HAProxy does.
+    pub fn takes(self, kind: Kind, iid: u32, sid: u32) -> bool {
+        let numbered = matches!(kind, Kind::Server | Kind::Listener);
+        self.proxy(iid) && self.kind(kind) && (!numbered || self.id.is_none_or(|id| id == sid))
+    }
+
+    fn server(self, server: &Server, control: &Control) -> bool {
+        let shown = match self.hide {
+            Hide::Nothing => true,
+            Hide::Maint => !control.state.admin.is_maint(),
+            Hide::Down => control.state.is_up(),
+        };
+        shown && self.id.is_none_or(|id| id == server.id)
+    }
+}
+
+/// From when counters count.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Since {
+    /// The last `clear counters`.
+    Clear,
+    /// The start of the process.
+    Start,
+}
+
+/// The rows with their ages filled in; at level user without what that level is not told.
+pub fn rows<'a>(
+    shared: &'a Shared,
+    snapshot: &'a Snapshot,
+    selection: Selection,
+    since: Since,
+    level: Level,
+) -> impl Iterator<Item = Row> + 'a {
+    let now_ms = shared.epoch.wall(shared.epoch.now_ms());
+    samples(shared, snapshot, selection, since).map(move |Sample { mut row, ages }| {
+        ages.fill(&mut row, now_ms);
+        if level == Level::User {
+            for col in Col::OPERATOR_ONLY {
+                row.clear(col);
+            }
+        }
+        row
+    })
+}
+
+/// The rows with their ages apart.
+pub fn samples<'a>(
+    shared: &'a Shared,
+    snapshot: &'a Snapshot,
+    selection: Selection,
+    since: Since,
+) -> impl Iterator<Item = Sample> + 'a {
+    let scene = Scene { shared, snapshot, since, maxima: shared.maxima() };
+    snapshot.proxies().into_iter().filter(move |proxy| selection.proxy(proxy.id)).flat_map(move |proxy| {
+        let Proxy { frontend, backend, .. } = proxy;
+        let front = frontend.filter(|_| selection.kind(Kind::Frontend)).map(move |f| scene.frontend(f));
+        let servers = backend.filter(|_| selection.kind(Kind::Server)).into_iter().flat_map(move |b| {
+            b.servers.iter().filter_map(move |server| {
+                let control = server.control();
+                selection.server(server, &control).then(|| scene.server(b, server, &control))
+            })
+        });
+        let back = backend
+            .filter(|_| selection.kind(Kind::Backend))
+            .map(move |b| scene.backend(b, selection.hide != Hide::Nothing));
+        front.into_iter().chain(servers).chain(back)
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Scene<'a> {
+    shared: &'a Shared,
+    snapshot: &'a Snapshot,
+    since: Since,
+    maxima: u32,
+}
+
+impl Scene<'_> {
+    fn totals(&self, stats: &Sharded) -> Totals {
+        match self.since {
+            Since::Clear => stats.totals(self.maxima),
+            Since::Start => stats.raw_totals(self.maxima),
+        }
+    }
+
+    fn wall(&self, ms: u64) -> u64 {
+        self.shared.epoch.wall(ms)
+    }
+
+    fn frontend(&self, frontend: &Frontend) -> Sample {
+        let live = &frontend.live;
+        let totals = self.totals(&live.stats);
+        let mut row = Row::new(Kind::Frontend, frontend.id, 0);
+        named(&mut row, &frontend.name, "FRONTEND", frontend.mode);
+        traffic(&mut row, &totals);
+        rate(&mut row, &live.rates, self.maxima);
+        let status = if live.is_paused() {
+            "PAUSED"
+        } else if self.shared.process.is_stopping() {
+            "STOP"
+        } else {
+            "OPEN"
+        };
+        row.set(Col::Status, status);
+        let sessions = totals.get(Count::Sessions);
+        let http = frontend.mode == Mode::Http;
+        let requests = totals.get(Count::Requests);
+        for (col, number) in [
+            (Col::Slim, u64::from(self.maxconn(frontend))),
+            (Col::Ereq, totals.get(Count::BadRequests)),
+            (Col::ReqRate, live.rates.requests.get()),
+            (Col::ReqRateMax, live.rates.requests.max(self.maxima)),
+            (Col::ReqTot, requests),
+            (Col::ConnRate, live.rates.connections.get()),
+            (Col::ConnRateMax, live.rates.connections.max(self.maxima)),
+            (Col::ConnTot, sessions),
+            (Col::SessOther, if http { 0 } else { sessions }),
+            (Col::H1sess, if http { sessions } else { 0 }),
+            (Col::H1req, if http { requests } else { 0 }),
+        ] {
+            put(&mut row, col, number);
+        }
+        zeros(
+            &mut row,
+            &[
+                Col::Dreq,
+                Col::RateLim,
+                Col::CompIn,
+                Col::CompOut,
+                Col::CompByp,
+                Col::CompRsp,
+                Col::Dcon,
+                Col::Dses,
+                Col::H2sess,
+                Col::H3sess,
+                Col::ReqOther,
+                Col::H2req,
+                Col::H3req,
+            ],
+        );
+        if http {
+            answers(&mut row, &totals);
+            put(&mut row, Col::Intercepted, totals.get(Count::Intercepted));
+            zeros(&mut row, &[Col::CacheLookups, Col::CacheHits, Col::CacheHintHits]);
+        }
+        Sample { row, ages: Ages::default() }
+    }
+
+    /// A frontend without a limit of its own has the process's.
+    fn maxconn(&self, frontend: &Frontend) -> u32 {
+        frontend.live.maxconn().unwrap_or_else(|| self.shared.process.maxconn())
+    }
+
+    fn backend(&self, backend: &Backend, counted: bool) -> Sample {
+        let live = &backend.live;
+        let totals = self.totals(&live.stats);
+        let mut row = Row::new(Kind::Backend, backend.id, 0);
+        named(&mut row, &backend.name, "BACKEND", backend.mode);
+        traffic(&mut row, &totals);
+        rate(&mut row, &live.rates, self.maxima);
+        served(&mut row, &totals);
+        let word = if backend.is_up() { "UP" } else { "DOWN" };
+        if counted {
+            let up = backend.servers.iter().filter(|s| s.control().state.is_up()).count();
+            row.set(Col::Status, format!("{word} ({up}/{})", backend.servers.len()));
+        } else {
+            row.set(Col::Status, word);
+        }
+        let usable = backend.usable();
+        for (col, number) in [
+            (Col::Slim, self.fullconn(backend)),
+            (Col::Weight, u64::from(usable.weight)),
+            (Col::Uweight, u64::from(usable.weight)),
+            (Col::Act, u64::from(usable.active)),
+            (Col::Bck, u64::from(usable.backup)),
+            (Col::Chkdown, live.downs.load(Relaxed)),
+        ] {
+            put(&mut row, col, number);
+        }
+        zeros(
+            &mut row,
+            &[
+                Col::Dreq,
+                Col::CompIn,
+                Col::CompOut,
+                Col::CompByp,
+                Col::CompRsp,
+                Col::AggServerStatus,
+                Col::AggServerCheckStatus,
+                Col::AggCheckStatus,
+            ],
+        );
+        row.set(
+            Col::Algo,
+            match backend.balance {
+                Algorithm::RoundRobin => "roundrobin",
+                Algorithm::LeastConn => "leastconn",
+            },
+        );
+        if backend.mode == Mode::Http {
+            answers(&mut row, &totals);
+            put(&mut row, Col::ReqTot, totals.get(Count::Requests));
+            zeros(&mut row, &[Col::CacheLookups, Col::CacheHits, Col::CacheHintHits]);
+        }
+        let ages = Ages {
+            changed_at_ms: Some(self.wall(live.changed_at.load(Relaxed))),
+            lastsess_at_ms: totals.last_session.map(|ms| self.wall(ms)),
+            down_ms: (!backend.servers.is_empty()).then(|| live.down_ms.load(Relaxed)),
+        };
+        Sample { row, ages }
+    }
+
+    /// A tenth of what its frontends take, where HAProxy would begin to count a backend as full.
+    fn fullconn(&self, backend: &Backend) -> u64 {
+        let feeds =
+            |f: &&Arc<Frontend>| f.id == backend.id || f.default_backend.as_ref() == Some(&backend.name);
+        let connections: u64 =
+            self.snapshot.frontends.iter().filter(feeds).map(|f| u64::from(self.maxconn(f))).sum();
+        connections.div_ceil(10).max(1)
+    }
+
+    fn server(&self, backend: &Backend, server: &Server, control: &Control) -> Sample {
+        let totals = self.totals(&server.stats);
+        let state = &control.state;
+        let mut row = Row::new(Kind::Server, backend.id, server.id);
+        row.set(Col::Pxname, &backend.name);
+        row.set(Col::Svname, &server.name);
+        row.set(Col::Mode, mode(backend.mode));
+        traffic(&mut row, &totals);
+        rate(&mut row, &server.rates, self.maxima);
+        served(&mut row, &totals);
+        let now = u64::from(server.served.load(Relaxed));
+        row.set(Col::Status, state.status().word());
+        let most = totals.current_max.max(server.rates.served_max.get(self.maxima)).max(now);
+        for (col, number) in [
+            (Col::Scur, now),
+            (Col::Smax, most),
+            (Col::Weight, u64::from(server.weight())),
+            (Col::Uweight, u64::from(server.weight())),
+            (Col::Act, u64::from(!server.backup)),
+            (Col::Bck, u64::from(server.backup)),
+            (Col::SrvIcur, totals.idle),
+            (Col::IdleConnCur, totals.idle),
+            (Col::UsedConnCur, now),
+            (Col::NeedConnEst, now),
+        ] {
+            put(&mut row, col, number);
+        }
+        zeros(&mut row, &[Col::SafeConnCur, Col::Srid, Col::PrivIdleCur]);
+        row.set(
+            Col::Addr,
+            server.with_address(|address| match address {
+                Address::Ip(ip) => ip.to_string(),
+                Address::Unix(_) => "unix".to_owned(),
+            }),
+        );
+        if backend.mode == Mode::Http {
+            answers(&mut row, &totals);
+            put(&mut row, Col::ReqTot, totals.get(Count::Requests));
+        }
+        let checked = state.check_configured && state.check_enabled;
+        if checked {
+            put(&mut row, Col::Chkfail, control.check.failed);
+            put(&mut row, Col::Chkdown, control.check.downs);
+        }
+        if checked && !state.admin.is_maint() {
+            for (col, number) in
+                [(Col::CheckRise, state.rise), (Col::CheckFall, state.fall), (Col::CheckHealth, state.health)]
+            {
+                put(&mut row, col, u64::from(number));
+            }
+            check(&mut row, control.check.outcome.as_ref(), server.is_checking());
+        }
+        let ages = Ages {
+            changed_at_ms: Some(self.wall(control.changed_at)),
+            lastsess_at_ms: totals.last_session.map(|ms| self.wall(ms)),
+            down_ms: checked.then_some(control.down_ms),
+        };
+        Sample { row, ages }
+    }
+}
+
+/// Longest text of a check that is shown.
+const LONGEST_TEXT: usize = 1024;
+
+/// Numbers of check statuses from which on an answer has a code.
+const FIRST_WITH_CODE: u32 = 14;
+
+fn check(row: &mut Row, outcome: Option<&Outcome>, under_way: bool) {
+    let Some(outcome) = outcome else {
+        row.set(Col::CheckStatus, "INI");
+        row.set(Col::CheckDesc, "Initializing");
+        return;
+    };
+    let word = outcome.status.word();
+    if under_way {
+        row.set(Col::CheckStatus, format!("* {word}"));
+    } else {
+        row.set(Col::CheckStatus, word);
+    }
+    row.set(Col::CheckDesc, outcome.status.text());
+    put(row, Col::CheckDuration, outcome.duration.as_millis() as u64);
+    if outcome.status.number() >= FIRST_WITH_CODE {
+        put(row, Col::CheckCode, u64::from(outcome.code.unwrap_or(0)));
+    }
+    if !outcome.info.is_empty() {
+        row.set(Col::LastChk, outcome.info.chars().take(LONGEST_TEXT).collect::<String>());
+    }
+}
+
+/// Sets a number as the catalogue types it. Gauges of 32 bits stay at their end rather than begin anew.
+fn put(row: &mut Row, col: Col, number: u64) {
+    match col.field().value {
+        ValueType::U64 => row.set(col, number),
+        _ => row.set(col, u32::try_from(number).unwrap_or(u32::MAX)),
+    }
+}
+
+fn zeros(row: &mut Row, cols: &[Col]) {
+    for col in cols {
+        put(row, *col, 0);
+    }
+}
+
+const fn mode(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Tcp => "tcp",
+        Mode::Http => "http",
+    }
+}
+
+fn named(row: &mut Row, pxname: &Arc<str>, svname: &'static str, of: Mode) {
+    row.set(Col::Pxname, pxname);
+    row.set(Col::Svname, svname);
+    row.set(Col::Mode, mode(of));
+}
+
+/// What all kinds of rows have.
+fn traffic(row: &mut Row, totals: &Totals) {
+    let (bytes_in, bytes_out) = (totals.get(Count::BytesIn), totals.get(Count::BytesOut));
+    for (col, number) in [
+        (Col::Scur, totals.current),
+        (Col::Smax, totals.current_max),
+        (Col::Stot, totals.get(Count::Sessions)),
+        (Col::Bin, bytes_in),
+        (Col::Bout, bytes_out),
+        (Col::Dresp, 0),
+        (Col::Wrew, 0),
+        (Col::Eint, totals.get(Count::Internal)),
+        (Col::Reqbin, bytes_in),
+        (Col::Reqbout, bytes_in),
+        (Col::Resbin, bytes_out),
+        (Col::Resbout, bytes_out),
+    ] {
+        put(row, col, number);
+    }
+}
+
+fn rate(row: &mut Row, rates: &Rates, maxima: u32) {
+    put(row, Col::Rate, rates.sessions.get());
+    put(row, Col::RateMax, rates.sessions.max(maxima));
+}
+
+/// What servers and backends have.
+fn served(row: &mut Row, totals: &Totals) {
+    for (col, count) in [
+        (Col::Econ, Count::ConnectErrors),
+        (Col::Eresp, Count::ResponseErrors),
+        (Col::Wretr, Count::Retries),
+        (Col::Wredis, Count::Redispatches),
+        (Col::Lbtot, Count::Chosen),
+        (Col::CliAbrt, Count::ClientAborts),
+        (Col::SrvAbrt, Count::ServerAborts),
+        (Col::Connect, Count::Connects),
+        (Col::Reuse, Count::Reuses),
+    ] {
+        put(row, col, totals.get(count));
+    }
+    for (average, maximum, time) in [
+        (Col::Qtime, Col::QtimeMax, Time::Queue),
+        (Col::Ctime, Col::CtimeMax, Time::Connect),
+        (Col::Rtime, Col::RtimeMax, Time::Response),
+        (Col::Ttime, Col::TtimeMax, Time::Total),
+    ] {
+        put(row, average, totals.average(time));
+        put(row, maximum, totals.maximum(time));
+    }
+    zeros(row, &[Col::Qcur, Col::Qmax]);
+}
+
+fn answers(row: &mut Row, totals: &Totals) {
+    for (col, count) in [
+        (Col::Hrsp1xx, Count::Status1xx),
+        (Col::Hrsp2xx, Count::Status2xx),
+        (Col::Hrsp3xx, Count::Status3xx),
+        (Col::Hrsp4xx, Count::Status4xx),
+        (Col::Hrsp5xx, Count::Status5xx),
+        (Col::HrspOther, Count::StatusOther),
+    ] {
+        put(row, col, totals.get(count));
+    }
+}
+
+/// The line of a server in `show servers state`.
+pub fn server_state(
+    shared: &Shared,
+    backend: &Backend,
+    server: &Server,
+) -> proto::servers_state::ServerState {
+    let control = server.control();
+    let state = &control.state;
+    let (srv_addr, srv_port) = server.with_address(|address| match address {
+        Address::Ip(ip) => (ip.ip().to_string(), ip.port()),
+        Address::Unix(path) => (path.display().to_string(), 0),
+    });
+    let outcome = control.check.outcome.as_ref();
+    let mut check_state = 0;
+    for (bit, set) in [
+        (1, server.is_checking()),
+        (2, state.check_configured),
+        (4, state.check_configured && state.check_enabled),
+        (8, state.check_configured && state.admin.is_maint()),
+    ] {
+        check_state |= if set { bit } else { 0 };
+    }
+    proto::servers_state::ServerState {
+        be_id: backend.id,
+        be_name: backend.name.to_string(),
+        srv_id: server.id,
+        srv_name: server.name.to_string(),
+        srv_addr: Some(srv_addr),
+        srv_op_state: if state.admin.is_maint() { Oper::Stopped } else { state.oper } as u8,
+        srv_admin_state: state.admin.0,
+        srv_uweight: server.weight(),
+        srv_iweight: server.initial_weight,
+        srv_time_since_last_change: shared.epoch.now_ms().saturating_sub(control.changed_at) / 1000,
+        srv_check_status: outcome.map_or(1, |o| o.status.number() as u8),
+        srv_check_result: outcome.map_or(0, |o| if o.status.passed() { 3 } else { 2 }),
+        srv_check_health: if state.check_configured { state.health } else { 0 },
+        srv_check_state: check_state,
+        srv_port,
+        ..proto::servers_state::ServerState::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
