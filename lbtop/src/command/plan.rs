@@ -17,6 +17,8 @@ pub struct Plan {
     pub expected: Expected,
     /// What the status said when it was made.
     pub seen: Seen,
+    /// The balancer's own record, where it was known.
+    pub observed: Option<Observed>,
     pub projection: Projection,
     pub risk: Risk,
     /// What brings back the state of now.
@@ -103,6 +105,7 @@ impl Plan {
             expected: observed.map_or_else(|| expected(server, change), Expected::exactly),
             undo: observed.map_or_else(|| undo(server, change), |seen| seen.inverse(change)),
             seen: Seen::of(server),
+            observed,
             projection,
             risk,
             undoes: None,

@@ -1,6 +1,6 @@
 //! What keys do.
 
-use super::Effects;
+use super::{Effects, news};
 use crate::app::action::{Action, Outcome, Phase};
 use crate::app::effect::Effect;
 use crate::app::filter::Filter;
@@ -272,16 +272,20 @@ fn ask_undo(app: &mut App) {
     let Some(server) = app.instance.server(&id) else { return app.say(format!("{id} is gone")) };
     // What somebody did since is shown and asked about, not overwritten.
     let same = Seen::of(server).agrees_with(after);
-    let again = (!same)
-        .then(|| format!("it changed since: {id} is {} with weight {} now", server.word(), server.weight()));
-    let plan = Plan::new(&app.instance, &id, change, same.then_some(after), app.freshness());
-    match plan {
+    let again = (!same).then(|| format!("it changed since: {id} is {}", news::now_is(&app.instance, &id)));
+    match Plan::new(&app.instance, &id, change, same.then_some(after), app.freshness()) {
         Ok(plan) => {
             let mut question = Question::new(Plan { undoes: Some(number), ..plan }, 'z');
             question.again = again;
             app.mode = Mode::Ask(Box::new(question));
         }
-        Err(error) => app.say(error.to_string()),
+        Err(error) => {
+            // Somebody brought it back already, so that what was done before it is next.
+            if let Some(action) = app.actions.iter_mut().find(|action| action.number == number) {
+                action.undone = true;
+            }
+            app.say(format!("{error}; nothing to undo there"));
+        }
     }
 }
 

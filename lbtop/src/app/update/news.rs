@@ -5,9 +5,9 @@ use crate::app::action::{Outcome, Phase};
 use crate::app::effect::Effect;
 use crate::app::state::{App, Mode};
 use crate::command::observed::Observed;
-use crate::command::plan::{NoPlan, Plan};
+use crate::command::plan::{NoPlan, Plan, Seen};
 use crate::command::question::Question;
-use crate::model::instance::{Learned, Link};
+use crate::model::instance::{Instance, Learned, Link};
 use crate::model::sample::Sample;
 use crate::model::server::ServerId;
 
@@ -40,23 +40,33 @@ fn renew(app: &mut App) {
     let Mode::Ask(question) = &mut app.mode else { return };
     let plan = &question.plan;
     let id = plan.command.target.id().clone();
-    let new = Plan::new(&app.instance, &id, plan.command.change, None, freshness);
-    let new = new.map(|new| Plan { undoes: plan.undoes, ..new });
-    match (new, app.instance.server(&id)) {
-        (Ok(new), Some(server)) if new.seen != plan.seen => {
-            let why = format!("it changed: {id} is {} with weight {} now", server.word(), server.weight());
-            question.renew(new, why);
+    let is_same = app.instance.server(&id).is_some_and(|server| Seen::of(server) == plan.seen);
+    // The record is of a state that is gone, once the status says another.
+    let observed = plan.observed.filter(|_| is_same);
+    match Plan::new(&app.instance, &id, plan.command.change, observed, freshness) {
+        Ok(new) if !is_same => {
+            let why = format!("it changed: {id} is {}", now_is(&app.instance, &id));
+            let undoes = plan.undoes;
+            question.renew(Plan { undoes, ..new }, why);
         }
-        (Ok(new), _) if new.risk.danger > plan.risk.danger => {
-            let kept = Plan { expected: plan.expected, undo: plan.undo, ..new };
+        Ok(new) if new.risk.danger > plan.risk.danger => {
+            let kept = Plan { expected: plan.expected, undoes: plan.undoes, ..new };
             question.renew(kept, "the risk has grown".into());
         }
-        (Ok(_), _) => {}
-        (Err(error), _) => {
+        Ok(_) => {}
+        Err(error) => {
             app.mode = Mode::Table;
             app.say(format!("{error}; nothing was sent"));
         }
     }
+}
+
+/// A server's state in words: `MAINT with weight 50 now`.
+pub(super) fn now_is(instance: &Instance, id: &ServerId) -> String {
+    instance.server(id).map_or_else(
+        || "gone".into(),
+        |server| format!("{} with weight {} now", server.word(), server.weight()),
+    )
 }
 
 /// What happened by itself or by others' hands; what was done here is told by its action.

@@ -160,6 +160,39 @@ fn undo_says_what_changed_since_and_asks() {
 }
 
 #[test]
+fn undo_goes_on_behind_what_was_brought_back_by_hand() {
+    let mut desk = Desk::new(false);
+    desk.keys("dy");
+    desk.tell(Msg::Outcome(1, Outcome::Done { before: READY, after: DRAINED }));
+    desk.tell(sample(&[("app/app1", "DRAIN", 100), ("app/app2", "UP", 100)]));
+    desk.keys("/app2\nmapp2");
+    let maint = Observed { admin: Admin::Maint, ..READY };
+    desk.tell(Msg::Outcome(2, Outcome::Done { before: READY, after: maint }));
+    desk.tell(sample(&[("app/app1", "DRAIN", 100), ("app/app2", "UP", 100)]));
+    assert!(sent(&desk.keys("zy")).is_empty(), "somebody made it ready again");
+    assert_eq!(sent(&desk.keys("zy")), ["set server app/app1 state ready"]);
+}
+
+#[test]
+fn percents_keep_to_the_record_while_they_are_asked_about() {
+    let mut desk = Desk::new(false);
+    let half = &[("app/app1", "UP", 50), ("app/app2", "UP", 100)];
+    desk.tell(sample(half));
+    desk.keys("/app1\nw");
+    let observed = Observed { weight: 50, ..READY };
+    desk.tell(Msg::Observed(ServerId::new("app", "app1"), observed));
+    desk.keys("50");
+    desk.keys("%\n");
+    assert!(matches!(desk.app.mode, Mode::Weight { .. }), "half of 100 is what it has");
+    desk.keys("\x08\x08\x0880%\n");
+    desk.tell(sample(half));
+    let Mode::Ask(question) = &desk.app.mode else { panic!("{:?}", desk.app.mode) };
+    assert_eq!(question.again, None);
+    let share = &question.plan.projection.shares[1];
+    assert!((share.after - 80.0 / 180.0).abs() < 1e-9, "{share:?}");
+}
+
+#[test]
 fn a_change_under_the_question_asks_again() {
     let mut desk = Desk::new(false);
     desk.keys("d");
