@@ -10,8 +10,6 @@ mod output;
 mod peer;
 mod show;
 #[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
 mod tests;
 mod watch;
 

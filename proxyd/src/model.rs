@@ -13,3 +13,5 @@ pub mod server;
 pub mod shared;
 pub mod snapshot;
 pub mod state;
+#[cfg(test)]
+pub(crate) mod testing;

@@ -4,4 +4,5 @@ pub mod accept;
 pub mod boot;
 pub mod cli;
 pub mod control;
+pub mod demo;
 pub mod worker;

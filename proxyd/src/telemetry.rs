@@ -1,6 +1,9 @@
 //! What the model says, in the words of the statistics catalogue: rows of `show stat`, values of `show info`, and the
-//! sampling that rates and maxima need.
+//! sampling that rates and maxima need. For scrapers it is served over HTTP.
 
+pub mod http;
 pub mod info;
+mod metrics;
 pub mod rows;
 pub mod sampler;
+pub mod servers_state;

@@ -14,7 +14,8 @@ use super::connection::Reply;
 use super::output::Output;
 use crate::model::shared::Shared;
 use crate::telemetry::info::{VERSION, values};
-use crate::telemetry::rows::{Selection, Since, rows, server_state};
+use crate::telemetry::rows::{Selection, Since, rows};
+use crate::telemetry::servers_state as states;
 
 pub(super) fn no_proxy() -> Refusal {
     Refusal::error("No such proxy.")
@@ -119,7 +120,7 @@ pub(super) async fn servers_state(
     servers_state::header(&mut output.bytes);
     for of in snapshot.backends.iter().filter(|of| backend.is_none_or(|name| *of.name == *name)) {
         for server in &of.servers {
-            servers_state::line(&mut output.bytes, &server_state(shared, of, server));
+            servers_state::line(&mut output.bytes, &states::of(shared, of, server));
             output.pause().await?;
         }
     }

@@ -11,8 +11,8 @@ use tokio::net::UnixStream;
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
-use super::testing;
 use crate::model::shared::{Listener, Shared};
+use crate::model::testing;
 
 /// Nothing here takes this long.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);

@@ -43,6 +43,15 @@ pub enum BindError {
     NotASocket { address: Address },
 }
 
+impl BindError {
+    /// What was to be bound.
+    pub fn address(&self) -> &Address {
+        match self {
+            Self::Io { address, .. } | Self::InUse { address } | Self::NotASocket { address } => address,
+        }
+    }
+}
+
 /// Binds an address for `workers` workers, all or nothing.
 pub fn bind(address: &Address, workers: usize) -> Result<Bound, BindError> {
     let fail = |source: io::Error| match source.kind() {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use tokio::runtime::{Builder, LocalOptions};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::accept::{Listening, Socket};
-use super::control::{self, Control};
+use super::control::{self, Control, Threads};
 use super::worker::{self, Start};
 use crate::clock::Epoch;
 use crate::config::Config;
@@ -23,8 +23,20 @@ use crate::net::bind::{self, Bound, SocketFile};
 use crate::net::limits;
 use crate::{health, log};
 
-/// Runs until a signal ends it; returns whether it ended well.
-pub fn run(config: &Config, warnings: u32) -> anyhow::Result<bool> {
+/// What is run.
+#[derive(Debug)]
+pub struct Launch {
+    pub config: Config,
+    /// Warnings the configuration gave.
+    pub warnings: u32,
+    /// What the configuration is called: its files.
+    pub source: String,
+}
+
+/// Runs until a signal ends it; returns whether it ended well. `started` is called when all workers accept.
+pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<()>) -> anyhow::Result<bool> {
+    let Launch { config, warnings, source } = launch;
+    let config = &config;
     let _log = log::start()?;
     log_panics();
     let epoch = Epoch::new();
@@ -40,6 +52,7 @@ pub fn run(config: &Config, warnings: u32) -> anyhow::Result<bool> {
     let control = Control::bind(&shared, config)?;
     let (inboxes, mut receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
     let (ended, ends) = unbounded_channel();
+    let (accepts, accepting) = unbounded_channel();
     for (index, inbox) in receivers.drain(..).enumerate() {
         let start = Start {
             index,
@@ -48,6 +61,7 @@ pub fn run(config: &Config, warnings: u32) -> anyhow::Result<bool> {
             inbox,
             workers: inboxes.clone(),
             seed: random(),
+            accepts: accepts.clone(),
         };
         thread(format!("worker-{index}"), || worker::run(start), ended.clone())?;
     }
@@ -55,7 +69,8 @@ pub fn run(config: &Config, warnings: u32) -> anyhow::Result<bool> {
     thread("checks".into(), || on_local_runtime(health::run(checked)), ended)?;
 
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let well = runtime.block_on(control::run(control, worker::Workers::new(inboxes), ends))?;
+    let threads = Threads { workers: worker::Workers::new(inboxes), accepting, ends };
+    let well = runtime.block_on(control::run(control, threads, source, started))?;
     drop(files);
     Ok(well)
 }
@@ -126,9 +141,6 @@ pub struct Ended {
     /// `Err` if it failed or panicked.
     pub result: Result<(), String>,
 }
-
-/// Threads as they end.
-pub type Ends = UnboundedReceiver<Ended>;
 
 fn thread(
     name: String,

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
-use super::boot;
+use super::{boot, demo};
 use crate::config::report::{Paint, Report};
 use crate::config::source::FileSystem;
 use crate::config::{self, Config};
@@ -26,6 +26,11 @@ enum Command {
     Check(Files),
     /// Print every default value, as configuration.
     PrintDefaults,
+    /// Show a live system on this machine: no file, no root, ports to choose.
+    Demo(demo::Options),
+    /// A server of the demo.
+    #[command(hide = true)]
+    DemoOrigin(demo::origin::Options),
 }
 
 #[derive(Args, Debug)]
@@ -71,6 +76,8 @@ pub fn main() -> ExitCode {
         Command::Run(run) => serve(&run),
         Command::Check(files) => check(&files),
         Command::PrintDefaults => print(&config::print_defaults()),
+        Command::Demo(options) => demo::run(&options),
+        Command::DemoOrigin(options) => demo::origin::run(&options),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -97,7 +104,12 @@ fn serve(run: &Run) -> anyhow::Result<bool> {
         return print(&config::to_ron(&config));
     }
     warn(&warnings);
-    boot::run(&config, warnings.diagnostics().len() as u32)
+    let source = match &run.listen {
+        Some(_) => "command line".to_owned(),
+        None => run.files.files.iter().map(|f| f.display().to_string()).collect::<Vec<_>>().join(" "),
+    };
+    let launch = boot::Launch { config, warnings: warnings.diagnostics().len() as u32, source };
+    boot::run(launch, |_| Ok(()))
 }
 
 fn check(files: &Files) -> anyhow::Result<bool> {
@@ -126,7 +138,7 @@ fn warn(report: &Report) {
 }
 
 /// Standard output may be a pipe that nobody reads to the end.
-fn print(text: &str) -> anyhow::Result<bool> {
+pub(super) fn print(text: &str) -> anyhow::Result<bool> {
     use std::io::Write;
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use proto::addr::Address;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::boot::Ends;
+use super::boot::Ended;
 use super::worker::{Message, Workers};
 use crate::config::{AdminSocket, Config};
 use crate::model::shared::{Listener, Shared};
 use crate::net::bind::{self, BindError, SocketFile};
-use crate::telemetry::sampler;
+use crate::telemetry::{http, sampler};
 use crate::{admin, log};
 
 /// How long requests may take to end once stopping has begun.
@@ -22,6 +23,7 @@ const GRACE: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Control {
     shared: Arc<Shared>,
+    metrics: Option<http::Endpoint>,
     sockets: Vec<admin::Socket>,
     /// Removed at the end.
     files: Vec<SocketFile>,
@@ -41,22 +43,42 @@ impl Control {
             sockets.push(admin::Socket { listener, path: path.clone(), level: *level });
             files.push(file);
         }
-        Ok(Self { shared: Arc::clone(shared), sockets, files })
+        let metrics =
+            config.global.metrics.as_ref().map(|address| http::bind(address, shared)).transpose()?;
+        Ok(Self { shared: Arc::clone(shared), metrics, sockets, files })
     }
 }
 
+/// What the control thread hears from the others and tells them.
+#[derive(Debug)]
+pub struct Threads {
+    pub workers: Workers,
+    /// A word from each worker once it accepts.
+    pub accepting: UnboundedReceiver<()>,
+    /// Threads as they end.
+    pub ends: UnboundedReceiver<Ended>,
+}
+
 /// Serves until the process is told to stop and its workers have ended; true if it ended as it should.
-pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io::Result<bool> {
-    let Control { shared, sockets, files } = control;
-    tokio::task::spawn_local(admin::serve(Arc::clone(&shared), sockets, String::new()));
+pub async fn run(
+    control: Control,
+    threads: Threads,
+    source: String,
+    started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<()>,
+) -> anyhow::Result<bool> {
+    let Control { shared, metrics, sockets, files } = control;
+    let Threads { workers, mut accepting, mut ends } = threads;
+    tokio::task::spawn_local(admin::serve(Arc::clone(&shared), sockets, source));
     tokio::task::spawn_local(sampler::run(Arc::clone(&shared)));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;
-    shared.process.boot_ms.store(shared.epoch.now_ms() as u32, Relaxed);
-    log::notice(format_args!("proxyd {} is ready, pid {}", env!("CARGO_PKG_VERSION"), std::process::id()));
-    notify(&[sd_notify::NotifyState::Ready]);
+    if let Some(endpoint) = metrics {
+        tokio::task::spawn_local(http::serve(endpoint, Arc::clone(&shared)));
+    }
     let mut left = shared.process.workers;
+    let mut starting = left;
+    let mut started = Some(started);
     let mut well = true;
     while left > 0 {
         tokio::select! {
@@ -64,6 +86,13 @@ pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io:
             _ = interrupt.recv() => stop(&shared, &workers),
             _ = hangup.recv() => {
                 log::warning(format_args!("SIGHUP ignored: this version cannot reload its configuration"));
+            }
+            Some(()) = accepting.recv() => {
+                starting -= 1;
+                if starting == 0 && let Some(started) = started.take() {
+                    ready(&shared);
+                    started(&shared)?;
+                }
             }
             Some(ended) = ends.recv() => {
                 left -= usize::from(ended.name.starts_with("worker"));
@@ -78,6 +107,12 @@ pub async fn run(control: Control, workers: Workers, mut ends: Ends) -> std::io:
     drop(files);
     log::notice(format_args!("all connections have ended, exiting"));
     Ok(well)
+}
+
+fn ready(shared: &Shared) {
+    shared.process.boot_ms.store(shared.epoch.now_ms() as u32, Relaxed);
+    log::notice(format_args!("proxyd {} is ready, pid {}", env!("CARGO_PKG_VERSION"), std::process::id()));
+    notify(&[sd_notify::NotifyState::Ready]);
 }
 
 /// The first time gracefully, the second time at once.

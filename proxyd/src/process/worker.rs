@@ -98,6 +98,8 @@ pub struct Start {
     pub inbox: UnboundedReceiver<Message>,
     pub workers: Vec<UnboundedSender<Message>>,
     pub seed: u64,
+    /// Told once this worker accepts.
+    pub accepts: UnboundedSender<()>,
 }
 
 /// Runs a worker until it was drained or killed.
@@ -108,7 +110,7 @@ pub fn run(start: Start) -> io::Result<()> {
 }
 
 async fn work(start: Start) {
-    let Start { index, shared, listening, mut inbox, workers, seed } = start;
+    let Start { index, shared, listening, mut inbox, workers, seed, accepts } = start;
     let worker = Worker::new(index, shared, seed);
     let stop = Rc::new(Notify::new());
     for listening in listening {
@@ -118,6 +120,9 @@ async fn work(start: Start) {
         };
         tokio::task::spawn_local(accept::run(Rc::clone(&worker), listening, spread, Rc::clone(&stop)));
     }
+    // Behind the accepting tasks.
+    tokio::task::yield_now().await;
+    let _nobody_waits = accepts.send(());
     let mut housekeeping = tokio::time::interval(Duration::from_secs(1));
     housekeeping.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut deadline = None;

@@ -88,8 +88,8 @@ pub async fn obtain(
     let cells = view.cells();
     if reuse != Reuse::No {
         let mut pool = view.pool.borrow_mut();
-        let had = pool.len();
-        if had > 0 {
+        pool.used(cells.current.get());
+        if !pool.is_empty() {
             let taken = pool.take(reuse == Reuse::Surely);
             cells.idle.set(pool.len() as u64);
             if let Some((stream, address)) = taken {
@@ -190,7 +190,7 @@ impl Tries {
         slot
     }
 
-    /// How the next connection is got: never twice from the idle ones.
+    /// How the next connection is got: not from the idle ones once one of them was dead.
     pub fn reuse(&self, first: Reuse) -> Reuse {
         self.reuse.unwrap_or(first)
     }
@@ -204,12 +204,13 @@ impl Tries {
         reused: bool,
     ) -> bool {
         attempt.left = self.left;
-        // An idle connection that was closed meanwhile says nothing against its server.
-        if !reused {
+        if reused {
+            // An idle connection that was closed meanwhile says nothing against its server; but not twice.
+            self.reuse = Some(Reuse::No);
+        } else {
             self.tried.push(slot.index);
         }
         drop(slot);
-        self.reuse = Some(Reuse::No);
         self.left = self.left.saturating_sub(1);
         match attempt.verdict(&backend.backend.retries) {
             Verdict::GiveUp => false,

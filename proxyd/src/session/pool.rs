@@ -26,6 +26,8 @@ struct Idle {
 #[derive(Debug, Default)]
 pub struct Pool {
     idle: Vec<Idle>,
+    /// Most requests at once since the last time it was pruned: more connections than that serve nobody.
+    most: usize,
 }
 
 impl Pool {
@@ -37,7 +39,16 @@ impl Pool {
         self.idle.is_empty()
     }
 
+    /// So many requests are on their way to the server.
+    pub fn used(&mut self, now: u64) {
+        self.most = self.most.max(now as usize);
+    }
+
+    /// Keeps a connection, if it may be needed again.
     pub fn put(&mut self, stream: Stream, address: Arc<Address>, now: Instant) {
+        if self.idle.len() >= self.most {
+            return;
+        }
         self.idle.push(Idle { stream, since: now, address });
     }
 
@@ -52,12 +63,13 @@ impl Pool {
     }
 
     /// Drops what was idle too long, was closed by the server, or leads to where the server no longer is.
-    pub fn prune(&mut self, now: Instant, address: &Arc<Address>) {
+    pub fn prune(&mut self, now: Instant, address: &Arc<Address>, in_use: u64) {
         self.idle.retain(|idle| {
             now.saturating_duration_since(idle.since) < IDLE
                 && Arc::ptr_eq(&idle.address, address)
                 && idle.stream.is_idle_and_open(false)
         });
+        self.most = self.idle.len().max(in_use as usize);
     }
 
     pub fn clear(&mut self) {

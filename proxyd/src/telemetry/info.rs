@@ -162,7 +162,7 @@ fn node() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::testing;
+    use crate::model::testing;
 
     #[test]
     fn every_line_has_a_value_that_old_parsers_take() {

@@ -105,7 +105,7 @@ impl Usage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::admin::testing;
+    use crate::model::testing;
 
     #[tokio::test]
     async fn a_second_gives_rates_and_maxima() {

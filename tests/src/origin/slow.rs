@@ -54,20 +54,18 @@ pub struct Stuck {
 }
 
 impl Stuck {
-    /// On 127.0.0.1, with the smallest buffers the kernel gives.
+    /// On 127.0.0.1.
     pub fn start() -> Self {
         let go = Arc::new((std::sync::Mutex::new(false), std::sync::Condvar::new()));
         let read = Arc::new(AtomicUsize::new(0));
         let (gate, count) = (Arc::clone(&go), Arc::clone(&read));
         let service = Service::tcp(move |mut stream: Stream, _| {
-            stream.buffers(8 << 10);
             let (open, changed) = &*gate;
             let mut opened = open.lock().expect("nobody panics with it");
             while !*opened {
                 opened = changed.wait(opened).expect("nobody panics with it");
             }
             drop(opened);
-            stream.buffers(1 << 20);
             let mut block = vec![0; 64 << 10];
             while let Ok(n @ 1..) = stream.read(&mut block) {
                 count.fetch_add(n, Ordering::SeqCst);

@@ -10,11 +10,11 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::time::{Duration, timeout};
 
-use crate::admin::testing;
 use crate::admin::tests::{LIMIT, Site, with_site};
 use crate::admin::watch::hub::MAX_WATCHERS;
 use crate::config::{Config, Mode};
 use crate::model::change::Cause;
+use crate::model::testing;
 use crate::stats::cells::Count;
 
 const BY: Cause<'static> = Cause::Command { by: "test", line: "test" };

@@ -3,10 +3,10 @@ use std::time::Duration;
 use proto::stats::parse::{ParsedRow, parse};
 
 use super::*;
-use crate::admin::testing;
 use crate::model::change::Cause;
 use crate::model::server::CheckStatus;
 use crate::model::state::Event;
+use crate::model::testing;
 
 /// What HAProxy said of a system much like this one.
 const CAPTURED: &str = include_str!("../../../../proto/src/stats/testdata/stat.csv");
