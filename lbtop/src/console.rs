@@ -155,6 +155,11 @@ impl Console {
         if !self.screen.is_ready() {
             return Ok(SLOW_FRAME_MS);
         }
+        // The terminal may have changed its size before the word of it came.
+        let (width, height) = self.screen.size().context("the terminal has no size")?;
+        if (width, height) != (self.app.width, self.app.height) {
+            update(&mut self.app, Msg::Resize { width, height });
+        }
         let (app, look) = (&self.app, self.look);
         self.screen.draw(|frame| view::draw(app, look, frame)).context("the terminal cannot be written")?;
         self.app.dirty = false;
