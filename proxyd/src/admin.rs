@@ -8,6 +8,7 @@ mod connection;
 mod input;
 mod output;
 mod peer;
+mod reply;
 mod show;
 #[cfg(test)]
 mod tests;

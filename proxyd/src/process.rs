@@ -5,4 +5,6 @@ pub mod boot;
 pub mod cli;
 pub mod control;
 pub mod demo;
+pub mod inbox;
+mod output;
 pub mod worker;

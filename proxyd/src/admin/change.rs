@@ -6,7 +6,7 @@ use std::sync::Arc;
 use proto::addr::Address;
 use proto::command::{AdminState, Command, Health, Refusal, ServerChange, ServerName, Severity};
 
-use super::connection::Reply;
+use super::reply::Reply;
 use crate::model::backend::Backend;
 use crate::model::change::Cause;
 use crate::model::frontend::Frontend;

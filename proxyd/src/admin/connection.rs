@@ -1,6 +1,5 @@
 //! One connection: lines in, answers out.
 
-use std::borrow::Cow;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use tokio::time::timeout;
 
 use super::input::{Input, Lines};
 use super::output::Output;
+use super::reply::Reply;
 use super::{Admin, change, peer, show};
 use crate::admin::watch::Ended;
 use crate::model::change::Cause;
@@ -39,21 +39,6 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Characters of a command that are remembered in events.
 const REMEMBERED: usize = 1024;
-
-/// What a command answers.
-pub(super) enum Reply {
-    /// An empty line.
-    Silent,
-    Message(Severity, Cow<'static, str>),
-    /// A dump that is short, with its last line feed.
-    Text(String),
-}
-
-impl From<Refusal> for Reply {
-    fn from(refusal: Refusal) -> Self {
-        Self::Message(refusal.severity, refusal.text)
-    }
-}
 
 /// What comes after a command.
 enum Next {

@@ -10,8 +10,8 @@ use proto::stats::{csv, json, typed};
 use proto::{info, servers_state};
 
 use super::change::find_server;
-use super::connection::Reply;
 use super::output::Output;
+use super::reply::Reply;
 use crate::model::shared::Shared;
 use crate::telemetry::info::{VERSION, values};
 use crate::telemetry::rows::{Selection, Since, rows};

@@ -14,7 +14,7 @@ use socket2::SockRef;
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Notify;
 
-use super::worker::Spread;
+use super::inbox::{Handed, Spread};
 use crate::config::Mode;
 use crate::log;
 use crate::model::frontend::Frontend;
@@ -261,11 +261,15 @@ impl Acceptor {
         let frontend = Arc::clone(&self.frontend.name);
         match &self.spread {
             Spread::Here => serve(&self.worker, &frontend, stream, addresses, reservation),
-            Spread::Over(workers) => {
-                if let Err(error) = workers.give(&self.worker, frontend, stream, addresses, reservation) {
-                    log::warning(format_args!("a connection could not be handed on: {error}"));
+            Spread::Over(workers) => match workers.turn() {
+                here if here == self.worker.index => {
+                    serve(&self.worker, &frontend, stream, addresses, reservation);
                 }
-            }
+                other => match stream.detach() {
+                    Ok(stream) => workers.hand(other, Handed { stream, frontend, addresses, reservation }),
+                    Err(error) => log::warning(format_args!("a connection could not be handed on: {error}")),
+                },
+            },
         }
     }
 }

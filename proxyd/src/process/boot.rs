@@ -12,7 +12,8 @@ use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use super::accept::{Listening, Socket};
-use super::control::{self, Control, Threads};
+use super::control::{self, Control, Ended, Threads};
+use super::inbox::Workers;
 use super::worker::{self, Start};
 use crate::clock::Epoch;
 use crate::config::Config;
@@ -69,7 +70,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     thread("checks".into(), || on_local_runtime(health::run(checked)), ended)?;
 
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    let threads = Threads { workers: worker::Workers::new(inboxes), accepting, ends };
+    let threads = Threads { workers: Workers::new(inboxes), accepting, ends };
     let well = runtime.block_on(control::run(control, threads, source, started))?;
     drop(files);
     Ok(well)
@@ -132,14 +133,6 @@ fn bind_frontends(shared: &Arc<Shared>) -> Result<(Vec<Vec<Listening>>, Vec<Sock
         }
     }
     Ok((listening, files))
-}
-
-/// Tells how a thread ended.
-#[derive(Debug)]
-pub struct Ended {
-    pub name: String,
-    /// `Err` if it failed or panicked.
-    pub result: Result<(), String>,
 }
 
 fn thread(

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
 
+use super::output::print;
 use super::{boot, demo};
 use crate::config::report::{Paint, Report};
 use crate::config::source::FileSystem;
@@ -134,14 +135,5 @@ fn refuse(report: &Report) -> bool {
 fn warn(report: &Report) {
     if !report.is_empty() {
         eprint!("{}", report.render(Paint::of_stderr()));
-    }
-}
-
-/// Standard output may be a pipe that nobody reads to the end.
-pub(super) fn print(text: &str) -> anyhow::Result<bool> {
-    use std::io::Write;
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(true),
-        written => Ok(written.map(|()| true)?),
     }
 }

@@ -8,8 +8,7 @@ use proto::addr::Address;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::boot::Ended;
-use super::worker::{Message, Workers};
+use super::inbox::{Message, Workers};
 use crate::config::{AdminSocket, Config};
 use crate::model::shared::{Listener, Shared};
 use crate::net::bind::{self, BindError, SocketFile};
@@ -47,6 +46,14 @@ impl Control {
             config.global.metrics.as_ref().map(|address| http::bind(address, shared)).transpose()?;
         Ok(Self { shared: Arc::clone(shared), metrics, sockets, files })
     }
+}
+
+/// Tells how a thread ended.
+#[derive(Debug)]
+pub struct Ended {
+    pub name: String,
+    /// `Err` if it failed or panicked.
+    pub result: Result<(), String>,
 }
 
 /// What the control thread hears from the others and tells them.

@@ -16,7 +16,7 @@ use proto::addr::Address;
 
 use self::origin::Manner;
 use self::servers::Servers;
-use super::{boot, cli};
+use super::{boot, output};
 use crate::config::report::Paint;
 use crate::config::source::Memory;
 use crate::config::{self, Config};
@@ -58,7 +58,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     let servers = Arc::new(Mutex::new(servers));
     let watched = Arc::clone(&servers);
     let ended = boot::run(boot::Launch { config, warnings: 0, source: "demo".to_owned() }, |shared| {
-        cli::print(&introduction(shared, options, &servers::lock(&servers)))?;
+        output::print(&introduction(shared, options, &servers::lock(&servers)))?;
         visitors::start(Arc::clone(shared), watched)
     });
     servers::lock(&servers).end();

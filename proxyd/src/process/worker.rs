@@ -1,6 +1,5 @@
-//! A worker thread: its runtime, its listeners, its messages.
+//! A worker thread: its runtime, and what it does beside serving connections.
 
-use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,83 +10,11 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 
 use super::accept::{self, Listening};
+use super::inbox::{Handed, Message, Spread, Workers};
 use crate::clock;
 use crate::log;
 use crate::model::shared::Shared;
-use crate::net::stream::{Detached, Stream};
-use crate::session::http::Addresses;
-use crate::session::worker::{Reservation, Worker};
-
-/// What a worker is told.
-#[derive(Debug)]
-pub enum Message {
-    /// A connection that another worker accepted.
-    Accepted(Handed),
-    /// Stop accepting, close what is idle, give requests so long to end.
-    Drain(Duration),
-    /// End at once.
-    Kill,
-}
-
-/// A connection that was accepted, on its way to where it is served.
-#[derive(Debug)]
-pub struct Handed {
-    pub stream: Detached,
-    pub frontend: Arc<str>,
-    pub addresses: Addresses,
-    pub reservation: Reservation,
-}
-
-/// Where accepted connections are served.
-#[derive(Debug)]
-pub enum Spread {
-    /// By the worker that accepted them: the kernel spreads them.
-    Here,
-    /// By all in turn: only one worker has the socket.
-    Over(Workers),
-}
-
-/// The inboxes of all workers.
-#[derive(Clone, Debug)]
-pub struct Workers {
-    inboxes: Arc<[UnboundedSender<Message>]>,
-    next: Cell<usize>,
-}
-
-impl Workers {
-    pub fn new(inboxes: Vec<UnboundedSender<Message>>) -> Self {
-        Self { inboxes: inboxes.into(), next: Cell::new(0) }
-    }
-
-    /// Gives a connection to the next worker in turn.
-    pub fn give(
-        &self,
-        here: &Rc<Worker>,
-        frontend: Arc<str>,
-        stream: Stream,
-        addresses: Addresses,
-        reservation: Reservation,
-    ) -> io::Result<()> {
-        let turn = self.next.get();
-        self.next.set(turn.wrapping_add(1));
-        let index = turn % self.inboxes.len();
-        if index == here.index {
-            accept::serve(here, &frontend, stream, addresses, reservation);
-        } else {
-            let handed = Handed { stream: stream.detach()?, frontend, addresses, reservation };
-            // A worker that ended is stopping, and so is the connection.
-            let _ended = self.inboxes[index].send(Message::Accepted(handed));
-        }
-        Ok(())
-    }
-
-    /// Tells every worker.
-    pub fn tell(&self, message: impl Fn() -> Message) {
-        for inbox in self.inboxes.iter() {
-            let _ended = inbox.send(message());
-        }
-    }
-}
+use crate::session::worker::Worker;
 
 /// What a worker thread begins with.
 #[derive(Debug)]

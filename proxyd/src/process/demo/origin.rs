@@ -21,7 +21,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::{Builder, LocalOptions};
 
 use crate::clock::{self, Instant};
-use crate::process::cli;
+use crate::process::output;
 
 /// `/download`: a piece every so often, so many pieces; 64 KiB a second for a minute.
 const PIECE: usize = 16 * 1024;
@@ -90,7 +90,7 @@ pub fn run(options: &Options) -> anyhow::Result<bool> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(async {
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, options.port))).await?;
-        cli::print(&format!("{}\n", listener.local_addr()?))?;
+        output::print(&format!("{}\n", listener.local_addr()?))?;
         accept(&listener, &origin).await
     })
 }

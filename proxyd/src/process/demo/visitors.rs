@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::servers::{self, Servers};
 use crate::log;
 use crate::model::shared::Shared;
-use crate::process::cli;
+use crate::process::output;
 
 /// Pauses between visits, in turn: three to four a second, but not evenly.
 const PAUSES_MS: [u64; 9] = [120, 310, 90, 450, 200, 520, 60, 260, 380];
@@ -79,7 +79,7 @@ async fn look_after(servers: &Mutex<Servers>) -> io::Result<()> {
         let ended = servers::lock(servers).ended();
         if let Some(text) = ended {
             // Without standard output there is nobody to tell.
-            let _unread = cli::print(&text);
+            let _unread = output::print(&text);
         }
     }
 }
