@@ -1,4 +1,5 @@
 //! A new graph in place of the old one, under traffic: what a reload will do.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test that cannot go on should panic")]
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -57,10 +58,9 @@ fn get(client: &mut TcpStream) -> String {
 }
 
 fn configuration(servers: &[(&str, SocketAddr)]) -> Config {
-    let servers: String = servers
-        .iter()
-        .map(|(name, address)| format!("(name: \"{name}\", address: \"{address}\"),"))
-        .collect();
+    let servers: Vec<String> =
+        servers.iter().map(|(name, address)| format!("(name: \"{name}\", address: \"{address}\")")).collect();
+    let servers = servers.join(",");
     let text = format!(
         "(frontends: [(name: \"web\", bind: [\"127.0.0.1:0\"], default_backend: \"app\")],
           backends: [(name: \"app\", servers: [{servers}])])"
@@ -124,7 +124,9 @@ fn a_new_graph_takes_over_between_two_requests() {
         shared.publish(snapshot(&configuration(servers), Some(&shared.snapshot()), &epoch));
     }
     done.store(true, Relaxed);
-    others.into_iter().for_each(|other| other.join().unwrap());
+    for other in others {
+        other.join().unwrap();
+    }
 
     let after = shared.snapshot();
     let backend = after.backend("app").unwrap();
