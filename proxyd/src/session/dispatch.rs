@@ -159,6 +159,7 @@ impl Drop for Permit {
 pub struct Tries {
     tried: Tried,
     left: u32,
+    first: bool,
     last: Option<u32>,
     reuse: Option<Reuse>,
     permit: Option<Permit>,
@@ -170,7 +171,7 @@ const TURN_AROUND: Duration = Duration::from_secs(1);
 impl Tries {
     pub fn new(backend: &BackendView) -> Self {
         let left = backend.backend.retries.max;
-        Self { tried: Tried::new(), left, last: None, reuse: None, permit: None }
+        Self { tried: Tried::new(), left, first: true, last: None, reuse: None, permit: None }
     }
 
     /// A server for the next try. One that failed is tried again only when there is no other, after a pause.
@@ -190,6 +191,11 @@ impl Tries {
         slot
     }
 
+    /// Nothing was tried before.
+    pub fn is_first(&self) -> bool {
+        self.first
+    }
+
     /// How the next connection is got: not from the idle ones once one of them was dead.
     pub fn reuse(&self, first: Reuse) -> Reuse {
         self.reuse.unwrap_or(first)
@@ -204,6 +210,7 @@ impl Tries {
         reused: bool,
     ) -> bool {
         attempt.left = self.left;
+        self.first = false;
         if reused {
             // An idle connection that was closed meanwhile says nothing against its server; but not twice.
             self.reuse = Some(Reuse::No);

@@ -96,7 +96,7 @@ impl<'a> Exchange<'a> {
             if !up.is_done() && !up_failed {
                 match self.poll_up(cx, up) {
                     Poll::Ready(Ok(())) | Poll::Pending => {}
-                    // It may have answered before it closed.
+                    // It may have answered before it closed; reading tells, if not at once then soon.
                     Poll::Ready(Err(Broken::Write(_))) => up_failed = true,
                     Poll::Ready(Err(Broken::Malformed)) => return Poll::Ready(Err(Unanswered::BadBody)),
                     Poll::Ready(Err(Broken::Read(_) | Broken::Eof)) => {
@@ -104,14 +104,13 @@ impl<'a> Exchange<'a> {
                     }
                 }
             }
-            let parse = |bytes: &[u8], out: &mut Vec<u8>| response::parse(bytes, out, request, keep_client);
+            // What is left of a request when its answer ends is not waited for.
+            let keep = keep_client && up.is_done();
+            let parse = |bytes: &[u8], out: &mut Vec<u8>| response::parse(bytes, out, request, keep);
             if let Poll::Ready(head) = self.poll_head(cx, out, parse) {
                 return Poll::Ready(head.map_err(Unanswered::Server));
             }
-            if up_failed {
-                return Poll::Ready(Err(Unanswered::Server(Failure::Empty)));
-            }
-            let waits_for_client = !up.is_done() && !up.has_output();
+            let waits_for_client = !up.is_done() && !up.has_output() && !up_failed;
             let (deadline, error) = if waits_for_client {
                 (self.client.deadline(false), Unanswered::ClientTimeout)
             } else {
@@ -287,3 +286,6 @@ pub async fn write_all(
     };
     timer.within(deadline, write).await.unwrap_or_else(|_elapsed| Err(io::ErrorKind::TimedOut.into()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -290,7 +290,8 @@ impl Connection<'_> {
             let reused = match obtain(&slot, tries.reuse(first), &mut self.timer, limit).await {
                 Ok(upstream) => {
                     let reused = upstream.reused;
-                    timings.connected = Some(if reused { timings.start } else { clock::now() });
+                    let at_once = reused && tries.is_first();
+                    timings.connected = Some(if at_once { timings.start } else { clock::now() });
                     match self.exchange(facts, backend, meter, &slot, upstream, up, timings).await {
                         Ok(outcome) => return outcome,
                         Err((failure, answer_begun)) => {

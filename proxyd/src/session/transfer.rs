@@ -97,6 +97,8 @@ impl Transfer {
     pub fn rewind(&mut self) {
         debug_assert!(self.written == 0 || !self.body_begun, "what is gone cannot be sent again");
         self.prefix_sent = 0;
+        // An empty chunked body is all framing: its end may have been written, and is due again.
+        self.tail_sent = 0;
         self.written = 0;
     }
 
@@ -297,3 +299,6 @@ fn unchunk(decoder: &mut Decoder, buffer: &mut Buffer) -> Result<(usize, usize),
     }
     Ok((payload, taken))
 }
+
+#[cfg(test)]
+mod tests;
