@@ -126,7 +126,6 @@ impl Connection<'_> {
             }
             Waited::Request(facts) => {
                 cells.inc(Count::Requests);
-                cells.add(Count::BytesIn, facts.length as u64);
                 self.requests += 1;
                 self.forward(&facts).await
             }
@@ -235,6 +234,7 @@ impl Connection<'_> {
     async fn forward(&mut self, facts: &request::Facts) -> Next {
         let mut timings = Timings::new(self.now);
         let Some(backend) = self.frontend.backend.clone() else {
+            self.frontend.cells().add(Count::BytesIn, facts.length as u64);
             return self.reply(facts, Reply::Unavailable, facts.body == Body::None).await;
         };
         let mut meter =
@@ -258,6 +258,10 @@ impl Connection<'_> {
                     (termination, next)
                 }
             };
+        if up.written == 0 {
+            // What goes to a server is counted as it goes; this went nowhere.
+            self.frontend.cells().add(Count::BytesIn, facts.length as u64);
+        }
         self.up_head = up.into_prefix();
         self.now = clock::now();
         meter.finish(&timings, self.now, termination);
