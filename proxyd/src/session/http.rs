@@ -406,6 +406,8 @@ impl Connection<'_> {
         let next = match end {
             Ok(()) if !up_is_done => Next::Linger,
             Ok(()) if answer.client_keeps => Next::Request,
+            // More came than will be read: closing on it would reset the connection and take the answer along.
+            Ok(()) if !self.buffer.is_empty() => Next::Linger,
             Ok(()) => Next::Close,
             Err(_) => {
                 // A client must not take a cut answer for a whole one.
