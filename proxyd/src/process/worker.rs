@@ -71,7 +71,8 @@ impl Workers {
         let turn = self.next.get();
         self.next.set(turn.wrapping_add(1));
         let index = turn % self.inboxes.len();
-        if index == here.index {
+        // Another worker may have nothing left to wait for and end.
+        if index == here.index || here.shared.process.is_stopping() {
             accept::serve(here, &frontend, stream, addresses, reservation);
         } else {
             let handed = Handed { stream: stream.detach()?, frontend, addresses, reservation };
@@ -112,6 +113,7 @@ pub fn run(start: Start) -> io::Result<()> {
 async fn work(start: Start) {
     let Start { index, shared, listening, mut inbox, workers, seed, accepts } = start;
     let worker = Worker::new(index, shared, seed);
+    // Held by each accepting task for as long as it runs.
     let stop = Rc::new(Notify::new());
     for listening in listening {
         let spread = match listening.port {
@@ -142,7 +144,8 @@ async fn work(start: Start) {
             },
             _ = housekeeping.tick() => {
                 if let Some(deadline) = deadline {
-                    if worker.connections() == 0 || clock::now() >= deadline {
+                    let none_left = Rc::strong_count(&stop) == 1 && worker.connections() == 0;
+                    if none_left || clock::now() >= deadline {
                         return;
                     }
                 } else {

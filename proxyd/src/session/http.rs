@@ -152,7 +152,8 @@ impl Connection<'_> {
             let (client, worker, place) = (&mut self.client, self.worker, self.place);
             let readable = |cx: &mut Context<'_>| {
                 if worker.is_draining() {
-                    return Poll::Ready(false);
+                    // A request that is there already is served; closing on it would reset the connection.
+                    return Poll::Ready(client.has_input());
                 }
                 place.wake_on_drain(cx.waker());
                 client.poll_readable(cx).map(|ready| ready.is_ok())
