@@ -98,17 +98,24 @@ impl Stream {
         }
     }
 
+    /// Whether the kernel holds something to read now.
+    pub fn has_input(&self) -> bool {
+        matches!(self.peek(), Ok(n) if n > 0)
+    }
+
+    fn peek(&self) -> io::Result<usize> {
+        let mut byte = [0_u8; 1];
+        let (n, _) = rustix::net::recv(self.as_fd(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+        Ok(n)
+    }
+
     /// Whether an idle connection can carry another request: nothing to read, and not closed.
     ///
     /// What the driver saw already costs no system call; `ask_kernel` adds one, to see also what arrived since.
     pub fn is_idle_and_open(&self, ask_kernel: bool) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let event = self.poll_readable(&mut cx);
-        let peek = || {
-            let mut byte = [0_u8; 1];
-            let (n, _) = rustix::net::recv(self.as_fd(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
-            io::Result::Ok(n)
-        };
+        let peek = || self.peek();
         let peeked = match event {
             Poll::Ready(Err(_)) => return false,
             Poll::Pending if !ask_kernel => return true,

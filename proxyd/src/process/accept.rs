@@ -20,7 +20,7 @@ use crate::log;
 use crate::model::frontend::Frontend;
 use crate::net::bind;
 use crate::net::connect::is_local_shortage;
-use crate::net::stream::Stream;
+use crate::net::stream::{Detached, Stream};
 use crate::session::http::{self, Addresses};
 use crate::session::tcp;
 use crate::session::worker::{Place, Reservation, Worker};
@@ -51,6 +51,22 @@ impl Socket {
             Self::Tcp(socket) => Registered::Tcp(TcpListener::from_std(socket)?),
             Self::Unix(socket) => Registered::Unix(UnixListener::from_std(socket)?),
         })
+    }
+
+    /// The next connection the kernel holds, or an error.
+    fn accept(&self) -> io::Result<(Stream, Option<SocketAddr>)> {
+        match self {
+            Self::Tcp(socket) => {
+                let (stream, client) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((Detached::Tcp(stream).attach()?, Some(client)))
+            }
+            Self::Unix(socket) => {
+                let (stream, _) = socket.accept()?;
+                stream.set_nonblocking(true)?;
+                Ok((Detached::Unix(stream).attach()?, None))
+            }
+        }
     }
 }
 
@@ -131,7 +147,7 @@ impl Acceptor {
             let round = tokio::select! {
                 biased;
                 () = &mut stopped => {
-                    self.take_queued(&socket).await;
+                    self.take_queued(&socket.deregister()?);
                     return Ok(None);
                 }
                 round = self.round(&socket) => round,
@@ -217,18 +233,15 @@ impl Acceptor {
         }
     }
 
-    /// Closing a socket of several resets what is queued on it, so that is accepted first.
-    async fn take_queued(&self, socket: &Registered) {
-        poll_fn(|cx| {
-            while let Some(reservation) = Reservation::take(&self.worker.shared, &self.frontend.live) {
-                match socket.poll_accept(cx) {
-                    Poll::Ready(Ok((stream, client))) => self.start(stream, client, reservation),
-                    Poll::Ready(Err(_)) | Poll::Pending => break,
-                }
+    /// Closing a socket of several resets what is queued on it, so that is accepted first. The kernel is asked: the
+    /// driver knows what was there at its last turn, and lets a task do only so much at once.
+    fn take_queued(&self, socket: &Socket) {
+        while let Some(reservation) = Reservation::take(&self.worker.shared, &self.frontend.live) {
+            match socket.accept() {
+                Ok((stream, client)) => self.start(stream, client, reservation),
+                Err(_) => break,
             }
-            Poll::Ready(())
-        })
-        .await;
+        }
     }
 
     /// Refuses connections until the frontend is resumed; false when told to stop.
@@ -262,7 +275,8 @@ impl Acceptor {
         match &self.spread {
             Spread::Here => serve(&self.worker, &frontend, stream, addresses, reservation),
             Spread::Over(workers) => match workers.turn() {
-                here if here == self.worker.index => {
+                // Another worker may have nothing left to wait for and end.
+                turn if turn == self.worker.index || self.worker.shared.process.is_stopping() => {
                     serve(&self.worker, &frontend, stream, addresses, reservation);
                 }
                 other => match stream.detach() {
@@ -286,9 +300,10 @@ pub fn serve(
         return;
     };
     let worker = Rc::clone(worker);
+    // From here on, so that a worker that is told to stop waits for it.
+    let place = Place::new(&worker, &reservation);
     tokio::task::spawn_local(async move {
-        let reservation = reservation;
-        let place = Place::new(&worker, &reservation);
+        let (_reservation, place) = (reservation, place);
         match found.0.frontend.mode {
             Mode::Http => http::serve(&worker, found, &place, stream, addresses).await,
             Mode::Tcp => drop(tcp::serve(&worker, found.0, stream).await),

@@ -39,6 +39,7 @@ pub fn run(start: Start) -> io::Result<()> {
 async fn work(start: Start) {
     let Start { index, shared, listening, mut inbox, workers, seed, accepts } = start;
     let worker = Worker::new(index, shared, seed);
+    // Held by each accepting task for as long as it runs.
     let stop = Rc::new(Notify::new());
     for listening in listening {
         let spread = match listening.port {
@@ -69,7 +70,8 @@ async fn work(start: Start) {
             },
             _ = housekeeping.tick() => {
                 if let Some(deadline) = deadline {
-                    if worker.connections() == 0 || clock::now() >= deadline {
+                    let none_left = Rc::strong_count(&stop) == 1 && worker.connections() == 0;
+                    if none_left || clock::now() >= deadline {
                         return;
                     }
                 } else {

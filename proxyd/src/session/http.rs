@@ -126,7 +126,6 @@ impl Connection<'_> {
             }
             Waited::Request(facts) => {
                 cells.inc(Count::Requests);
-                cells.add(Count::BytesIn, facts.length as u64);
                 self.requests += 1;
                 self.forward(&facts).await
             }
@@ -153,7 +152,8 @@ impl Connection<'_> {
             let (client, worker, place) = (&mut self.client, self.worker, self.place);
             let readable = |cx: &mut Context<'_>| {
                 if worker.is_draining() {
-                    return Poll::Ready(false);
+                    // A request that is there already is served; closing on it would reset the connection.
+                    return Poll::Ready(client.has_input());
                 }
                 place.wake_on_drain(cx.waker());
                 client.poll_readable(cx).map(|ready| ready.is_ok())
@@ -235,6 +235,7 @@ impl Connection<'_> {
     async fn forward(&mut self, facts: &request::Facts) -> Next {
         let mut timings = Timings::new(self.now);
         let Some(backend) = self.frontend.backend.clone() else {
+            self.frontend.cells().add(Count::BytesIn, facts.length as u64);
             return self.reply(facts, Reply::Unavailable, facts.body == Body::None).await;
         };
         let mut meter =
@@ -258,6 +259,10 @@ impl Connection<'_> {
                     (termination, next)
                 }
             };
+        if up.written == 0 {
+            // What goes to a server is counted as it goes; this went nowhere.
+            self.frontend.cells().add(Count::BytesIn, facts.length as u64);
+        }
         self.up_head = up.into_prefix();
         self.now = clock::now();
         meter.finish(&timings, self.now, termination);
@@ -402,6 +407,8 @@ impl Connection<'_> {
         let next = match end {
             Ok(()) if !up_is_done => Next::Linger,
             Ok(()) if answer.client_keeps => Next::Request,
+            // More came than will be read: closing on it would reset the connection and take the answer along.
+            Ok(()) if !self.buffer.is_empty() => Next::Linger,
             Ok(()) => Next::Close,
             Err(_) => {
                 // A client must not take a cut answer for a whole one.
