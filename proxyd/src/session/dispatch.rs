@@ -90,7 +90,8 @@ pub async fn obtain(
         let mut pool = view.pool.borrow_mut();
         pool.used(cells.current.get());
         if !pool.is_empty() {
-            let taken = pool.take(reuse == Reuse::Surely);
+            let surely = reuse == Reuse::Surely;
+            let taken = view.server.with_address(|address| pool.take(address, surely));
             cells.idle.set(pool.len() as u64);
             if let Some((stream, address)) = taken {
                 cells.inc(Count::Reuses);

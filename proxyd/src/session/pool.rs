@@ -52,10 +52,13 @@ impl Pool {
         self.idle.push(Idle { stream, since: now, address });
     }
 
-    /// A connection that can carry a request; `surely` asks the kernel too, for requests that must not be lost.
-    pub fn take(&mut self, surely: bool) -> Option<(Stream, Arc<Address>)> {
+    /// A connection to `address` that can carry a request; `surely` asks the kernel too, for requests that must not be
+    /// lost.
+    pub fn take(&mut self, address: &Address, surely: bool) -> Option<(Stream, Arc<Address>)> {
         while let Some(idle) = self.idle.pop() {
-            if idle.stream.is_idle_and_open(surely) {
+            if Arc::as_ptr(&idle.address) == std::ptr::from_ref(address)
+                && idle.stream.is_idle_and_open(surely)
+            {
                 return Some((idle.stream, idle.address));
             }
         }
