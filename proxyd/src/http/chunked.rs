@@ -166,7 +166,9 @@ fn line(bytes: &[u8], max: usize) -> Result<Option<&[u8]>, Malformed> {
 /// `1*HEXDIG [ chunk-ext ]`; the extension is checked for control bytes and dropped.
 fn size(line: &[u8]) -> Result<u64, Malformed> {
     let digits = line.iter().take_while(|b| b.is_ascii_hexdigit()).count();
-    let extension = line[digits..].trim_ascii_start();
+    let rest = &line[digits..];
+    let blanks = rest.iter().take_while(|&&b| b == b' ' || b == b'\t').count();
+    let extension = &rest[blanks..];
     let extension_is_fine = match extension {
         [] => line.len() == digits,
         [b';', text @ ..] => text.iter().all(|&b| b == b'\t' || (b >= b' ' && b != 0x7f)),
@@ -250,6 +252,8 @@ mod tests {
             "8000000000000000\r\n",
             "5;\x01\r\nhello\r\n",
             "5;a\rb\r\nhello\r\n",
+            "5\r;a\r\nhello\r\n",
+            "5\x0c;a\r\nhello\r\n",
             "0\r\nbad header\r\n\r\n",
             "0\r\nA: b\n\r\n",
             ";\r\n",
