@@ -127,12 +127,18 @@ struct Target<'a> {
 impl<'a> Head<'a> {
     fn judge(&self, length: usize) -> Result<(Facts, Target<'a>), Refusal> {
         let options = self.fields.options();
-        let (mut host, mut upgrade): (Option<&Field<'_>>, bool) = (None, false);
+        let (mut host, mut upgrade, mut http2): (Option<&Field<'_>>, _, _) = (None, false, false);
         for (field, known) in self.fields.iter() {
             match known {
                 Some(Known::Host) if host.is_some() => return bad("more than one Host"),
                 Some(Known::Host) => host = Some(field),
-                Some(Known::Upgrade) => upgrade = !field.value.eq_ignore_ascii_case(b"h2c"),
+                Some(Known::Upgrade) => {
+                    // HTTP/2 would pass by everything that is looked at here, whatever it is offered beside.
+                    let offers =
+                        |wanted: &[u8]| field::tokens(field.value).any(|t| t.eq_ignore_ascii_case(wanted));
+                    upgrade = true;
+                    http2 |= offers(b"h2c") || offers(b"h2");
+                }
                 Some(Known::Expect) if !field.value.eq_ignore_ascii_case(b"100-continue") => {
                     return refuse(Reply::ExpectationFailed, "an expectation other than 100-continue");
                 }
@@ -149,7 +155,7 @@ impl<'a> Head<'a> {
             is_head: self.method == "HEAD",
             idempotent,
             keep_alive,
-            upgrade: upgrade && options.upgrade && self.is_11 && body == Body::None,
+            upgrade: upgrade && !http2 && options.upgrade && self.is_11 && body == Body::None,
             length,
         };
         Ok((facts, target))

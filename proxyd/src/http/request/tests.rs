@@ -88,6 +88,11 @@ fn upgrades() {
     assert_eq!(head, "GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
     let (facts, head) = sent("GET /ws HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n\r\n").unwrap();
     assert!(!facts.upgrade && !head.contains("pgrade"));
+    for offered in ["h2c", "H2C, websocket", "websocket,h2c", "h2c\r\nUpgrade: websocket"] {
+        let request =
+            format!("GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: {offered}\r\n\r\n");
+        assert_eq!(self::head(&request), "GET / HTTP/1.1\r\nHost: x\r\n\r\n", "{offered:?}");
+    }
 }
 
 #[test]
