@@ -172,8 +172,9 @@ impl Sharded {
 
     /// What `show stat` shows: since the last `clear counters all`.
     pub fn totals(&self, epoch: u32) -> Totals {
-        let mut totals = self.raw_totals(epoch);
+        // Held first: a baseline taken after the totals were read would be larger than they are.
         let baseline = self.baseline.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut totals = self.raw_totals(epoch);
         for (total, base) in totals.counts.iter_mut().zip(baseline.iter()) {
             *total -= base;
         }
