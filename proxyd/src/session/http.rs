@@ -27,6 +27,8 @@ use crate::stats::cells::Count;
 /// Bytes of an unread body that are taken after an early answer, so that the answer is not lost to a reset.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
+/// Room for a head that is kept from one request to the next.
+const KEPT_HEAD: usize = 2048;
 
 /// Addresses of a client's connection.
 #[derive(Clone, Copy, Debug)]
@@ -99,7 +101,7 @@ pub async fn serve(
     };
     loop {
         match connection.one_request().await {
-            Next::Request => connection.buffer.park(),
+            Next::Request => connection.park(),
             Next::Close => break,
             Next::Linger => {
                 connection.linger().await;
@@ -128,6 +130,16 @@ impl Connection<'_> {
                 cells.inc(Count::Requests);
                 self.requests += 1;
                 self.forward(&facts).await
+            }
+        }
+    }
+
+    /// Gives back what an idle connection needs not hold.
+    fn park(&mut self) {
+        self.buffer.park();
+        for head in [&mut self.up_head, &mut self.down_head] {
+            if head.capacity() > KEPT_HEAD {
+                *head = Vec::new();
             }
         }
     }
