@@ -1,7 +1,7 @@
 //! A backend: its servers, their lineup, and what it counts.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
@@ -99,10 +99,11 @@ impl Backend {
         self.lineup.load()
     }
 
-    /// Prepares the lineup anew, after a state or weight changed.
-    pub(super) fn rebuild(&self) {
-        let _held = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Prepares the lineup anew, after a state or weight changed. Until what it returns is dropped no other does.
+    pub(super) fn rebuild(&self) -> MutexGuard<'_, ()> {
+        let held = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
         self.lineup.store(Arc::new(Lineup::build(&self.servers)));
+        held
     }
 
     pub fn server(&self, name: &str) -> Option<&Arc<Server>> {

@@ -60,6 +60,7 @@ impl Shared {
     /// Something happened to a server.
     pub fn server_event(&self, backend: &Backend, server: &Server, event: Event, cause: Cause<'_>) {
         let now_ms = self.epoch.now_ms();
+        // Held to the end, so that a server's changes are told in the order they happened.
         let mut control = server.lock();
         let before = control.state;
         let after = before.after(event);
@@ -93,7 +94,6 @@ impl Shared {
                 control.down_ms += now_ms.saturating_sub(since);
             }
         }
-        drop(control);
 
         if before.takes_new() != after.takes_new() || before.is_up() != after.is_up() {
             self.relineup(backend);
@@ -202,7 +202,8 @@ impl Shared {
 
     /// Prepares the backend's lineup anew and tells when the backend itself went up or down.
     fn relineup(&self, backend: &Backend) {
-        backend.rebuild();
+        // Held to the end: of two changes at a time the one that tells last has seen both.
+        let _held = backend.rebuild();
         let now_ms = self.epoch.now_ms();
         let live = &backend.live;
         let was_down = live.down_since.load(Relaxed) != 0;
@@ -276,4 +277,44 @@ fn announcement(before: &State, after: &State, cause: Cause<'_>) -> Option<Strin
         Cause::Check(outcome) => format!("is {word}, reason: {outcome}"),
         Cause::Command { .. } => format!("is {word}, changed from CLI"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::model::testing;
+
+    #[test]
+    fn changes_at_one_time_are_told_in_order() {
+        let config = testing::config();
+        let shared = testing::shared_of(&config);
+        let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
+        std::thread::scope(|scope| {
+            for server in &backend.servers {
+                let (shared, backend) = (&shared, &backend);
+                scope.spawn(move || {
+                    for event in [Event::Maint, Event::Ready].iter().cycle().take(101) {
+                        let cause = Cause::Command { by: "test", line: "" };
+                        shared.server_event(backend, server, *event, cause);
+                    }
+                });
+            }
+        });
+        let told = |event: &str, id: &str| -> Vec<String> {
+            let events = shared.journal.since(0).unwrap();
+            let told = events.iter().filter(|e| e.event.starts_with(event) && e.id == id);
+            told.map(|e| format!("{} {}", e.fields["from"], e.fields["to"])).collect()
+        };
+        let mut chains: Vec<Vec<String>> =
+            backend.servers.iter().map(|s| told("server_state", &server_key(s))).collect();
+        chains.push(told("backend_", "b/app"));
+        for chain in chains {
+            assert!(chain.iter().step_by(2).all(|c| *c == chain[0]), "{chain:?}");
+            assert!(chain.iter().skip(1).step_by(2).all(|c| *c != chain[0]), "{chain:?}");
+        }
+        assert!(!backend.is_up(), "all its servers are in maintenance");
+        assert_ne!(backend.live.down_since.load(Relaxed), 0);
+    }
 }
