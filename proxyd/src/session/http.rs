@@ -27,6 +27,8 @@ use crate::stats::cells::Count;
 /// Bytes of an unread body that are taken after an early answer, so that the answer is not lost to a reset.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
+/// Answers before the answer: each gives the server its time anew, so that they must end.
+const MOST_INTERIM: u32 = 1000;
 /// Room for a head that is kept from one request to the next.
 const KEPT_HEAD: usize = 2048;
 
@@ -353,7 +355,7 @@ impl Connection<'_> {
         let server_timeouts = backend.backend.timeouts;
         let mut begun = timings.connected.unwrap_or(timings.start);
         let mut server_buffer = Buffer::medium();
-        let mut interim = false;
+        let mut interim = 0;
         let answer = loop {
             let mut exchange = Exchange::new(
                 Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, begun),
@@ -364,7 +366,10 @@ impl Connection<'_> {
             let keep = !self.worker.is_draining();
             match exchange.answer(up, facts, keep, &mut self.down_head).await {
                 Ok(answer) if answer.is_interim() => {
-                    interim = true;
+                    interim += 1;
+                    if interim > MOST_INTERIM {
+                        return Err((Failure::Invalid, true));
+                    }
                     begun = clock::now();
                     // HTTP/1.0 has no interim answers (RFC 9110 15.2).
                     if facts.is_11 {
@@ -378,7 +383,7 @@ impl Connection<'_> {
                 }
                 Ok(answer) => break answer,
                 Err(Unanswered::Server(failure)) => {
-                    return Err((failure, interim || !server_buffer.is_empty()));
+                    return Err((failure, interim > 0 || !server_buffer.is_empty()));
                 }
                 Err(Unanswered::ClientGone) => return Ok(Outcome::gone(Cause::Client, Phase::Headers)),
                 Err(Unanswered::ClientTimeout) => {
