@@ -526,3 +526,6 @@ impl Outcome {
         Self::failed(Termination::new(cause, Phase::Headers), reply)
     }
 }
+
+#[cfg(test)]
+mod tests;
