@@ -157,6 +157,14 @@ impl Daemon {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
     }
 
+    /// Waits until it has logged this, which it does behind what it does; the log up to there.
+    pub fn logged(&self, what: &str) -> String {
+        eventually(&format!("{what:?} in the log"), || {
+            let log = self.log();
+            log.contains(what).then_some(log)
+        })
+    }
+
     /// Its admin socket.
     pub fn socket_path(&self) -> PathBuf {
         self.dir.path().join("proxyd.sock")

@@ -100,7 +100,7 @@ fn descriptors_are_raised_and_shared_out() {
     // What is asked for and cannot be had is said.
     let daemon = Start::new(&config.clone().global("maxconn: 5000")).nofile(1000).run();
     assert_eq!(info(&daemon, "Maxconn"), maxconn);
-    assert!(daemon.log().contains("[WARNING] global maxconn 5000"), "{}", daemon.log());
+    daemon.logged("[WARNING] global maxconn 5000");
     let daemon = Start::new(&config.global("maxconn: 100")).nofile(1000).run();
     assert_eq!((info(&daemon, "Maxconn"), info(&daemon, "Ulimit-n")), (100, 1000));
 }
