@@ -2,7 +2,7 @@
 //! and its clients, byte by byte where that matters.
 //!
 //! Threads and blocking sockets with timeouts, no runtime: a test reads from top to bottom. Nothing here waits for
-//! luck; what takes time is polled against a deadline ([`eventually`]).
+//! luck; what takes time is polled against a deadline ([`eventually()`]).
 #![expect(clippy::missing_panics_doc, reason = "a harness that cannot go on fails the test it serves")]
 
 pub mod binaries;
