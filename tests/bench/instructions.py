@@ -60,6 +60,18 @@ def exchange(address, count):
                 sys.exit(f"answer {answer[:80]!r}")
 
 
+def ready(notify, process, folder):
+    """Waits until proxyd says so; ends with its log when it has ended instead."""
+    end = time.monotonic() + 120
+    while process.poll() is None and time.monotonic() < end:
+        try:
+            if b"READY=1" in notify.recv(4096):
+                return
+        except TimeoutError:
+            pass
+    sys.exit("proxyd does not come up under valgrind:\n" + (folder / "log").read_text())
+
+
 def instructions(binary, requests):
     """What one whole run with so many requests took."""
     with tempfile.TemporaryDirectory(prefix="ir") as name, socket.create_server(("127.0.0.1", 0)) as listener:
@@ -74,16 +86,13 @@ def instructions(binary, requests):
 """)
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(folder / "notify"))
-        notify.settimeout(120)
+        notify.settimeout(1)
         argv = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/out", binary, "run", "-f", "proxyd.ron"]
         log = open(folder / "log", "wb")
         env = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify")}
         process = subprocess.Popen(argv, cwd=folder, env=env, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         try:
-            end = time.monotonic() + 120
-            while b"READY=1" not in notify.recv(4096):
-                if process.poll() is not None or time.monotonic() > end:
-                    sys.exit((folder / "log").read_text())
+            ready(notify, process, folder)
             with socket.socket(socket.AF_UNIX) as admin:
                 admin.connect(str(folder / "proxyd.sock"))
                 admin.sendall(b"show listeners\n")

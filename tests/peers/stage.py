@@ -96,14 +96,39 @@ class Origin(http.server.ThreadingHTTPServer):
         pass
 
 
+class Process:
+    """An origin that is a process of its own, so that it can be killed as one."""
+
+    def __init__(self, name):
+        self.name = name
+        # Bound and never listening: while the process is dead the port stays ours, and connecting is refused.
+        self.held = socket.socket()
+        self.held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.held.bind(("127.0.0.1", 0))
+        self.server_port = self.held.getsockname()[1]
+        self.start()
+
+    def start(self):
+        argv = [need(PROXYD), "demo-origin", "--name", self.name, "--port", str(self.server_port)]
+        self.process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        said = self.process.stdout.readline().decode().strip()
+        check(said == f"127.0.0.1:{self.server_port}", f"the origin says {said!r}")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    shutdown = kill
+
+
 class Stage:
     """The running proxy; use it in a `with`."""
 
-    def __init__(self, kind="proxyd"):
+    def __init__(self, kind="proxyd", origins=None):
         self.kind = kind
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="px"))
         self.socket = self.folder / "proxyd.sock"
-        self.origins = [Origin(name) for name in SERVERS]
+        self.origins = origins or [Origin(name) for name in SERVERS]
         self.process = None
         self.web = self.metrics = None
         self.sessions = []

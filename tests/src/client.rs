@@ -35,7 +35,7 @@ impl Response {
 
     /// The body as text.
     pub fn text(&self) -> String {
-        show(&self.body.bytes)
+        String::from_utf8_lossy(&self.body.bytes).into_owned()
     }
 
     /// Which origin answered.

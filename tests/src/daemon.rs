@@ -26,7 +26,8 @@ const START: Duration = Duration::from_secs(20);
 pub struct Start {
     config: String,
     env: Vec<(String, String)>,
-    nofile: Option<u32>,
+    /// Flag of the shell's `ulimit`, and its argument.
+    nofile: Option<(&'static str, u32)>,
     dir: TempDir,
 }
 
@@ -75,7 +76,14 @@ impl Start {
     /// With so many file descriptors and no more.
     #[must_use]
     pub fn nofile(mut self, limit: u32) -> Self {
-        self.nofile = Some(limit);
+        self.nofile = Some(("-n", limit));
+        self
+    }
+
+    /// With so many file descriptors, and leave to ask for more.
+    #[must_use]
+    pub fn nofile_soft(mut self, limit: u32) -> Self {
+        self.nofile = Some(("-S -n", limit));
         self
     }
 
@@ -101,10 +109,12 @@ impl Start {
         let log = File::create(dir.path().join("log")).expect("the folder is writable");
         let mut command = match nofile {
             None => Command::new(binaries::proxyd()),
-            Some(limit) => {
+            Some((flag, limit)) => {
                 // The limit is lowered by a shell that then becomes proxyd, so the process id holds.
                 let mut shell = Command::new("/bin/sh");
-                shell.args(["-c", &format!("ulimit -n {limit}; exec \"$0\" \"$@\"")]).arg(binaries::proxyd());
+                shell
+                    .args(["-c", &format!("ulimit {flag} {limit}; exec \"$0\" \"$@\"")])
+                    .arg(binaries::proxyd());
                 shell
             }
         };
@@ -145,6 +155,14 @@ impl Daemon {
     /// What it wrote on standard error and output so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.dir.path().join("log")).unwrap_or_default()
+    }
+
+    /// Waits until it has logged this, which it does behind what it does; the log up to there.
+    pub fn logged(&self, what: &str) -> String {
+        eventually(&format!("{what:?} in the log"), || {
+            let log = self.log();
+            log.contains(what).then_some(log)
+        })
     }
 
     /// Its admin socket.

@@ -2,7 +2,7 @@
 //! and its clients, byte by byte where that matters.
 //!
 //! Threads and blocking sockets with timeouts, no runtime: a test reads from top to bottom. Nothing here waits for
-//! luck; what takes time is polled against a deadline ([`eventually`]).
+//! luck; what takes time is polled against a deadline ([`eventually()`]).
 #![expect(clippy::missing_panics_doc, reason = "a harness that cannot go on fails the test it serves")]
 
 pub mod binaries;
@@ -10,6 +10,7 @@ pub mod client;
 pub mod config;
 pub mod daemon;
 pub mod eventually;
+pub mod load;
 pub mod origin;
 pub mod stream;
 pub mod wire;
@@ -18,6 +19,7 @@ pub use client::{Client, Response};
 pub use config::Config;
 pub use daemon::{Daemon, Start};
 pub use eventually::{eventually, holds_for, pause, within};
+pub use load::Load;
 
 /// Ends the test with a message.
 #[expect(clippy::panic, reason = "a harness that cannot go on fails the test it serves")]

@@ -1,5 +1,6 @@
 //! What a client sees when something is wrong, and that nobody else sees it.
 
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 use harness::origin::Refusing;
@@ -188,4 +189,63 @@ fn nonsense_is_400_and_reaches_nobody() {
     assert_eq!(origin.hits(), 0);
     assert_eq!(daemon.count("web", "FRONTEND", "ereq"), 4);
     assert_eq!(daemon.client().get("/").status, 200);
+}
+
+#[test]
+fn a_head_that_drips_in_is_408_in_time() {
+    let origin = Origin::start("app1");
+    let config = Config::http([("app1", origin.addr())])
+        .defaults(r#"timeouts: (http_request: "500ms", client: "300ms", http_keep_alive: "300ms")"#);
+    let daemon = Daemon::start(&config);
+    let start = Instant::now();
+    let mut client = daemon.client();
+    client.send("GET / HTTP/1.1\r\n");
+    let mut drip = client.stream().again().unwrap();
+    // Whole lines, more of them than the time allows for; it ends when the connection does.
+    let dripping = std::thread::spawn(move || {
+        for n in 0..200 {
+            harness::pause(Duration::from_millis(20));
+            if drip.write_all(format!("X-{n}: y\r\n").as_bytes()).is_err() {
+                return;
+            }
+        }
+    });
+    assert_eq!(client.response("GET").status, 408);
+    let took = start.elapsed();
+    assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(3), "{took:?}");
+    dripping.join().unwrap();
+    assert!(client.closed_within(Duration::from_secs(5)));
+    assert_eq!(origin.hits(), 0);
+}
+
+#[test]
+fn a_second_head_that_stays_half_is_408_too() {
+    let origin = Origin::start("app1");
+    let config = Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (http_request: "400ms")"#);
+    let daemon = Daemon::start(&config);
+    let mut client = daemon.client();
+    assert_eq!(client.get("/").status, 200);
+    client.send("GET / HTTP/1.1\r\nHos");
+    assert_eq!(client.response("GET").status, 408);
+    assert_eq!(origin.hits(), 1);
+}
+
+#[test]
+fn a_head_that_ends_early_is_400() {
+    let origin = Origin::start("app1");
+    let daemon = Daemon::start(&Config::http([("app1", origin.addr())]));
+    for head in ["GET", "GET / HTTP/1.1\r\n", "GET / HTTP/1.1\r\nHost: test\r\n"] {
+        let mut client = daemon.client();
+        client.send(head);
+        client.half_close();
+        assert_eq!(client.response("GET").status, 400, "{head:?}");
+        assert!(client.closed_within(Duration::from_secs(5)), "{head:?}");
+    }
+    assert_eq!(origin.hits(), 0);
+    assert_eq!(daemon.count("web", "FRONTEND", "ereq"), 3);
+    // Saying nothing at all is no error.
+    let mut silent = daemon.client();
+    silent.half_close();
+    assert!(silent.closed_within(Duration::from_secs(5)));
+    assert_eq!(daemon.count("web", "FRONTEND", "ereq"), 3);
 }

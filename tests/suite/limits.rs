@@ -58,6 +58,54 @@ fn maxconn_set_at_run_time_holds() {
 }
 
 #[test]
+fn global_maxconn_set_at_run_time_holds() {
+    let origin = Origin::start("app1");
+    let config = Config::http([("app1", origin.addr())]).frontend("other", r#"default_backend: "app""#);
+    let daemon = Daemon::start(&config);
+    assert_eq!(daemon.admin("set maxconn global 1"), "");
+    assert!(daemon.admin("show info").contains("\nMaxconn: 1\n"));
+    let mut first = daemon.client();
+    assert_eq!(first.get("/").status, 200);
+    let mut second = Client::tcp(daemon.listener("other"));
+    second.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert!(!second.closed_within(Duration::from_millis(200)));
+    assert_eq!(origin.hits(), 1, "the other frontend's connections count as well");
+    assert_eq!(daemon.admin("set maxconn global 10"), "");
+    assert_eq!(second.response("GET").status, 200);
+}
+
+/// A number of `show info`.
+fn info(daemon: &Daemon, name: &str) -> u32 {
+    let answer = daemon.admin("show info");
+    let line = answer.lines().find_map(|line| line.strip_prefix(&format!("{name}: "))).unwrap();
+    line.parse().unwrap()
+}
+
+#[test]
+fn descriptors_are_raised_and_shared_out() {
+    let origin = Origin::start("app1");
+    let config = Config::http([("app1", origin.addr())]).global("workers: 2");
+    let daemon = Start::new(&config).nofile(1000).run();
+    assert_eq!(info(&daemon, "Ulimit-n"), 1000);
+    let maxconn = info(&daemon, "Maxconn");
+    assert!((300..500).contains(&maxconn), "a connection takes two of 1000: {maxconn}");
+    assert_eq!(info(&daemon, "Hard_maxconn"), maxconn);
+    let idle = u32::try_from(daemon.descriptors()).unwrap();
+    assert!(idle + 2 * maxconn <= 1000, "{idle} are taken already");
+
+    // The soft limit is raised to the hard one.
+    let daemon = Start::new(&config).nofile_soft(64).run();
+    assert!(info(&daemon, "Ulimit-n") > 1000, "{}", info(&daemon, "Ulimit-n"));
+
+    // What is asked for and cannot be had is said.
+    let daemon = Start::new(&config.clone().global("maxconn: 5000")).nofile(1000).run();
+    assert_eq!(info(&daemon, "Maxconn"), maxconn);
+    daemon.logged("[WARNING] global maxconn 5000");
+    let daemon = Start::new(&config.global("maxconn: 100")).nofile(1000).run();
+    assert_eq!((info(&daemon, "Maxconn"), info(&daemon, "Ulimit-n")), (100, 1000));
+}
+
+#[test]
 fn too_few_descriptors_never_spin() {
     let origin = Origin::start("app1");
     let daemon = Start::new(&Config::http([("app1", origin.addr())]).global("workers: 2")).nofile(100).run();

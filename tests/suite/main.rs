@@ -11,11 +11,18 @@ mod errors;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod failover;
+// The switch is there in debug builds only, and the binary is of the same profile.
+#[cfg(all(test, debug_assertions))]
+mod faults;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod load;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
@@ -24,3 +31,5 @@ mod retries;
 mod smuggling;
 #[cfg(test)]
 mod tcp;
+#[cfg(test)]
+mod upgrade;

@@ -10,6 +10,7 @@ use super::lineup::Lineup;
 use super::server::{Rates, Server};
 use crate::config::{Algorithm, Check, Mode, Retries, ServerTimeouts};
 use crate::stats::cells::Sharded;
+use crate::stats::counter::Tally;
 
 /// A group of servers.
 #[derive(Debug)]
@@ -44,7 +45,7 @@ pub struct BackendLive {
     /// Since when it is down, 0 if it is up.
     pub down_since: AtomicU64,
     /// Changes from up to down.
-    pub downs: AtomicU64,
+    pub downs: Tally,
     pub stats: Sharded,
     pub rates: Rates,
 }
@@ -57,7 +58,7 @@ impl BackendLive {
             changed_at: AtomicU64::new(now_ms),
             down_ms: AtomicU64::new(0),
             down_since: AtomicU64::new(0),
-            downs: AtomicU64::new(0),
+            downs: Tally::default(),
             stats: Sharded::new(workers),
             rates: Rates::default(),
         }

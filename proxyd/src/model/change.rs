@@ -67,7 +67,7 @@ impl Shared {
         if let Cause::Check(outcome) = cause {
             control.check.outcome = Some(outcome.clone());
             if event == Event::CheckFailed && before.is_up() && before.checks_run() {
-                control.check.failed += 1;
+                server.check_failures.inc();
             }
         }
         if after == before {
@@ -77,7 +77,9 @@ impl Shared {
         server.publish(&after);
         if before.is_up() && !after.is_up() {
             control.down_since = Some(now_ms);
-            control.check.downs += u64::from(!after.admin.is_maint());
+            if !after.admin.is_maint() {
+                server.downs.inc();
+            }
         } else if !before.is_up()
             && after.is_up()
             && let Some(since) = control.down_since.take()
@@ -186,12 +188,11 @@ impl Shared {
             snapshot.frontends.iter().for_each(|f| f.live.stats.clear());
             for backend in &snapshot.backends {
                 backend.live.stats.clear();
-                backend.live.downs.store(0, Relaxed);
+                backend.live.downs.clear();
                 for server in &backend.servers {
                     server.stats.clear();
-                    let mut control = server.lock();
-                    control.check.failed = 0;
-                    control.check.downs = 0;
+                    server.check_failures.clear();
+                    server.downs.clear();
                 }
             }
         }
@@ -215,7 +216,7 @@ impl Shared {
         let name = &backend.name;
         if is_down {
             live.down_since.store(now_ms, Relaxed);
-            live.downs.fetch_add(1, Relaxed);
+            live.downs.inc();
             log::alert(format_args!("backend '{name}' has no server available!"));
             self.journal_add("backend_down", format!("b/{name}"), from_to("UP", "DOWN"));
         } else {

@@ -10,7 +10,7 @@ use proto::addr::Address;
 
 use super::state::State;
 use crate::stats::cells::Sharded;
-use crate::stats::counter::Peak;
+use crate::stats::counter::{Peak, Tally};
 use crate::stats::rate::Rate;
 
 /// A server of a backend. It lives as long as its name stays in the configuration.
@@ -36,6 +36,10 @@ pub struct Server {
     pub served: CachePadded<AtomicU32>,
     pub stats: Sharded,
     pub rates: Rates,
+    /// Failed checks while up (`chkfail`).
+    pub check_failures: Tally,
+    /// Changes from up to down (`chkdown`).
+    pub downs: Tally,
 }
 
 /// Rates and maxima that a once-a-second sampler keeps.
@@ -68,10 +72,6 @@ pub struct Control {
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {
     pub outcome: Option<Outcome>,
-    /// Failed checks while up (`chkfail`).
-    pub failed: u64,
-    /// Changes from up to down (`chkdown`).
-    pub downs: u64,
 }
 
 /// How one check ended.
@@ -186,6 +186,8 @@ impl Server {
             served: CachePadded::default(),
             stats: Sharded::new(parts.workers),
             rates: Rates::default(),
+            check_failures: Tally::default(),
+            downs: Tally::default(),
         }
     }
 

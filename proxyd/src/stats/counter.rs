@@ -24,6 +24,33 @@ impl Counter {
     }
 }
 
+/// How often something rare happened: since the start, and since the last `clear counters all`.
+#[derive(Debug, Default)]
+pub struct Tally {
+    total: AtomicU64,
+    /// The total at the last clearing.
+    baseline: AtomicU64,
+}
+
+impl Tally {
+    pub fn inc(&self) {
+        self.total.fetch_add(1, Relaxed);
+    }
+
+    /// From here on `since_clear` counts from zero.
+    pub fn clear(&self) {
+        self.baseline.store(self.total(), Relaxed);
+    }
+
+    pub fn total(&self) -> u64 {
+        self.total.load(Relaxed)
+    }
+
+    pub fn since_clear(&self) -> u64 {
+        self.total().saturating_sub(self.baseline.load(Relaxed))
+    }
+}
+
 /// A maximum since the last `clear counters`: the epoch in the upper half, the value in the lower.
 #[derive(Debug, Default)]
 pub struct Peak(AtomicU64);
@@ -78,6 +105,15 @@ impl Average {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_tally_remembers_what_was_cleared() {
+        let tally = Tally::default();
+        tally.inc();
+        tally.clear();
+        tally.inc();
+        assert_eq!((tally.total(), tally.since_clear()), (2, 1));
+    }
 
     #[test]
     fn a_peak_starts_anew_with_its_epoch() {

@@ -19,6 +19,7 @@ use crate::model::server::{Control, Outcome, Rates, Server};
 use crate::model::shared::Shared;
 use crate::model::snapshot::{Proxy, Snapshot};
 use crate::stats::cells::{Count, Sharded, Time, Totals};
+use crate::stats::counter::Tally;
 
 /// Which rows are wanted.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -138,6 +139,13 @@ impl Scene<'_> {
         }
     }
 
+    fn tally(&self, tally: &Tally) -> u64 {
+        match self.since {
+            Since::Clear => tally.since_clear(),
+            Since::Start => tally.total(),
+        }
+    }
+
     fn wall(&self, ms: u64) -> u64 {
         self.shared.epoch.wall(ms)
     }
@@ -228,7 +236,7 @@ impl Scene<'_> {
             (Col::Uweight, u64::from(usable.weight)),
             (Col::Act, u64::from(usable.active)),
             (Col::Bck, u64::from(usable.backup)),
-            (Col::Chkdown, live.downs.load(Relaxed)),
+            (Col::Chkdown, self.tally(&live.downs)),
         ] {
             put(&mut row, col, number);
         }
@@ -315,8 +323,8 @@ impl Scene<'_> {
         }
         let checked = state.check_configured && state.check_enabled;
         if checked {
-            put(&mut row, Col::Chkfail, control.check.failed);
-            put(&mut row, Col::Chkdown, control.check.downs);
+            put(&mut row, Col::Chkfail, self.tally(&server.check_failures));
+            put(&mut row, Col::Chkdown, self.tally(&server.downs));
         }
         if checked && !state.admin.is_maint() {
             for (col, number) in

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Service;
 use crate::eventually::pause;
@@ -36,6 +36,8 @@ pub struct Record {
 pub struct Request {
     /// Number of the connection, in the order they were accepted.
     pub connection: usize,
+    /// When it was there as a whole.
+    pub at: Instant,
     pub head: Head,
     pub body: Body,
 }
@@ -165,7 +167,7 @@ fn serve(reader: &mut Reader<Stream>, connection: usize, name: &str, seen: &Shar
             || version == "HTTP/1.0";
         let framing = framing(&head, seen)?;
         if target == "/early" {
-            lock(seen).requests.push(Request { connection, head, body: Body::default() });
+            lock(seen).requests.push(Request { connection, at: Instant::now(), head, body: Body::default() });
             let text = format!(
                 "HTTP/1.1 403 Forbidden\r\nX-Origin: {name}\r\nConnection: close\r\nContent-Length: 6\r\n\r\nearly\n"
             );
@@ -177,7 +179,7 @@ fn serve(reader: &mut Reader<Stream>, connection: usize, name: &str, seen: &Shar
         }
         let body = reader.body(framing).inspect_err(|error| violation(seen, error))?;
         let method = head.word(0).to_owned();
-        let request = Request { connection, head, body };
+        let request = Request { connection, at: Instant::now(), head, body };
         lock(seen).requests.push(request.clone());
         let close = answer(reader.inner(), name, &method, &request, close)?;
         if close {
@@ -261,7 +263,7 @@ fn receive(reader: &mut Reader<Stream>, connection: usize, seen: &Shared) -> io:
     let Some(head) = reader.head().inspect_err(|error| violation(seen, error))? else { return Ok(None) };
     let framing = framing(&head, seen)?;
     let body = reader.body(framing).inspect_err(|error| violation(seen, error))?;
-    Ok(Some(Request { connection, head, body }))
+    Ok(Some(Request { connection, at: Instant::now(), head, body }))
 }
 
 fn framing(head: &Head, seen: &Shared) -> io::Result<Framing> {
