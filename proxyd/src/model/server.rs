@@ -1,6 +1,9 @@
 //! One server: what is configured, what an operator changed, what its checks found, what it carries.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32,
+    Ordering::{Acquire, Relaxed, Release},
+};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +27,8 @@ pub struct Server {
     /// As configured, what `get weight` calls initial.
     pub initial_weight: u32,
     address: ArcSwap<Address>,
+    /// Changes of the address, so that a kept connection can be told from one to where the server is now.
+    moves: AtomicU32,
     weight: AtomicU32,
     /// Whether new traffic may be sent: read at every pick, so that a change holds from the next one on.
     takes_new: AtomicBool,
@@ -172,6 +177,7 @@ impl Server {
             backup: parts.backup,
             initial_weight: parts.weight,
             address: ArcSwap::from_pointee(parts.address),
+            moves: AtomicU32::new(0),
             weight: AtomicU32::new(parts.weight),
             takes_new: AtomicBool::new(true),
             up: AtomicBool::new(true),
@@ -235,6 +241,12 @@ impl Server {
 
     pub(super) fn set_address(&self, address: Address) {
         self.address.store(Arc::new(address));
+        self.moves.fetch_add(1, Release);
+    }
+
+    /// How often the address has changed. Read before the address, it is never newer.
+    pub fn moves(&self) -> u32 {
+        self.moves.load(Acquire)
     }
 
     /// A copy of what control knows.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use proto::addr::Address;
 use smallvec::SmallVec;
 
 use super::retry::{self, Attempt, Failure, Verdict};
@@ -53,7 +52,8 @@ impl Drop for Slot {
 #[derive(Debug)]
 pub struct Upstream {
     pub stream: Stream,
-    pub address: Arc<Address>,
+    /// How often the server had moved before.
+    pub moves: u32,
     /// It carried a request before.
     pub reused: bool,
 }
@@ -86,25 +86,24 @@ pub async fn obtain(
 ) -> Result<Upstream, NoConnection> {
     let view = &slot.view;
     let cells = view.cells();
+    let moves = view.server.moves();
     if reuse != Reuse::No {
         let mut pool = view.pool.borrow_mut();
         pool.used(cells.current.get());
         if !pool.is_empty() {
-            let surely = reuse == Reuse::Surely;
-            let taken = view.server.with_address(|address| pool.take(address, surely));
+            let taken = pool.take(moves, reuse == Reuse::Surely);
             cells.idle.set(pool.len() as u64);
-            if let Some((stream, address)) = taken {
+            if let Some(stream) = taken {
                 cells.inc(Count::Reuses);
-                return Ok(Upstream { stream, address, reused: true });
+                return Ok(Upstream { stream, moves, reused: true });
             }
         }
     }
     cells.inc(Count::Connects);
     let address = view.server.address();
-    let target = Arc::clone(&address);
-    let mut connecting = pin!(connect(&target));
+    let mut connecting = pin!(connect(&address));
     let error = match timer.within(clock::now() + limit, |cx| connecting.as_mut().poll(cx)).await {
-        Ok(Ok(stream)) => return Ok(Upstream { stream, address, reused: false }),
+        Ok(Ok(stream)) => return Ok(Upstream { stream, moves, reused: false }),
         Ok(Err(error)) => NoConnection { failure: Failure::Connect, local: is_local_shortage(&error) },
         Err(Elapsed) => NoConnection { failure: Failure::ConnectTimeout, local: false },
     };
@@ -117,7 +116,7 @@ pub fn give_back(view: &ServerView, upstream: Upstream) {
         return;
     }
     let mut pool = view.pool.borrow_mut();
-    pool.put(upstream.stream, upstream.address, clock::now());
+    pool.put(upstream.stream, upstream.moves, clock::now());
     view.cells().idle.set(pool.len() as u64);
 }
 

@@ -5,9 +5,6 @@
 
 use std::time::Duration;
 
-use proto::addr::Address;
-use std::sync::Arc;
-
 use crate::clock::Instant;
 use crate::net::stream::Stream;
 
@@ -18,8 +15,8 @@ pub const IDLE: Duration = Duration::from_secs(4);
 struct Idle {
     stream: Stream,
     since: Instant,
-    /// Where it leads: the server's address may change.
-    address: Arc<Address>,
+    /// How often the server had moved when it was connected.
+    moves: u32,
 }
 
 /// The idle connections.
@@ -45,31 +42,29 @@ impl Pool {
     }
 
     /// Keeps a connection, if it may be needed again.
-    pub fn put(&mut self, stream: Stream, address: Arc<Address>, now: Instant) {
+    pub fn put(&mut self, stream: Stream, moves: u32, now: Instant) {
         if self.idle.len() >= self.most {
             return;
         }
-        self.idle.push(Idle { stream, since: now, address });
+        self.idle.push(Idle { stream, since: now, moves });
     }
 
-    /// A connection to `address` that can carry a request; `surely` asks the kernel too, for requests that must not be
-    /// lost.
-    pub fn take(&mut self, address: &Address, surely: bool) -> Option<(Stream, Arc<Address>)> {
+    /// A connection that can carry a request to where the server is after so many moves; `surely` asks the kernel
+    /// too, for requests that must not be lost.
+    pub fn take(&mut self, moves: u32, surely: bool) -> Option<Stream> {
         while let Some(idle) = self.idle.pop() {
-            if Arc::as_ptr(&idle.address) == std::ptr::from_ref(address)
-                && idle.stream.is_idle_and_open(surely)
-            {
-                return Some((idle.stream, idle.address));
+            if idle.moves == moves && idle.stream.is_idle_and_open(surely) {
+                return Some(idle.stream);
             }
         }
         None
     }
 
     /// Drops what was idle too long, was closed by the server, or leads to where the server no longer is.
-    pub fn prune(&mut self, now: Instant, address: &Arc<Address>, in_use: u64) {
+    pub fn prune(&mut self, now: Instant, moves: u32, in_use: u64) {
         self.idle.retain(|idle| {
             now.saturating_duration_since(idle.since) < IDLE
-                && Arc::ptr_eq(&idle.address, address)
+                && idle.moves == moves
                 && idle.stream.is_idle_and_open(false)
         });
         self.most = self.idle.len().max(in_use as usize);

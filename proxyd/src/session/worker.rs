@@ -99,7 +99,7 @@ impl Worker {
                 continue;
             }
             if view.server.keeps_connections() {
-                pool.prune(now, &view.server.address(), view.cells().current.get());
+                pool.prune(now, view.server.moves(), view.cells().current.get());
             } else {
                 pool.clear();
             }
