@@ -198,7 +198,8 @@ impl<'a> Exchange<'a> {
                         // A server that is gone shows on the other direction.
                         let _gone = self.server.stream.shutdown_write();
                     }
-                    Poll::Ready(Err(Broken::Write(_))) => return Poll::Ready(Err(Cut::Server)),
+                    // A server that takes no more may have said something before; the other direction tells.
+                    Poll::Ready(Err(Broken::Write(_))) => up_ended = true,
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Client)),
                     Poll::Pending => {}
                 }

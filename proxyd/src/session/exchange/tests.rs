@@ -1,4 +1,4 @@
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream as StdStream;
 use std::rc::Rc;
 
@@ -80,4 +80,30 @@ async fn silence_of_the_client_is_told_from_the_servers() {
     let (answer, _) = answered(|far| kept = Some(far)).await;
     // The client owes 995 bytes.
     assert_eq!(answer, Err(Unanswered::ClientTimeout));
+}
+
+#[tokio::test]
+async fn last_words_of_a_server_pass_a_tunnel() {
+    let (mut client, mut sender) = connected().await;
+    let (mut stream, mut far) = connected().await;
+    let (meter, mut timer) = (meter(), Timer::default());
+    let (mut buffer, mut server_buffer) = (Buffer::small(), Buffer::medium());
+    buffer.room()[..5].copy_from_slice(b"hello");
+    buffer.filled(5);
+    let (limit, now) = (testing::SECOND, clock::now());
+    let mut exchange = Exchange::new(
+        Side::new(&mut client, &mut buffer, limit, None, now),
+        Side::new(&mut stream, &mut server_buffer, limit, None, now),
+        &mut timer,
+        &meter,
+    );
+    let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+    let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+    far.write_all(b"too many").unwrap();
+    drop(far);
+    assert_eq!(exchange.tunnel(&mut up, &mut down).await, Ok(()));
+    drop(client);
+    let mut received = String::new();
+    sender.read_to_string(&mut received).unwrap();
+    assert_eq!(received, "too many");
 }
