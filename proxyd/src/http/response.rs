@@ -110,7 +110,9 @@ impl Head<'_> {
             Body::Chunked | Body::UntilClose => Body::UntilClose,
             known => known,
         };
-        let client_keeps = keep_client && request.keep_alive && sent != Body::UntilClose;
+        // What comes after a switch is no HTTP any more, on either side.
+        let switched = self.status == 101;
+        let client_keeps = keep_client && request.keep_alive && sent != Body::UntilClose && !switched;
         Ok(Facts { status: self.status, body, sent, server_keeps, client_keeps, length })
     }
 
@@ -244,7 +246,7 @@ mod tests {
             &request,
         )
         .unwrap();
-        assert!(!facts.server_keeps && !facts.is_interim());
+        assert!(!facts.server_keeps && !facts.client_keeps && !facts.is_interim());
         assert_eq!(
             head,
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
