@@ -185,7 +185,8 @@ impl Tries {
         if let (Some(slot), Some(last)) = (&slot, self.last) {
             let which = if slot.index == last { Count::Retries } else { Count::Redispatches };
             backend.cells().inc(which);
-            slot.view.cells().inc(which);
+            // At the server that failed, as HAProxy does.
+            backend.servers[last as usize].cells().inc(which);
         }
         self.last = slot.as_ref().map(|s| s.index);
         slot

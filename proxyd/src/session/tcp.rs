@@ -84,7 +84,6 @@ async fn connect(
         match obtain(&slot, Reuse::No, timer, backend.backend.timeouts.connect).await {
             Ok(upstream) => return Ok((slot, upstream)),
             Err(none) => {
-                meter.count(Count::ConnectErrors);
                 failed = no_connection(none.failure, none.local);
                 let attempt = Attempt {
                     failure: none.failure,
@@ -100,6 +99,8 @@ async fn connect(
             }
         }
     }
+    // What another try made good is no error.
+    meter.count(Count::ConnectErrors);
     Err(failed)
 }
 

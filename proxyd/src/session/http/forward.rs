@@ -85,6 +85,7 @@ impl Connection<'_> {
         let backend = Rc::clone(&request.backend);
         let facts = request.facts;
         let mut tries = Tries::new(&backend);
+        let mut error = Count::ConnectErrors;
         let mut failed = Outcome::failed(Termination::new(Cause::Server, Phase::Connect), Reply::Unavailable);
         let first = if facts.idempotent && facts.body == Body::None { Reuse::Yes } else { Reuse::Surely };
         while let Some(slot) = tries.next(self.worker, &backend).await {
@@ -100,14 +101,14 @@ impl Connection<'_> {
                     match self.exchange(request, &slot, upstream).await {
                         Ok(outcome) => return outcome,
                         Err(unsuccessful) => {
-                            request.meter.count(Count::ResponseErrors);
+                            error = Count::ResponseErrors;
                             failed = Outcome::no_answer(unsuccessful.failure);
                             (unsuccessful, reused)
                         }
                     }
                 }
                 Err(none) => {
-                    request.meter.count(Count::ConnectErrors);
+                    error = Count::ConnectErrors;
                     failed = Outcome::failed(no_connection(none.failure, none.local), Reply::Unavailable);
                     (Unsuccessful { failure: none.failure, answer_begun: false }, false)
                 }
@@ -125,6 +126,8 @@ impl Connection<'_> {
             }
             request.up.rewind();
         }
+        // What another try made good is no error.
+        request.meter.count(error);
         failed
     }
 
