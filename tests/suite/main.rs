@@ -22,8 +22,6 @@ mod http;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
-mod load;
-#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod retries;

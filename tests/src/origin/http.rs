@@ -1,7 +1,7 @@
 //! An HTTP/1.1 server that names itself and writes down what reached it.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
+use std::net::{Shutdown, SocketAddr};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -92,6 +92,8 @@ impl Origin {
                 let Answer { bytes, close } = answer(&request);
                 lock(&seen).requests.push(request);
                 if reader.inner().write_all(&bytes).is_err() || close {
+                    // Closing alone says nothing to the peer while a process that is just being forked has a copy.
+                    reader.inner().shutdown(Shutdown::Write).ok();
                     break;
                 }
             }
@@ -283,7 +285,7 @@ fn violation(seen: &Shared, error: &io::Error) {
 
 /// Lets the peer read the answer before the unread rest would reset the connection.
 fn linger(reader: &mut Reader<Stream>) -> io::Result<()> {
-    reader.inner().shutdown(std::net::Shutdown::Write)?;
+    reader.inner().shutdown(Shutdown::Write)?;
     let mut rest = [0; 16 << 10];
     while reader.inner().read(&mut rest)? != 0 {}
     Ok(())
