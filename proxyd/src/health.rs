@@ -23,6 +23,9 @@ use crate::model::state::Event;
 /// Which task asks which server for which backend; both may be new after a reload.
 type Key = (*const Backend, *const Server);
 
+/// How often the tasks are looked after.
+const SUPERVISION: Duration = Duration::from_secs(5);
+
 /// Asks all servers of the graph of now, and of those that follow, until the task is dropped.
 pub async fn run(shared: Arc<Shared>) {
     let mut tasks: HashMap<Key, JoinHandle<()>> = HashMap::new();
@@ -35,7 +38,8 @@ pub async fn run(shared: Arc<Shared>) {
             let Some(check) = &backend.check else { continue };
             for (i, server) in backend.servers.iter().enumerate() {
                 let key = (Arc::as_ptr(backend), Arc::as_ptr(server));
-                let task = tasks.remove(&key).unwrap_or_else(|| {
+                // A task never ends by itself; one that panicked is begun anew.
+                let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
                     let first = clock::now() + spread(check.interval, i, backend.servers.len());
                     let (shared, backend, server) =
                         (Arc::clone(&shared), Arc::clone(backend), Arc::clone(server));
@@ -48,7 +52,10 @@ pub async fn run(shared: Arc<Shared>) {
             task.abort();
         }
         tasks = wanted;
-        published.await;
+        tokio::select! {
+            () = published => {}
+            () = tokio::time::sleep(SUPERVISION) => {}
+        }
     }
 }
 
@@ -62,14 +69,34 @@ async fn ask(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Server>, ch
     loop {
         tokio::time::sleep_until(due).await;
         if server.checks_run() {
-            let address = server.address();
-            server.set_checking(true);
-            let outcome = probe::probe(&address, &check).await;
-            server.set_checking(false);
-            let event = if outcome.status.passed() { Event::CheckPassed } else { Event::CheckFailed };
-            shared.server_event(&backend, &server, event, Cause::Check(&outcome));
+            let (moves, address) = (server.moves(), server.address());
+            let outcome = {
+                let _checking = Checking::begin(&server);
+                probe::probe(&address, &check).await
+            };
+            // What was found at an address the server has left says nothing about it.
+            if server.moves() == moves {
+                let event = if outcome.status.passed() { Event::CheckPassed } else { Event::CheckFailed };
+                shared.server_event(&backend, &server, event, Cause::Check(&outcome));
+            }
         }
         due = next(due, clock::now(), check.interval);
+    }
+}
+
+/// Marks a server as being asked, for as long as it lives.
+struct Checking<'a>(&'a Server);
+
+impl<'a> Checking<'a> {
+    fn begin(server: &'a Server) -> Self {
+        server.set_checking(true);
+        Self(server)
+    }
+}
+
+impl Drop for Checking<'_> {
+    fn drop(&mut self) {
+        self.0.set_checking(false);
     }
 }
 

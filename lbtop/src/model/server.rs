@@ -74,11 +74,6 @@ impl Server {
         self.limit().is_some_and(|limit| self.current() >= limit)
     }
 
-    /// Whether new requests may be sent to it.
-    pub fn is_usable(&self) -> bool {
-        self.condition.takes_load() && self.weight() > 0
-    }
-
     pub fn weight(&self) -> u32 {
         u32::try_from(self.row.weight.unwrap_or(0)).unwrap_or(u32::MAX)
     }

@@ -239,7 +239,9 @@ impl Acceptor {
         while let Some(reservation) = Reservation::take(&self.worker.shared, &self.frontend.live) {
             match socket.accept() {
                 Ok((stream, client)) => self.start(stream, client, reservation),
-                Err(_) => break,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_local_shortage(&error) => break,
+                // A client that left while it waited, and the like.
+                Err(_) => {}
             }
         }
     }

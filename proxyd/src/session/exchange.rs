@@ -228,42 +228,41 @@ impl<'a> Exchange<'a> {
     }
 
     fn poll_up(&mut self, cx: &mut Context<'_>, up: &mut Transfer) -> Poll<Result<(), Broken>> {
-        let mut moved = Moved::default();
-        let Side { stream, buffer, .. } = &mut self.client;
-        let result = up.poll(cx, stream, buffer, self.server.stream, &mut moved);
+        let (result, moved) = poll_one(cx, up, &mut self.client, &mut self.server, &mut self.fresh);
         self.meter.bytes_in(moved.written);
-        if !(self.fresh && result.is_ready()) {
-            self.fresh = false;
-            note(moved, &mut self.client.active, &mut self.server.active);
-        }
         result
     }
 
     fn poll_down(&mut self, cx: &mut Context<'_>, down: &mut Transfer) -> Poll<Result<(), Broken>> {
-        let mut moved = Moved::default();
-        let Side { stream, buffer, .. } = &mut self.server;
-        let result = down.poll(cx, stream, buffer, self.client.stream, &mut moved);
+        let (result, moved) = poll_one(cx, down, &mut self.server, &mut self.client, &mut self.fresh);
         self.meter.bytes_out(moved.written);
-        if !(self.fresh && result.is_ready()) {
-            self.fresh = false;
-            note(moved, &mut self.server.active, &mut self.client.active);
-        }
         result
     }
 }
 
-/// The clock is read only where something moved.
-fn note(moved: Moved, source: &mut Instant, sink: &mut Instant) {
-    if moved == Moved::default() {
-        return;
+/// One direction. The clock is read only where something moved and more is to come.
+fn poll_one(
+    cx: &mut Context<'_>,
+    transfer: &mut Transfer,
+    from: &mut Side<'_>,
+    to: &mut Side<'_>,
+    fresh: &mut bool,
+) -> (Poll<Result<(), Broken>>, Moved) {
+    let mut moved = Moved::default();
+    let result = transfer.poll(cx, from.stream, from.buffer, to.stream, &mut moved);
+    if !(*fresh && result.is_ready()) {
+        *fresh = false;
+        if moved != Moved::default() {
+            let now = clock::now();
+            if moved.read > 0 {
+                from.active = now;
+            }
+            if moved.written > 0 {
+                to.active = now;
+            }
+        }
     }
-    let now = clock::now();
-    if moved.read > 0 {
-        *source = now;
-    }
-    if moved.written > 0 {
-        *sink = now;
-    }
+    (result, moved)
 }
 
 /// Writes all of `bytes` within the side's timeout.
