@@ -18,8 +18,12 @@ pub fn split(command: &str) -> Vec<String> {
                     return words;
                 }
             }
-            // A backslash that ends the command stands for nothing.
-            '\\' => word.get_or_insert_default().extend(chars.next()),
+            // A backslash that ends the command stands for nothing, and is no word of its own.
+            '\\' => {
+                if let Some(next) = chars.next() {
+                    word.get_or_insert_default().push(next);
+                }
+            }
             _ => word.get_or_insert_default().push(c),
         }
     }
@@ -48,6 +52,7 @@ mod tests {
             (r"echo a\;b c\ d \\", vec!["echo", "a;b", "c d", r"\"]),
             (r#"echo "q x""#, vec!["echo", "\"q", "x\""]),
             (r"show version\", vec!["show", "version"]),
+            (r"help \", vec!["help"]),
             (r"\ x", vec![" x"]),
             ("", vec![]),
             (" \t", vec![]),
