@@ -165,7 +165,7 @@ Try:
   # what Prometheus sees
   curl -s http://{metrics}/metrics | grep server_status
 
-Ctrl-C ends it and everything it started.
+Ctrl-C ends it and everything it started, after requests under way; twice ends it at once.
 
 "
     );
