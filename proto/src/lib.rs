@@ -11,5 +11,6 @@ pub mod prometheus;
 pub mod servers_state;
 pub mod state;
 pub mod stats;
+pub mod timestamp;
 pub mod units;
 pub mod watch;

@@ -1,5 +1,7 @@
 //! Points in time as the model sees them; it never reads a clock itself.
 
+use proto::timestamp::civil;
+
 /// Milliseconds on a clock that only goes forward.
 pub type Mono = u64;
 
@@ -20,16 +22,7 @@ impl Now {
 
     /// `2026-11-22T14:06:12Z`.
     pub fn iso(self) -> String {
-        // Days to civil date, after Howard Hinnant's public algorithm: eras of 400 years from March 0000.
-        let days = self.wall / 86_400_000 + 719_468;
-        let era = days / 146_097;
-        let of_era = days % 146_097;
-        let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
-        let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-        let shifted = (5 * of_year + 2) / 153;
-        let day = of_year - (153 * shifted + 2) / 5 + 1;
-        let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-        let year = year_of_era + era * 400 + u64::from(month <= 2);
+        let (year, month, day) = civil(self.wall / 86_400_000);
         format!("{year:04}-{month:02}-{day:02}T{}Z", self.time_of_day())
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use proto::command::WatchRequest;
 use proto::level::Level;
+use proto::timestamp::rfc3339;
 use proto::watch::{Event, EventKind, Gap, Hello, Line, Stamp, VERSION, hide_from_users};
 use tokio::io::Interest;
 use tokio::net::UnixStream;
@@ -22,7 +23,6 @@ use tokio::time::timeout;
 
 use super::input::{Input, Lines};
 use crate::clock::{self, Instant};
-use crate::log::timestamp;
 use crate::model::journal;
 use crate::model::shared::Shared;
 use crate::telemetry::info::BUILD;
@@ -347,7 +347,7 @@ impl Watcher<'_> {
         let text = |name: &str| event.fields.get(name).and_then(|v| v.as_str()).map(str::to_owned);
         self.put(&Line::Event(Event {
             seq: event.seq,
-            at: timestamp(event.wall_ms),
+            at: rfc3339(event.wall_ms),
             event: kind(event.event),
             id: (!event.id.is_empty()).then(|| event.id.clone()),
             from: text("from"),

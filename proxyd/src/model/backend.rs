@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 
 use super::lineup::Lineup;
 use super::server::{Rates, Server};
-use crate::config::{Algorithm, Check, Mode, Retries, ServerTimeouts};
+use crate::config::{self, Algorithm, Check, Mode, Retries, ServerTimeouts};
 use crate::stats::cells::Sharded;
 use crate::stats::counter::Tally;
 
@@ -77,20 +77,24 @@ pub struct Usable {
 }
 
 impl Backend {
-    pub fn new(parts: Parts) -> Self {
-        let lineup = ArcSwap::from_pointee(Lineup::build(&parts.servers));
-        let Parts { name, id, mode, balance, timeouts, retries, check, servers, live } = parts;
+    pub fn new(
+        name: Arc<str>,
+        id: u32,
+        conf: &config::Backend,
+        servers: Vec<Arc<Server>>,
+        live: Arc<BackendLive>,
+    ) -> Self {
         Self {
             name,
             id,
-            mode,
-            balance,
-            timeouts,
-            retries,
-            check,
+            mode: conf.mode,
+            balance: conf.balance,
+            timeouts: conf.timeouts,
+            retries: conf.retries,
+            check: conf.check.clone(),
+            lineup: ArcSwap::from_pointee(Lineup::build(&servers)),
             servers,
-            lineup,
-            preparing: Mutex::new(()),
+            preparing: Mutex::default(),
             live,
         }
     }
@@ -141,18 +145,4 @@ impl Backend {
     pub fn served(&self) -> u32 {
         self.servers.iter().map(|s| s.served.load(Relaxed)).sum()
     }
-}
-
-/// What a backend is made of.
-#[derive(Debug)]
-pub struct Parts {
-    pub name: Arc<str>,
-    pub id: u32,
-    pub mode: Mode,
-    pub balance: Algorithm,
-    pub timeouts: ServerTimeouts,
-    pub retries: Retries,
-    pub check: Option<Check>,
-    pub servers: Vec<Arc<Server>>,
-    pub live: Arc<BackendLive>,
 }

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 
-use crate::stats::counter::Peak;
 use crate::stats::rate::Rate;
 
 /// Counted once for all frontends.
@@ -27,7 +26,6 @@ pub struct Process {
     pub connection_rate: Rate,
     pub request_rate: Rate,
     pub bytes_out_rate: Rate,
-    pub connections_max: Peak,
     /// Share of the workers' time without work, over the last second.
     pub idle_percent: AtomicU32,
     /// Warnings the configuration gave.
@@ -52,7 +50,6 @@ impl Process {
             connection_rate: Rate::default(),
             request_rate: Rate::default(),
             bytes_out_rate: Rate::default(),
-            connections_max: Peak::default(),
             idle_percent: AtomicU32::new(100),
             warnings: AtomicU32::new(0),
             boot_ms: AtomicU32::new(0),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use proto::addr::Address;
 
-use super::backend::{self, Backend, BackendLive};
+use super::backend::{Backend, BackendLive};
 use super::frontend::{Frontend, FrontendLive};
 use super::server::{self, Server};
 use crate::config::{self, Config, ServerAddress};
@@ -172,15 +172,5 @@ fn backend(
         Some(before) => Arc::clone(&before.live),
         None => Arc::new(BackendLive::new(site.workers, site.now_ms)),
     };
-    Ok(Backend::new(backend::Parts {
-        name,
-        id,
-        mode: conf.mode,
-        balance: conf.balance,
-        timeouts: conf.timeouts,
-        retries: conf.retries,
-        check: conf.check.clone(),
-        servers,
-        live,
-    }))
+    Ok(Backend::new(name, id, conf, servers, live))
 }

@@ -14,7 +14,7 @@ use super::view::{BackendView, ServerView};
 use super::worker::Worker;
 use crate::balance;
 use crate::clock;
-use crate::model::backend::BackendLive;
+use crate::model::backend::Backend;
 use crate::net::connect::{connect, is_local_shortage};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
@@ -102,12 +102,11 @@ pub async fn obtain(
     cells.inc(Count::Connects);
     let address = view.server.address();
     let mut connecting = pin!(connect(&address));
-    let error = match timer.within(clock::now() + limit, |cx| connecting.as_mut().poll(cx)).await {
-        Ok(Ok(stream)) => return Ok(Upstream { stream, moves, reused: false }),
-        Ok(Err(error)) => NoConnection { failure: Failure::Connect, local: is_local_shortage(&error) },
-        Err(Elapsed) => NoConnection { failure: Failure::ConnectTimeout, local: false },
-    };
-    Err(error)
+    match timer.within(clock::now() + limit, |cx| connecting.as_mut().poll(cx)).await {
+        Ok(Ok(stream)) => Ok(Upstream { stream, moves, reused: false }),
+        Ok(Err(error)) => Err(NoConnection { failure: Failure::Connect, local: is_local_shortage(&error) }),
+        Err(Elapsed) => Err(NoConnection { failure: Failure::ConnectTimeout, local: false }),
+    }
 }
 
 /// Puts a connection back that can carry another request.
@@ -122,7 +121,7 @@ pub fn give_back(view: &ServerView, upstream: Upstream) {
 
 /// Leave to repeat a request that had reached a server; given back when dropped.
 #[derive(Debug)]
-pub struct Permit(Arc<crate::model::backend::Backend>);
+pub struct Permit(Arc<Backend>);
 
 /// How often a request asks again for leave.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
@@ -135,8 +134,7 @@ impl Permit {
         let give_up = clock::now() + limit;
         loop {
             let budget = retry::budget(model.served(), &model.retries);
-            let live: &BackendLive = &model.live;
-            let taken = live.retrying.fetch_update(Relaxed, Relaxed, |n| (n < budget).then_some(n + 1));
+            let taken = model.live.retrying.fetch_update(Relaxed, Relaxed, |n| (n < budget).then_some(n + 1));
             if taken.is_ok() {
                 return Some(Self(Arc::clone(model)));
             }

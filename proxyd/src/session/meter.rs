@@ -111,7 +111,7 @@ impl Meter {
             Cause::Client | Cause::ClientTimeout => self.count(Count::ClientAborts),
             Cause::Server | Cause::ServerTimeout => self.count(Count::ServerAborts),
             Cause::Resource => self.count(Count::Internal),
-            Cause::None | Cause::Proxy | Cause::Killed => {}
+            Cause::None | Cause::Proxy => {}
         }
     }
 

@@ -20,8 +20,6 @@ pub enum Cause {
     Proxy,
     /// Something of ours ran out.
     Resource,
-    /// proxyd was stopped.
-    Killed,
 }
 
 /// Where the session stood.
@@ -62,7 +60,6 @@ impl fmt::Display for Termination {
             Cause::ServerTimeout => 's',
             Cause::Proxy => 'P',
             Cause::Resource => 'R',
-            Cause::Killed => 'K',
         };
         let phase = match self.phase {
             Phase::Done => '-',

@@ -59,7 +59,6 @@ async fn sample(shared: &Shared, elapsed: Duration) {
     process.connection_rate.sample(epoch, sessions, ms);
     process.request_rate.sample(epoch, requests, ms);
     process.bytes_out_rate.sample(epoch, bytes_out, ms);
-    process.connections_max.raise(epoch, u64::from(process.connections.load(Relaxed)));
 }
 
 fn object(stats: &Sharded, rates: &Rates, epoch: u32, ms: u64) {

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use proto::level::Level;
 use proto::stats::Kind;
+use proto::timestamp::rfc3339;
 use proto::watch::{MAX_LINE, Stamp, State, delta, hide_from_users};
 use tokio::sync::Notify;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::{self, Instant};
-use crate::log::timestamp;
 use crate::model::shared::Shared;
 use crate::telemetry::info;
 use crate::telemetry::rows::{Selection, Since, samples};
@@ -40,7 +40,7 @@ impl Shot {
     pub(super) fn stamp_now(shared: &Shared) -> Stamp {
         let seq = shared.journal.next_seq();
         let mono_ms = shared.epoch.now_ms();
-        Stamp { seq, at: timestamp(shared.epoch.wall(mono_ms)), mono_ms }
+        Stamp { seq, at: rfc3339(shared.epoch.wall(mono_ms)), mono_ms }
     }
 
     /// Nothing else of this thread runs meanwhile, so that what happens under a higher number is in a later one.
