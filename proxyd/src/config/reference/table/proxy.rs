@@ -1,0 +1,106 @@
+//! Frontends, backends, and `listen`, which is both.
+
+use super::super::super::defaults;
+use super::super::super::print;
+use super::super::{Field, Preset, Section};
+use super::NAME;
+
+const MODE: Field = Field {
+    name: "mode",
+    shape: "`http` or `tcp`",
+    preset: Preset::Unset("that of `defaults`"),
+    meaning: "What is understood of the traffic. A frontend and its backend have the same.",
+};
+const BIND: Field = Field {
+    name: "bind",
+    shape: "list of strings or of `(address: ..)`",
+    preset: Preset::Required,
+    meaning: "Where clients arrive: `\"127.0.0.1:8080\"`, `\"[::1]:8080\"`, `\":80\"` (IPv6 and IPv4), `\"unix@/run/app.sock\"`.",
+};
+const FRONTEND_MAXCONN: Field = Field {
+    name: "maxconn",
+    shape: "number",
+    preset: Preset::Unset("as many as the process takes"),
+    meaning: "Most client connections at once; more wait in the kernel's backlog.",
+};
+const BALANCE: Field = Field {
+    name: "balance",
+    shape: "`round_robin` or `least_conn`",
+    preset: Preset::Value(|| print::algorithm(defaults::BALANCE).into()),
+    meaning: "How the next server is chosen. HAProxy's `roundrobin` and `leastconn` are taken too.",
+};
+const CHECK: Field = Field {
+    name: "check",
+    shape: "`tcp` or `http(..)`",
+    preset: Preset::Unset("servers are not checked"),
+    meaning: "How the health of the servers is asked for.",
+};
+const SERVERS: Field = Field {
+    name: "servers",
+    shape: "list of servers",
+    preset: Preset::Unset("none, with a warning"),
+    meaning: "Where traffic goes.",
+};
+
+/// One of `listen`.
+pub const LISTEN: Section = Section {
+    what: "a listen section",
+    title: "listen",
+    about: "A frontend and a backend of one name. Listen sections come before frontends and backends.",
+    fields: &[NAME, MODE, BIND, FRONTEND_MAXCONN, BALANCE, CHECK, SERVERS],
+    later: &[
+        "trusted",
+        "forward_headers",
+        "request",
+        "response",
+        "routes",
+        "persistence",
+        "panic",
+        "server_defaults",
+        "queue",
+        "stick",
+    ],
+};
+
+/// One of `frontends`.
+pub const FRONTEND: Section = Section {
+    what: "a frontend",
+    title: "frontends",
+    about: "Where clients arrive.",
+    fields: &[
+        NAME,
+        MODE,
+        BIND,
+        FRONTEND_MAXCONN,
+        Field {
+            name: "default_backend",
+            shape: "string",
+            preset: Preset::Required,
+            meaning: "Name of the backend or listen section that gets the traffic.",
+        },
+    ],
+    later: &["trusted", "forward_headers", "request", "response", "routes"],
+};
+
+/// One of a `bind` list, where it is not a plain string.
+pub const BIND_ENTRY: Section = Section {
+    what: "a bind",
+    title: "bind",
+    about: "A place in a `bind` list, where a plain string does not say enough.",
+    fields: &[Field {
+        name: "address",
+        shape: "string",
+        preset: Preset::Required,
+        meaning: "The same as the plain string.",
+    }],
+    later: &["tls", "accept_proxy", "maxconn", "backlog", "mode", "user", "group"],
+};
+
+/// One of `backends`.
+pub const BACKEND: Section = Section {
+    what: "a backend",
+    title: "backends",
+    about: "A group of servers.",
+    fields: &[NAME, MODE, BALANCE, CHECK, SERVERS],
+    later: &["persistence", "panic", "server_defaults", "request", "response", "queue", "stick"],
+};
