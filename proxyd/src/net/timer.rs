@@ -32,16 +32,15 @@ impl Timer {
     }
 
     /// Polls `work`, and the deadline only while there is none to be had.
-    pub async fn within<T>(
+    pub fn within<T>(
         &mut self,
         at: Instant,
         mut work: impl FnMut(&mut Context<'_>) -> Poll<T>,
-    ) -> Result<T, Elapsed> {
-        std::future::poll_fn(|cx| match work(cx) {
+    ) -> impl Future<Output = Result<T, Elapsed>> {
+        std::future::poll_fn(move |cx| match work(cx) {
             Poll::Ready(value) => Poll::Ready(Ok(value)),
             Poll::Pending => self.poll_at(cx, at).map(|()| Err(Elapsed)),
         })
-        .await
     }
 }
 

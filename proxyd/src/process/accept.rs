@@ -301,14 +301,12 @@ pub fn serve(
     let Some(found) = worker.frontend(frontend) else {
         return;
     };
-    let worker = Rc::clone(worker);
     // From here on, so that a worker that is told to stop waits for it.
-    let place = Place::new(&worker, &reservation);
-    tokio::task::spawn_local(async move {
-        let (_reservation, place) = (reservation, place);
-        match found.0.frontend.mode {
-            Mode::Http => http::serve(&worker, found, &place, stream, addresses).await,
-            Mode::Tcp => drop(tcp::serve(&worker, found.0, stream).await),
-        }
-    });
+    let place = Place::new(worker, reservation);
+    match found.0.frontend.mode {
+        Mode::Http => drop(tokio::task::spawn_local(http::serve(found, place, stream, addresses))),
+        Mode::Tcp => drop(tokio::task::spawn_local(async move {
+            tcp::serve(&place.worker, found.0, stream).await;
+        })),
+    }
 }

@@ -4,12 +4,12 @@ mod forward;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::Duration;
 
 use super::exchange::write_all;
 use super::view::FrontendView;
-use super::worker::{Place, Worker};
+use super::worker::Place;
 use crate::clock::{self, Instant};
 use crate::http::reply::Reply;
 use crate::http::request::{self, Parsed, Refusal, Site};
@@ -21,8 +21,8 @@ use crate::stats::cells::Count;
 /// Bytes of an unread body that are taken after an early answer, so that the answer is not lost to a reset.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
-/// Room for a head that is kept from one request to the next.
-const KEPT_HEAD: usize = 2048;
+/// How long after an answer a connection is held ready for the next request.
+const PARK_AFTER: Duration = Duration::from_secs(1);
 
 /// Addresses of a client's connection.
 #[derive(Clone, Copy, Debug)]
@@ -35,12 +35,11 @@ pub struct Addresses {
 
 /// One client's connection.
 #[derive(Debug)]
-struct Connection<'a> {
-    worker: &'a Rc<Worker>,
+struct Connection {
     frontend: Rc<FrontendView>,
     /// The graph `frontend` belongs to.
     generation: u32,
-    place: &'a Place,
+    place: Place,
     client: Stream,
     buffer: Buffer,
     timer: Timer,
@@ -72,15 +71,15 @@ enum Waited {
 }
 
 /// Serves one client until its connection ends.
-pub async fn serve(
-    worker: &Rc<Worker>,
+///
+/// What an idle connection takes is what this future holds: its state lies in it once, and nothing else does.
+pub fn serve(
     (frontend, generation): (Rc<FrontendView>, u32),
-    place: &Place,
+    place: Place,
     client: Stream,
     addresses: Addresses,
-) {
+) -> impl Future<Output = ()> {
     let mut connection = Connection {
-        worker,
         frontend,
         generation,
         place,
@@ -93,21 +92,53 @@ pub async fn serve(
         requests: 0,
         now: clock::now(),
     };
-    loop {
-        match connection.one_request().await {
-            Next::Request => connection.park(),
-            Next::Close => break,
-            Next::Linger => {
-                connection.linger().await;
-                break;
+    async move { connection.run().await }
+}
+
+impl Connection {
+    async fn run(&mut self) {
+        loop {
+            let limit = self.idle_limit();
+            let next = match self.first_byte(limit).await {
+                // In a box of its own, so that an idle connection does not hold the room that a request takes.
+                Ok(true) => Box::pin(self.requests()).await,
+                // A client that never said a word is told that it was too slow, an idle one is just let go.
+                Err(Elapsed) if self.requests == 0 => Box::pin(self.too_slow()).await,
+                Ok(false) | Err(Elapsed) => Next::Close,
+            };
+            match next {
+                Next::Request => self.park(),
+                Next::Close => return,
+                Next::Linger => return Box::pin(self.linger()).await,
             }
         }
     }
 }
 
-impl Connection<'_> {
+impl Connection {
+    /// Serves requests for as long as one follows the other closely.
+    async fn requests(&mut self) -> Next {
+        loop {
+            let next = self.one_request().await;
+            if next != Next::Request {
+                return next;
+            }
+            if self.buffer.is_empty() {
+                self.buffer.park();
+                let limit = self.idle_limit().min(self.now + PARK_AFTER);
+                match self.first_byte(limit).await {
+                    Ok(true) => {}
+                    Ok(false) => return Next::Close,
+                    Err(Elapsed) => return Next::Request,
+                }
+            }
+        }
+    }
+
     async fn one_request(&mut self) -> Next {
-        let waited = self.wait().await;
+        self.now = clock::now();
+        let deadline = self.now + self.frontend.frontend.timeouts.http_request;
+        let waited = self.read_head(deadline).await;
         self.refresh();
         let cells = self.frontend.cells();
         match waited {
@@ -116,10 +147,7 @@ impl Connection<'_> {
                 cells.inc(Count::BadRequests);
                 self.refuse(refusal.reply).await
             }
-            Waited::Timeout => {
-                cells.inc(Count::BadRequests);
-                self.refuse(Reply::RequestTimeout).await
-            }
+            Waited::Timeout => self.too_slow().await,
             Waited::Request(facts) => {
                 cells.inc(Count::Requests);
                 self.requests += 1;
@@ -131,50 +159,43 @@ impl Connection<'_> {
     /// Gives back what an idle connection needs not hold.
     fn park(&mut self) {
         self.buffer.park();
-        for head in [&mut self.up_head, &mut self.down_head] {
-            if head.capacity() > KEPT_HEAD {
-                *head = Vec::new();
-            }
-        }
+        self.up_head = Vec::new();
+        self.down_head = Vec::new();
+        self.timer = Timer::default();
     }
 
     /// A new graph is taken up between two requests.
     fn refresh(&mut self) {
-        if !self.worker.is_current(self.generation)
-            && let Some((frontend, generation)) = self.worker.frontend(&self.frontend.frontend.name)
+        if !self.place.worker.is_current(self.generation)
+            && let Some((frontend, generation)) = self.place.worker.frontend(&self.frontend.frontend.name)
         {
             self.frontend = frontend;
             self.generation = generation;
         }
     }
 
-    /// Waits for a whole head; what the server is sent is then in `up_head`.
-    async fn wait(&mut self) -> Waited {
-        let timeouts = self.frontend.frontend.timeouts;
-        let begun = self.now;
-        if self.buffer.is_empty() {
-            let first = self.requests == 0;
-            let limit = if first { timeouts.http_request } else { timeouts.http_keep_alive };
-            let (client, worker, place) = (&mut self.client, self.worker, self.place);
-            let readable = |cx: &mut Context<'_>| {
-                if worker.is_draining() {
-                    // A request that is there already is served; closing on it would reset the connection.
-                    return Poll::Ready(client.has_input());
-                }
-                place.wake_on_drain(cx.waker());
-                client.poll_readable(cx).map(|ready| ready.is_ok())
-            };
-            match self.timer.within(begun + limit, readable).await {
-                Ok(true) => {}
-                Ok(false) => return Waited::Gone,
-                // A client that never said a word is told that it was too slow, an idle one is just let go.
-                Err(Elapsed) => return if first { Waited::Timeout } else { Waited::Gone },
-            }
-        }
-        self.now = clock::now();
-        self.read_head(self.now + timeouts.http_request).await
+    /// Until when the first byte of a request is waited for.
+    fn idle_limit(&self) -> Instant {
+        let timeouts = &self.frontend.frontend.timeouts;
+        let first = self.requests == 0;
+        self.now + if first { timeouts.http_request } else { timeouts.http_keep_alive }
     }
 
+    /// Waits for the client to say something, without a buffer; false if it closed, or draining began.
+    fn first_byte(&mut self, limit: Instant) -> impl Future<Output = Result<bool, Elapsed>> {
+        let (client, place) = (&self.client, &self.place);
+        self.timer.within(limit, move |cx| {
+            if place.worker.is_draining() {
+                // A request that is there already is served; closing on it would reset the connection.
+                return Poll::Ready(client.has_input());
+            }
+            place.wake_on_drain(cx.waker());
+            client.poll_readable(cx).map(|ready| ready.is_ok())
+        })
+    }
+
+    /// Reads a whole head; what the server is sent is then in `up_head`.
+    ///
     /// The deadline is absolute: a drip of bytes does not move it.
     async fn read_head(&mut self, deadline: Instant) -> Waited {
         let mut look = !self.buffer.is_empty();
@@ -237,6 +258,12 @@ impl Connection<'_> {
         request::parse(self.buffer.data(), &mut self.up_head, &site)
     }
 
+    /// No request came in time.
+    async fn too_slow(&mut self) -> Next {
+        self.frontend.cells().inc(Count::BadRequests);
+        self.refuse(Reply::RequestTimeout).await
+    }
+
     /// Answers a request that was not understood, and closes.
     async fn refuse(&mut self, reply: Reply) -> Next {
         self.frontend.cells().status(reply.status());
@@ -247,7 +274,7 @@ impl Connection<'_> {
 
     /// Answers a request in a server's place. `whole` says that nothing of it is left to read.
     async fn reply(&mut self, facts: &request::Facts, reply: Reply, whole: bool) -> Next {
-        let close = !whole || !facts.keep_alive || self.worker.is_draining();
+        let close = !whole || !facts.keep_alive || self.place.worker.is_draining();
         if !self.write_reply(reply, close, facts.is_head).await {
             Next::Close
         } else if close {

@@ -111,8 +111,8 @@ impl Worker {
 /// A client's place: counted in the process, the frontend and the worker for as long as it lives.
 #[derive(Debug)]
 pub struct Place {
-    worker: Rc<Worker>,
-    frontend: Arc<FrontendLive>,
+    pub worker: Rc<Worker>,
+    reservation: Reservation,
     key: usize,
 }
 
@@ -156,14 +156,14 @@ impl Drop for Reservation {
 }
 
 impl Place {
-    /// Takes a place for a connection that was accepted. The reservation goes with it.
-    pub fn new(worker: &Rc<Worker>, reservation: &Reservation) -> Self {
+    /// Takes a place for a connection that was accepted.
+    pub fn new(worker: &Rc<Worker>, reservation: Reservation) -> Self {
         let cells = reservation.frontend.stats.worker(worker.index);
         cells.enter(worker.shared.maxima());
         cells.inc(Count::Sessions);
         cells.last_session.set(worker.shared.epoch.now_ms());
         let key = worker.connections.borrow_mut().insert(None);
-        Self { worker: Rc::clone(worker), frontend: Arc::clone(&reservation.frontend), key }
+        Self { worker: Rc::clone(worker), reservation, key }
     }
 
     /// Has the task woken when draining begins.
@@ -178,7 +178,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let cells = self.frontend.stats.worker(self.worker.index);
+        let cells = self.reservation.frontend.stats.worker(self.worker.index);
         cells.leave();
         self.worker.connections.borrow_mut().remove(self.key);
     }

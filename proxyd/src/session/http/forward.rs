@@ -47,7 +47,7 @@ struct Unsuccessful {
     answer_begun: bool,
 }
 
-impl Connection<'_> {
+impl Connection {
     /// Forwards the request whose head was read, and answers it.
     pub(super) async fn forward(&mut self, facts: &request::Facts) -> Next {
         let Some(backend) = self.frontend.backend.clone() else {
@@ -56,7 +56,8 @@ impl Connection<'_> {
         };
         #[cfg(debug_assertions)]
         self.fault();
-        let meter = Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.worker.shared.maxima());
+        let meter =
+            Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.place.worker.shared.maxima());
         meter.request();
         let up = Transfer::new(std::mem::take(&mut self.up_head), facts.body, facts.body);
         let mut request = Request { facts, backend, meter, up, timings: Timings::new(self.now) };
@@ -88,8 +89,8 @@ impl Connection<'_> {
         let mut error = Count::ConnectErrors;
         let mut failed = Outcome::failed(Termination::new(Cause::Server, Phase::Connect), Reply::Unavailable);
         let first = if facts.idempotent && facts.body == Body::None { Reuse::Yes } else { Reuse::Surely };
-        while let Some(slot) = tries.next(self.worker, &backend).await {
-            request.meter.assign(&slot.view, self.worker.shared.epoch.ms(request.timings.start));
+        while let Some(slot) = tries.next(&self.place.worker, &backend).await {
+            request.meter.assign(&slot.view, self.place.worker.shared.epoch.ms(request.timings.start));
             let limit = backend.backend.timeouts.connect;
             let (unsuccessful, reused) = match obtain(&slot, tries.reuse(first), &mut self.timer, limit).await
             {
@@ -151,7 +152,7 @@ impl Connection<'_> {
                 &mut self.timer,
                 meter,
             );
-            let keep = !self.worker.is_draining();
+            let keep = !self.place.worker.is_draining();
             match exchange.answer(up, facts, keep, &mut self.down_head).await {
                 Ok(answer) if answer.is_interim() => {
                     interim += 1;
@@ -230,7 +231,7 @@ impl Connection<'_> {
     #[cfg(debug_assertions)]
     fn fault(&self) {
         let asked = || self.up_head.windows(22).any(|w| w.eq_ignore_ascii_case(b"x-proxyd-fault: panic\r"));
-        assert!(!(self.worker.faults && asked()), "a fault was asked for");
+        assert!(!(self.place.worker.faults && asked()), "a fault was asked for");
     }
 }
 

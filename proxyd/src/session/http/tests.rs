@@ -10,7 +10,7 @@ use super::*;
 use crate::config::ServerAddress;
 use crate::model::shared::Shared;
 use crate::model::testing;
-use crate::session::worker::Reservation;
+use crate::session::worker::{Reservation, Worker};
 
 /// Answers each request whose end it sees; a body is told by its last bytes.
 async fn origin(listener: TcpListener) {
@@ -61,9 +61,9 @@ async fn served(
     let (near, far) = UnixStream::pair().unwrap();
     let found = worker.frontend("web").unwrap();
     let reservation = Reservation::take(shared, &found.0.frontend.live).unwrap();
-    let place = Place::new(worker, &reservation);
+    let place = Place::new(worker, reservation);
     let addresses = Addresses { client: None, local_port: None };
-    let mut session = pin!(serve(worker, found, &place, Stream::Unix(near), addresses));
+    let mut session = pin!(serve(found, place, Stream::Unix(near), addresses));
     let (mut origin, mut client) = (pin!(origin(listener)), pin!(client(far)));
     let (mut polls, mut ended, mut answers) = (0, false, None);
     poll_fn(|cx| {
