@@ -7,6 +7,7 @@ pub mod config;
 pub mod health;
 pub mod http;
 pub mod log;
+pub mod memory;
 pub mod model;
 pub mod net;
 pub mod process;

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 /// From the ground up.
 const LAYERS: [&[&str]; 7] = [
-    // Leaves: time, counting, and the process's own log.
-    &["clock", "log", "stats"],
+    // Leaves: time, counting, the allocator, and the process's own log.
+    &["clock", "log", "memory", "stats"],
     // What was written, what the kernel offers, the bytes of HTTP; none of them knows a server.
     &["config", "http", "net"],
     // Frontends, backends, servers and their states.

@@ -128,6 +128,11 @@ impl Drop for Buffer {
     }
 }
 
+/// Gives up the thread's free blocks.
+pub fn forget_free() {
+    FREE.take();
+}
+
 fn class(len: usize) -> usize {
     match len {
         SMALL => 0,

@@ -23,7 +23,7 @@ use crate::net::connect::is_local_shortage;
 use crate::net::stream::{Detached, Stream};
 use crate::session::http::{self, Addresses};
 use crate::session::tcp;
-use crate::session::worker::{Place, Reservation, Worker};
+use crate::session::worker::{Busy, Place, Reservation, Worker};
 
 /// Connections accepted in one go before others get their turn.
 const BUDGET: usize = 64;
@@ -306,6 +306,7 @@ pub fn serve(
     match found.0.frontend.mode {
         Mode::Http => drop(tokio::task::spawn_local(http::serve(found, place, stream, addresses))),
         Mode::Tcp => drop(tokio::task::spawn_local(async move {
+            let _busy = Busy::new(&place.worker);
             tcp::serve(&place.worker, found.0, stream).await;
         })),
     }

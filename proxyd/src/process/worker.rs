@@ -76,6 +76,7 @@ async fn work(start: Start) {
                     }
                 } else {
                     worker.prune_pools();
+                    worker.give_back_memory();
                 }
             }
         }

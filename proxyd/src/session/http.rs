@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::exchange::write_all;
 use super::view::FrontendView;
-use super::worker::Place;
+use super::worker::{Busy, Place};
 use crate::clock::{self, Instant};
 use crate::http::reply::Reply;
 use crate::http::request::{self, Parsed, Refusal, Site};
@@ -118,6 +118,7 @@ impl Connection {
 impl Connection {
     /// Serves requests for as long as one follows the other closely.
     async fn requests(&mut self) -> Next {
+        let _busy = Busy::new(&self.place.worker);
         loop {
             let next = self.one_request().await;
             if next != Next::Request {

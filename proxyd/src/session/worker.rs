@@ -11,9 +11,14 @@ use slab::Slab;
 use super::view::{FrontendView, View};
 use crate::balance::Random;
 use crate::clock;
+use crate::memory;
 use crate::model::frontend::FrontendLive;
 use crate::model::shared::Shared;
+use crate::net::buffer;
 use crate::stats::cells::Count;
+
+/// The load of a burst whose memory is worth giving back.
+const BURST: usize = 128;
 
 /// The state of one worker.
 #[derive(Debug)]
@@ -25,6 +30,10 @@ pub struct Worker {
     /// Connections of clients, each with the waker of its idle wait.
     connections: RefCell<Slab<Option<Waker>>>,
     draining: Cell<bool>,
+    /// Connections that are not parked.
+    busy: Cell<usize>,
+    /// The highest load since memory was last given back.
+    most_load: Cell<usize>,
     pub random: RefCell<Random>,
     /// Debug builds obey a header that asks for a fault.
     pub faults: bool,
@@ -41,6 +50,8 @@ impl Worker {
             generation: Cell::new(generation),
             connections: RefCell::default(),
             draining: Cell::new(false),
+            busy: Cell::new(0),
+            most_load: Cell::new(0),
             random: RefCell::new(Random::new(seed)),
             faults: cfg!(debug_assertions) && std::env::var_os("PROXYD_FAULTS").is_some(),
         })
@@ -90,6 +101,22 @@ impl Worker {
         self.connections.borrow().len()
     }
 
+    /// Once a second: after a burst its memory goes back to the system.
+    pub fn give_back_memory(&self) {
+        let (now, most) = (self.load(), self.most_load.get());
+        if most >= BURST && now <= most / 2 {
+            self.most_load.set(now);
+            self.connections.borrow_mut().shrink_to_fit();
+            buffer::forget_free();
+            memory::give_back();
+        }
+    }
+
+    /// What this worker's memory grows with: connections, those that are not parked twice.
+    fn load(&self) -> usize {
+        self.connections() + self.busy.get()
+    }
+
     /// Once a second: idle server connections that are of no more use go.
     pub fn prune_pools(&self) {
         let now = clock::now();
@@ -105,6 +132,24 @@ impl Worker {
             }
             view.cells().idle.set(pool.len() as u64);
         }
+    }
+}
+
+/// A connection that is not parked.
+#[derive(Debug)]
+pub struct Busy(Rc<Worker>);
+
+impl Busy {
+    pub fn new(worker: &Rc<Worker>) -> Self {
+        worker.busy.set(worker.busy.get() + 1);
+        worker.most_load.set(worker.most_load.get().max(worker.load()));
+        Self(Rc::clone(worker))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.busy.set(self.0.busy.get() - 1);
     }
 }
 
