@@ -99,7 +99,7 @@ mod tests {
         });
         let s = Duration::from_secs(1);
         let config = Config {
-            global: Global { workers: None, maxconn: None, sockets: Vec::new(), metrics: None },
+            global: Global::default(),
             frontends: Vec::new(),
             backends: vec![config::Backend {
                 name: "b".into(),

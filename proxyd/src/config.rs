@@ -108,16 +108,27 @@ pub struct Config {
 }
 
 /// Settings of the process.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Global {
     /// Worker threads; `None` is one a core, within the cgroup's quota.
     pub workers: Option<NonZeroUsize>,
     /// Most client connections at once; `None` is worked out from the descriptor limit.
     pub maxconn: Option<u32>,
+    pub accept: Accept,
     /// Runtime API sockets.
     pub sockets: Vec<AdminSocket>,
     /// Where `/metrics`, `/live` and `/ready` are served.
     pub metrics: Option<Address>,
+}
+
+/// Which worker serves a connection that was accepted.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Accept {
+    /// The one that carries least.
+    #[default]
+    Balanced,
+    /// The one the kernel gave it to.
+    Local,
 }
 
 /// One runtime API socket.

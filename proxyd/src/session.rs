@@ -6,6 +6,7 @@
 pub mod dispatch;
 pub mod exchange;
 pub mod http;
+pub mod lend;
 pub mod meter;
 pub mod pool;
 pub mod retry;

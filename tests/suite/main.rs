@@ -31,3 +31,5 @@ mod smuggling;
 mod tcp;
 #[cfg(test)]
 mod upgrade;
+#[cfg(test)]
+mod workers;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use proto::level::Level;
 
-use super::{Algorithm, Mode, StatusRange};
+use super::{Accept, Algorithm, Mode, StatusRange};
 
+pub const ACCEPT: Accept = Accept::Balanced;
 pub const MODE: Mode = Mode::Http;
 pub const BALANCE: Algorithm = Algorithm::RoundRobin;
 

@@ -51,7 +51,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
     };
     let socket =
         AdminSocket { path: "./proxyd.sock".into(), mode: defaults::SOCKET_MODE, level: Level::Admin };
-    let global = Global { workers: None, maxconn: None, sockets: vec![socket], metrics: None };
+    let global = Global { sockets: vec![socket], ..Global::default() };
     Ok(Config { global, frontends: vec![frontend], backends: vec![backend] })
 }
 

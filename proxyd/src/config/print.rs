@@ -8,8 +8,8 @@ use proto::units;
 use super::reference::{Field, GLOBAL, HTTP_CHECK, Preset, RETRIES, SERVER, SOCKET, Section, TIMEOUTS};
 use super::resolve::Shared;
 use super::{
-    Algorithm, Backend, Check, CheckKind, Config, ForwardHeaders, Frontend, Global, Mode, Retries, Server,
-    ServerAddress, StatusRange,
+    Accept, Algorithm, Backend, Check, CheckKind, Config, ForwardHeaders, Frontend, Global, Mode, Retries,
+    Server, ServerAddress, StatusRange,
 };
 
 pub(super) fn quoted(text: &str) -> String {
@@ -43,6 +43,13 @@ pub(super) const fn algorithm(algorithm: Algorithm) -> &'static str {
     match algorithm {
         Algorithm::RoundRobin => "round_robin",
         Algorithm::LeastConn => "least_conn",
+    }
+}
+
+pub(super) const fn accept(accept: Accept) -> &'static str {
+    match accept {
+        Accept::Balanced => "balanced",
+        Accept::Local => "local",
     }
 }
 
@@ -80,6 +87,7 @@ fn global(global: &Global) -> String {
     if let Some(maxconn) = global.maxconn {
         let _ = writeln!(text, "        maxconn: {maxconn},");
     }
+    let _ = writeln!(text, "        accept: {},", accept(global.accept));
     if !global.sockets.is_empty() {
         text.push_str("        sockets: [\n");
         for socket in &global.sockets {

@@ -77,7 +77,7 @@ pub(super) fn resolve(document: Document) -> Config {
 
 fn global(written: Option<WrittenGlobal>) -> Global {
     let Some(written) = written else {
-        return Global { workers: None, maxconn: None, sockets: Vec::new(), metrics: None };
+        return Global::default();
     };
     let sockets = written.sockets.into_iter().map(|socket| AdminSocket {
         path: socket.path.map(|path| path.value.into()).unwrap_or_default(),
@@ -87,6 +87,7 @@ fn global(written: Option<WrittenGlobal>) -> Global {
     Global {
         workers: written.workers,
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
+        accept: written.accept.map_or(preset::ACCEPT, |accept| accept.value),
         sockets: sockets.collect(),
         metrics: written.metrics.map(|bind| bind.value),
     }

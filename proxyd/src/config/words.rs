@@ -2,7 +2,7 @@
 
 use proto::level::Level;
 
-use super::{Algorithm, Mode};
+use super::{Accept, Algorithm, Mode};
 
 /// The words one setting takes.
 #[derive(Debug)]
@@ -51,6 +51,13 @@ pub(crate) const ALGORITHMS: Choices<Algorithm> = Choices {
         "static_rr",
         "sticky",
     ],
+};
+
+pub(crate) const ACCEPTS: Choices<Accept> = Choices {
+    what: "a way to accept",
+    known: &[("balanced", Accept::Balanced), ("local", Accept::Local)],
+    also: &[],
+    later: &[],
 };
 
 pub(crate) const LEVELS: Choices<Level> = Choices {

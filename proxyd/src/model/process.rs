@@ -18,6 +18,7 @@ pub struct Process {
     /// Soft limit of descriptors after it was raised.
     pub descriptors: u64,
     pub workers: usize,
+    pub loads: Loads,
     /// Times a connection had to wait for room.
     pub maxconn_reached: AtomicU64,
     /// Times `accept` failed for want of descriptors or memory.
@@ -36,6 +37,42 @@ pub struct Process {
     pub boot: String,
 }
 
+/// Client connections of each worker, so that one that carries more than the others can hand the next one on.
+#[derive(Debug)]
+pub struct Loads(Box<[CachePadded<AtomicU32>]>);
+
+impl Loads {
+    pub fn new(workers: usize) -> Self {
+        Self((0..workers).map(|_| CachePadded::default()).collect())
+    }
+
+    pub fn enter(&self, worker: usize) {
+        self.0[worker].fetch_add(1, Relaxed);
+    }
+
+    pub fn leave(&self, worker: usize) {
+        self.0[worker].fetch_sub(1, Relaxed);
+    }
+
+    /// Of all workers, in their order.
+    pub fn all(&self) -> impl Iterator<Item = u32> {
+        self.0.iter().map(|worker| worker.load(Relaxed))
+    }
+
+    /// The worker that carries least, or `own` where that carries no more than an eighth above it: handing on
+    /// costs more than so small a difference.
+    pub fn lighter_than(&self, own: usize) -> usize {
+        let load = |worker: &CachePadded<AtomicU32>| worker.load(Relaxed);
+        let carried = load(&self.0[own]);
+        let worth = |least: u32| carried > least.saturating_add(least / 8);
+        if carried == 0 {
+            return own;
+        }
+        let least = self.0.iter().enumerate().map(|(i, worker)| (load(worker), i)).min();
+        least.filter(|&(least, _)| worth(least)).map_or(own, |(_, lightest)| lightest)
+    }
+}
+
 impl Process {
     pub fn new(workers: usize, maxconn: u32, descriptors: u64, boot: String) -> Self {
         Self {
@@ -44,6 +81,7 @@ impl Process {
             hard_maxconn: maxconn,
             descriptors,
             workers,
+            loads: Loads::new(workers),
             maxconn_reached: AtomicU64::new(0),
             accept_failures: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
@@ -71,5 +109,38 @@ impl Process {
 
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lightest_worker_gets_the_next_connection() {
+        let loads = Loads::new(3);
+        let next = |own| {
+            let turn = loads.lighter_than(own);
+            loads.enter(turn);
+            turn
+        };
+        assert_eq!([next(1), next(1), next(1)], [1, 0, 2]);
+        assert_eq!([next(1), next(1), next(1)], [1, 0, 2]);
+        loads.leave(0);
+        assert_eq!(next(1), 0);
+    }
+
+    #[test]
+    fn a_small_difference_is_not_worth_a_way() {
+        let loads = Loads::new(2);
+        for _ in 0..100 {
+            loads.enter(1);
+        }
+        for _ in 0..112 {
+            loads.enter(0);
+        }
+        assert_eq!(loads.lighter_than(0), 0);
+        loads.enter(0);
+        assert_eq!(loads.lighter_than(0), 1);
     }
 }

@@ -17,7 +17,7 @@ pub(crate) const SECOND: Duration = Duration::from_secs(1);
 
 pub(crate) fn config() -> Config {
     Config {
-        global: Global { workers: None, maxconn: Some(1000), sockets: Vec::new(), metrics: None },
+        global: Global { maxconn: Some(1000), ..Global::default() },
         frontends: vec![
             frontend("web", Mode::Http, "app", Some(500)),
             frontend("tcp", Mode::Tcp, "raw", None),

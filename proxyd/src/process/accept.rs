@@ -271,21 +271,27 @@ impl Acceptor {
         true
     }
 
-    fn start(&self, stream: Stream, client: Option<SocketAddr>, reservation: Reservation) {
+    fn start(&self, stream: Stream, client: Option<SocketAddr>, mut reservation: Reservation) {
         let addresses = Addresses { client, local_port: self.port };
-        let frontend = Arc::clone(&self.frontend.name);
+        let own = self.worker.index;
+        let process = &self.worker.shared.process;
+        let turn = match &self.spread {
+            // Another worker may have nothing left to wait for and end.
+            _ if process.is_stopping() => own,
+            Spread::Here => own,
+            Spread::Even(_) => process.loads.lighter_than(own),
+            Spread::Over(workers) => workers.turn(),
+        };
+        reservation.place_on(turn);
         match &self.spread {
-            Spread::Here => serve(&self.worker, &frontend, stream, addresses, reservation),
-            Spread::Over(workers) => match workers.turn() {
-                // Another worker may have nothing left to wait for and end.
-                turn if turn == self.worker.index || self.worker.shared.process.is_stopping() => {
-                    serve(&self.worker, &frontend, stream, addresses, reservation);
+            Spread::Even(workers) | Spread::Over(workers) if turn != own => match stream.detach() {
+                Ok(stream) => {
+                    let frontend = Arc::clone(&self.frontend.name);
+                    workers.hand(turn, Handed { stream, frontend, addresses, reservation });
                 }
-                other => match stream.detach() {
-                    Ok(stream) => workers.hand(other, Handed { stream, frontend, addresses, reservation }),
-                    Err(error) => log::warning(format_args!("a connection could not be handed on: {error}")),
-                },
+                Err(error) => log::warning(format_args!("a connection could not be handed on: {error}")),
             },
+            _ => serve(&self.worker, &self.frontend.name, stream, addresses, reservation),
         }
     }
 }

@@ -61,6 +61,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
             listening: std::mem::take(&mut listening[index]),
             inbox,
             workers: inboxes.clone(),
+            accept: config.global.accept,
             seed: random(),
             accepts: accepts.clone(),
         };

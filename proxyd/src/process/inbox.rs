@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::net::stream::Detached;
 use crate::session::http::Addresses;
+use crate::session::lend::Loan;
 use crate::session::worker::Reservation;
 
 /// What a worker is told.
@@ -15,6 +16,8 @@ use crate::session::worker::Reservation;
 pub enum Message {
     /// A connection that another worker accepted.
     Accepted(Handed),
+    /// Another worker wants an idle server connection.
+    Lend(Loan),
     /// Stop accepting, close what is idle, give requests so long to end.
     Drain(Duration),
     /// End at once.
@@ -35,6 +38,8 @@ pub struct Handed {
 pub enum Spread {
     /// By the worker that accepted them: the kernel spreads them.
     Here,
+    /// By the worker that carries least, unless the one that accepted them carries hardly more.
+    Even(Workers),
     /// By all in turn: only one worker has the socket.
     Over(Workers),
 }
@@ -62,6 +67,11 @@ impl Workers {
     pub fn hand(&self, worker: usize, handed: Handed) {
         // A worker that ended is stopping, and so is the connection.
         let _ended = self.inboxes[worker].send(Message::Accepted(handed));
+    }
+
+    /// Asks a worker for an idle server connection; one that ended does not answer.
+    pub fn ask(&self, worker: usize, loan: Loan) {
+        let _ended = self.inboxes[worker].send(Message::Lend(loan));
     }
 
     /// Tells every worker.

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::accept::{self, Listening};
 use super::inbox::{Handed, Message, Spread, Workers};
 use crate::clock;
+use crate::config::Accept;
 use crate::log;
 use crate::model::shared::Shared;
 use crate::session::worker::Worker;
@@ -24,6 +25,7 @@ pub struct Start {
     pub listening: Vec<Listening>,
     pub inbox: UnboundedReceiver<Message>,
     pub workers: Vec<UnboundedSender<Message>>,
+    pub accept: Accept,
     pub seed: u64,
     /// Told once this worker accepts.
     pub accepts: UnboundedSender<()>,
@@ -37,14 +39,17 @@ pub fn run(start: Start) -> io::Result<()> {
 }
 
 async fn work(start: Start) {
-    let Start { index, shared, listening, mut inbox, workers, seed, accepts } = start;
-    let worker = Worker::new(index, shared, seed);
+    let Start { index, shared, listening, mut inbox, workers, accept, seed, accepts } = start;
+    let others = Workers::new(workers.clone());
+    let worker = Worker::new(index, shared, seed, Box::new(move |lender, loan| others.ask(lender, loan)));
     // Held by each accepting task for as long as it runs.
     let stop = Rc::new(Notify::new());
     for listening in listening {
-        let spread = match listening.port {
-            Some(_) => Spread::Here,
-            None => Spread::Over(Workers::new(workers.clone())),
+        let workers = Workers::new(workers.clone());
+        let spread = match (listening.port, accept) {
+            (_, Accept::Balanced) => Spread::Even(workers),
+            (Some(_), Accept::Local) => Spread::Here,
+            (None, Accept::Local) => Spread::Over(workers),
         };
         tokio::task::spawn_local(accept::run(Rc::clone(&worker), listening, spread, Rc::clone(&stop)));
     }
@@ -58,6 +63,7 @@ async fn work(start: Start) {
         tokio::select! {
             message = inbox.recv() => match message {
                 Some(Message::Accepted(handed)) => take(&worker, handed),
+                Some(Message::Lend(loan)) => worker.lend(loan),
                 Some(Message::Drain(limit)) => {
                     deadline = Some(clock::now() + limit);
                     stop.notify_waiters();

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::lend::borrow;
 use super::retry::{self, Attempt, Failure, Verdict};
 use super::view::{BackendView, ServerView};
 use super::worker::Worker;
@@ -79,6 +80,7 @@ pub struct NoConnection {
 
 /// An idle connection, or a new one within `limit`.
 pub async fn obtain(
+    worker: &Worker,
     slot: &Slot,
     reuse: Reuse,
     timer: &mut Timer,
@@ -88,15 +90,13 @@ pub async fn obtain(
     let cells = view.cells();
     let moves = view.server.moves();
     if reuse != Reuse::No {
-        let mut pool = view.pool.borrow_mut();
-        pool.used(cells.current.get());
-        if !pool.is_empty() {
-            let taken = pool.take(moves, reuse == Reuse::Surely);
-            cells.idle.set(pool.len() as u64);
-            if let Some(stream) = taken {
-                cells.inc(Count::Reuses);
-                return Ok(Upstream { stream, moves, reused: true });
-            }
+        let mut taken = view.take_idle(moves, reuse == Reuse::Surely);
+        if taken.is_none() {
+            taken = borrow(worker, view, moves).await;
+        }
+        if let Some(stream) = taken {
+            cells.inc(Count::Reuses);
+            return Ok(Upstream { stream, moves, reused: true });
         }
     }
     cells.inc(Count::Connects);
@@ -114,9 +114,8 @@ pub fn give_back(view: &ServerView, upstream: Upstream) {
     if !view.server.keeps_connections() {
         return;
     }
-    let mut pool = view.pool.borrow_mut();
-    pool.put(upstream.stream, upstream.moves, clock::now());
-    view.cells().idle.set(pool.len() as u64);
+    view.pool.borrow_mut().put(upstream.stream, upstream.moves, clock::now());
+    view.count_idle();
 }
 
 /// Leave to repeat a request that had reached a server; given back when dropped.

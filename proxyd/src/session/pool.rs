@@ -60,6 +60,17 @@ impl Pool {
         None
     }
 
+    /// The connection that was idle longest, for a worker that has none.
+    pub fn take_oldest(&mut self, moves: u32) -> Option<Stream> {
+        while !self.idle.is_empty() {
+            let idle = self.idle.remove(0);
+            if idle.moves == moves && idle.stream.is_idle_and_open(true) {
+                return Some(idle.stream);
+            }
+        }
+        None
+    }
+
     /// Drops what was idle too long, was closed by the server, or leads to where the server no longer is.
     pub fn prune(&mut self, now: Instant, moves: u32, in_use: u64) {
         self.idle.retain(|idle| {

@@ -81,7 +81,7 @@ async fn connect(
     let mut failed = Termination::new(Cause::Server, Phase::Connect);
     while let Some(slot) = tries.next(worker, backend).await {
         meter.assign(&slot.view, worker.shared.epoch.now_ms());
-        match obtain(&slot, Reuse::No, timer, backend.backend.timeouts.connect).await {
+        match obtain(worker, &slot, Reuse::No, timer, backend.backend.timeouts.connect).await {
             Ok(upstream) => return Ok((slot, upstream)),
             Err(none) => {
                 failed = no_connection(none.failure, none.local);

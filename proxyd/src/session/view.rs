@@ -10,13 +10,15 @@ use crate::model::backend::Backend;
 use crate::model::frontend::Frontend;
 use crate::model::server::Server;
 use crate::model::snapshot::Snapshot;
+use crate::net::stream::Stream;
 use crate::stats::cells::Cells;
 
 /// Frontends and backends as one worker sees them.
 #[derive(Debug, Default)]
 pub struct View {
     pub frontends: HashMap<Arc<str>, Rc<FrontendView>>,
-    servers: Vec<Rc<ServerView>>,
+    /// By the address of the model's object.
+    servers: HashMap<*const Server, Rc<ServerView>>,
 }
 
 /// A frontend and the backend its requests go to.
@@ -56,6 +58,24 @@ impl BackendView {
 }
 
 impl ServerView {
+    /// An idle connection of this worker's own.
+    pub fn take_idle(&self, moves: u32, surely: bool) -> Option<Stream> {
+        let mut pool = self.pool.borrow_mut();
+        pool.used(self.cells().current.get());
+        if pool.is_empty() {
+            return None;
+        }
+        let taken = pool.take(moves, surely);
+        drop(pool);
+        self.count_idle();
+        taken
+    }
+
+    /// Shows other workers and readers how many idle connections there are.
+    pub fn count_idle(&self) {
+        self.cells().idle.set(self.pool.borrow().len() as u64);
+    }
+
     pub fn cells(&self) -> &Cells {
         self.server.stats.worker(self.worker)
     }
@@ -64,21 +84,22 @@ impl ServerView {
 impl View {
     /// Servers that live on keep their idle connections.
     pub fn build(snapshot: &Snapshot, worker: usize, previous: &Self) -> Self {
-        let kept: HashMap<*const Server, &Rc<ServerView>> =
-            previous.servers.iter().map(|s| (Arc::as_ptr(&s.server), s)).collect();
-        let mut servers = Vec::new();
+        let mut servers = HashMap::new();
         let backends: HashMap<&str, Rc<BackendView>> = snapshot
             .backends
             .iter()
             .map(|backend| {
-                let views = backend.servers.iter().map(|server| match kept.get(&Arc::as_ptr(server)) {
-                    Some(&view) => Rc::clone(view),
-                    None => {
-                        Rc::new(ServerView { server: Arc::clone(server), pool: RefCell::default(), worker })
-                    }
-                });
+                let views =
+                    backend.servers.iter().map(|server| match previous.servers.get(&Arc::as_ptr(server)) {
+                        Some(view) => Rc::clone(view),
+                        None => Rc::new(ServerView {
+                            server: Arc::clone(server),
+                            pool: RefCell::default(),
+                            worker,
+                        }),
+                    });
                 let views: Vec<_> = views.collect();
-                servers.extend(views.iter().cloned());
+                servers.extend(views.iter().map(|view| (Arc::as_ptr(&view.server), Rc::clone(view))));
                 (
                     &*backend.name,
                     Rc::new(BackendView { backend: Arc::clone(backend), servers: views, worker }),
@@ -94,7 +115,12 @@ impl View {
     }
 
     /// All servers, for housekeeping.
-    pub fn servers(&self) -> &[Rc<ServerView>] {
-        &self.servers
+    pub fn servers(&self) -> impl Iterator<Item = &Rc<ServerView>> {
+        self.servers.values()
+    }
+
+    /// This worker's view of a server.
+    pub fn server(&self, server: &Arc<Server>) -> Option<Rc<ServerView>> {
+        self.servers.get(&Arc::as_ptr(server)).cloned()
     }
 }

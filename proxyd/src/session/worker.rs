@@ -8,6 +8,7 @@ use std::task::Waker;
 
 use slab::Slab;
 
+use super::lend::{Ask, Loan};
 use super::view::{FrontendView, View};
 use crate::balance::Random;
 use crate::clock;
@@ -21,10 +22,10 @@ use crate::stats::cells::Count;
 const BURST: usize = 128;
 
 /// The state of one worker.
-#[derive(Debug)]
 pub struct Worker {
     pub index: usize,
     pub shared: Arc<Shared>,
+    ask: Ask,
     view: RefCell<Rc<View>>,
     generation: Cell<u32>,
     /// Connections of clients, each with the waker of its idle wait.
@@ -39,13 +40,20 @@ pub struct Worker {
     pub faults: bool,
 }
 
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
 impl Worker {
-    pub fn new(index: usize, shared: Arc<Shared>, seed: u64) -> Rc<Self> {
+    pub fn new(index: usize, shared: Arc<Shared>, seed: u64, ask: Ask) -> Rc<Self> {
         let generation = shared.generation();
         let view = Rc::new(View::build(&shared.snapshot(), index, &View::default()));
         Rc::new(Self {
             index,
             shared,
+            ask,
             view: RefCell::new(view),
             generation: Cell::new(generation),
             connections: RefCell::default(),
@@ -71,6 +79,11 @@ impl Worker {
     /// Whether `seen` is the graph of now.
     pub fn is_current(&self, seen: u32) -> bool {
         seen == self.shared.generation()
+    }
+
+    /// Asks another worker for an idle connection.
+    pub(super) fn ask(&self, lender: usize, loan: Loan) {
+        (self.ask)(lender, loan);
     }
 
     /// The frontend of that name, with the generation it belongs to.
@@ -130,7 +143,8 @@ impl Worker {
             } else {
                 pool.clear();
             }
-            view.cells().idle.set(pool.len() as u64);
+            drop(pool);
+            view.count_idle();
         }
     }
 }
@@ -166,6 +180,8 @@ pub struct Place {
 pub struct Reservation {
     shared: Arc<Shared>,
     frontend: Arc<FrontendLive>,
+    /// Where it is served, and counted as its load.
+    worker: Option<usize>,
 }
 
 impl Reservation {
@@ -180,7 +196,14 @@ impl Reservation {
             }
             return None;
         }
-        Some(Self { shared: Arc::clone(shared), frontend: Arc::clone(frontend) })
+        Some(Self { shared: Arc::clone(shared), frontend: Arc::clone(frontend), worker: None })
+    }
+
+    /// From here on it is a load of that worker's.
+    pub fn place_on(&mut self, worker: usize) {
+        debug_assert!(self.worker.is_none(), "a connection is placed once");
+        self.shared.process.loads.enter(worker);
+        self.worker = Some(worker);
     }
 }
 
@@ -192,6 +215,9 @@ fn count_up(count: &AtomicU32, limit: u32) -> bool {
 impl Drop for Reservation {
     fn drop(&mut self) {
         let process = &self.shared.process;
+        if let Some(worker) = self.worker {
+            process.loads.leave(worker);
+        }
         let full = process.connections.fetch_sub(1, Relaxed) >= process.maxconn();
         let limit = self.frontend.maxconn().unwrap_or(u32::MAX);
         if self.frontend.connections.fetch_sub(1, Relaxed) >= limit || full {

@@ -159,6 +159,12 @@ impl Sharded {
         &self.shards[index]
     }
 
+    /// Another worker than `index` that has an idle connection.
+    pub fn idle_elsewhere(&self, index: usize) -> Option<usize> {
+        let workers = self.shards.len();
+        (1..workers).map(|step| (index + step) % workers).find(|&other| self.shards[other].idle.get() > 0)
+    }
+
     /// Since the process started; never goes back.
     pub fn raw(&self, which: Count) -> u64 {
         self.shards.iter().map(|cells| cells.counts[which as usize].get()).sum()

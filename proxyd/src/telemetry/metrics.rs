@@ -29,7 +29,8 @@ pub(super) struct Exporter {
 
 impl Exporter {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, own: Own::new() }
+        let own = Own::new(shared.process.workers);
+        Self { shared, own }
     }
 
     /// What is said of the process alone belongs to the scope `global`. It may take long, so not on a thread that
@@ -90,12 +91,13 @@ struct Own {
     config_generation: Gauge,
     listeners: Gauge,
     control_tasks: Gauge,
+    worker_connections: Vec<Gauge>,
     scrapes: Counter,
     scrape_duration: Gauge,
 }
 
 impl Own {
-    fn new() -> Self {
+    fn new(workers: usize) -> Self {
         let recorder = PrometheusBuilder::new().build_recorder();
         let gauge = |name: &'static str, help: &'static str| {
             describe_gauge!(name, help);
@@ -108,6 +110,8 @@ impl Own {
         with_local_recorder(&recorder, || {
             describe_gauge!("proxyd_build_info", "The version of proxyd that runs; the value is always 1");
             gauge!("proxyd_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+            describe_gauge!("proxyd_worker_connections", "Client connections that a worker serves");
+            let of_worker = |i: usize| gauge!("proxyd_worker_connections", "worker" => i.to_string());
             Self {
                 open_fds: gauge("process_open_fds", "Open file descriptors"),
                 max_fds: gauge("process_max_fds", "Most file descriptors the process may open"),
@@ -131,6 +135,7 @@ impl Own {
                 ),
                 listeners: gauge("proxyd_listeners", "Addresses that are listened on, sockets included"),
                 control_tasks: gauge("proxyd_control_tasks", "Tasks of the control thread"),
+                worker_connections: (0..workers).map(of_worker).collect(),
                 scrapes: counter("proxyd_scrapes_total", "Texts of metrics that were made before this one"),
                 scrape_duration: gauge(
                     "proxyd_last_scrape_duration_seconds",
@@ -153,6 +158,9 @@ impl Own {
         self.config_generation.set(f64::from(shared.generation()));
         self.listeners.set(shared.listeners().len() as f64);
         self.control_tasks.set(Handle::current().metrics().num_alive_tasks() as f64);
+        for (gauge, connections) in self.worker_connections.iter().zip(process.loads.all()) {
+            gauge.set(f64::from(connections));
+        }
         if let Some(open) = entries("/proc/self/fd") {
             // Reading the folder needs one.
             self.open_fds.set(open.saturating_sub(1) as f64);

@@ -5,11 +5,12 @@ use std::num::NonZeroUsize;
 use proto::addr::Address;
 use proto::level::Level;
 
+use super::super::Accept;
 use super::super::reference::{GLOBAL, METRICS, SOCKET};
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
-use super::super::words::LEVELS;
+use super::super::words::{ACCEPTS, LEVELS};
 use super::address;
 
 /// `global` as written.
@@ -18,6 +19,7 @@ pub(in crate::config) struct Global {
     pub(in crate::config) span: Span,
     pub(in crate::config) workers: Option<NonZeroUsize>,
     pub(in crate::config) maxconn: Option<Spanned<u32>>,
+    pub(in crate::config) accept: Option<Spanned<Accept>>,
     pub(in crate::config) sockets: Vec<Socket>,
     pub(in crate::config) metrics: Option<Spanned<Address>>,
 }
@@ -37,6 +39,7 @@ impl Global {
             span: fields.head(),
             workers: fields.get("workers").and_then(|value| workers(value, report)),
             maxconn: fields.get("maxconn").and_then(|value| value.number(1..=u32::MAX, report)),
+            accept: fields.get("accept").and_then(|value| value.choice(&ACCEPTS, report)),
             sockets: sockets(&fields, report),
             metrics: metrics(&fields, report),
         })

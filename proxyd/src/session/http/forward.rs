@@ -92,28 +92,28 @@ impl Connection {
         while let Some(slot) = tries.next(&self.place.worker, &backend).await {
             request.meter.assign(&slot.view, self.place.worker.shared.epoch.ms(request.timings.start));
             let limit = backend.backend.timeouts.connect;
-            let (unsuccessful, reused) = match obtain(&slot, tries.reuse(first), &mut self.timer, limit).await
-            {
-                Ok(upstream) => {
-                    let reused = upstream.reused;
-                    let at_once = reused && tries.is_first();
-                    request.timings.connected =
-                        Some(if at_once { request.timings.start } else { clock::now() });
-                    match self.exchange(request, &slot, upstream).await {
-                        Ok(outcome) => return outcome,
-                        Err(unsuccessful) => {
-                            error = Count::ResponseErrors;
-                            failed = Outcome::no_answer(unsuccessful.failure);
-                            (unsuccessful, reused)
+            let (unsuccessful, reused) =
+                match obtain(&self.place.worker, &slot, tries.reuse(first), &mut self.timer, limit).await {
+                    Ok(upstream) => {
+                        let reused = upstream.reused;
+                        let at_once = reused && tries.is_first();
+                        request.timings.connected =
+                            Some(if at_once { request.timings.start } else { clock::now() });
+                        match self.exchange(request, &slot, upstream).await {
+                            Ok(outcome) => return outcome,
+                            Err(unsuccessful) => {
+                                error = Count::ResponseErrors;
+                                failed = Outcome::no_answer(unsuccessful.failure);
+                                (unsuccessful, reused)
+                            }
                         }
                     }
-                }
-                Err(none) => {
-                    error = Count::ConnectErrors;
-                    failed = Outcome::failed(no_connection(none.failure, none.local), Reply::Unavailable);
-                    (Unsuccessful { failure: none.failure, answer_begun: false }, false)
-                }
-            };
+                    Err(none) => {
+                        error = Count::ConnectErrors;
+                        failed = Outcome::failed(no_connection(none.failure, none.local), Reply::Unavailable);
+                        (Unsuccessful { failure: none.failure, answer_begun: false }, false)
+                    }
+                };
             let attempt = Attempt {
                 failure: unsuccessful.failure,
                 idempotent: facts.idempotent,

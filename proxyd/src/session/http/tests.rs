@@ -97,7 +97,7 @@ async fn a_session_dropped_anywhere_leaves_nothing_counted() {
             server.address = ServerAddress::Literal(proto::addr::Address::Ip(address));
         }
         let shared = testing::shared_of(&config);
-        let worker = Worker::new(0, Arc::clone(&shared), 1);
+        let worker = Worker::new(0, Arc::clone(&shared), 1, Box::new(|_, _| {}));
         let answers = served(&shared, &worker, listener, most).await;
         let snapshot = shared.snapshot();
         let (frontend, backend) = (&snapshot.frontends[0].live, &snapshot.backends[0]);

@@ -63,6 +63,12 @@ pub const GLOBAL: Section = Section {
             meaning: "Most client connections of the process at once; more wait in the kernel's backlog.",
         },
         Field {
+            name: "accept",
+            shape: "`balanced` or `local`",
+            preset: Preset::Value(|| print::accept(defaults::ACCEPT).into()),
+            meaning: "Which worker serves a connection: the one that carries least, or the one the kernel gave it to.",
+        },
+        Field {
             name: "sockets",
             shape: "list of sockets",
             preset: Preset::Unset("none"),
