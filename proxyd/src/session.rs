@@ -9,6 +9,7 @@ pub mod http;
 pub mod lend;
 pub mod meter;
 pub mod pool;
+pub mod record;
 pub mod retry;
 pub mod tcp;
 pub mod termination;

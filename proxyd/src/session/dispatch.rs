@@ -10,6 +10,7 @@ use std::time::Duration;
 use smallvec::SmallVec;
 
 use super::lend::borrow;
+use super::record::Way;
 use super::retry::{self, Attempt, Failure, Verdict};
 use super::view::{BackendView, ServerView};
 use super::worker::Worker;
@@ -160,6 +161,8 @@ pub struct Tries {
     last: Option<u32>,
     reuse: Option<Reuse>,
     permit: Option<Permit>,
+    /// For the access log.
+    pub way: Way,
 }
 
 /// The pause before a server is tried again that just failed (HAProxy's turn-around).
@@ -168,7 +171,15 @@ const TURN_AROUND: Duration = Duration::from_secs(1);
 impl Tries {
     pub fn new(backend: &BackendView) -> Self {
         let left = backend.backend.retries.max;
-        Self { tried: Tried::new(), left, first: true, last: None, reuse: None, permit: None }
+        Self {
+            tried: Tried::new(),
+            left,
+            first: true,
+            last: None,
+            reuse: None,
+            permit: None,
+            way: Way::default(),
+        }
     }
 
     /// A server for the next try. One that failed is tried again only when there is no other, after a pause.
@@ -179,8 +190,13 @@ impl Tries {
             self.tried.clear();
             slot = Slot::pick(worker, backend, &[]);
         }
+        if slot.is_some() {
+            self.way.queued.get_or_insert_default();
+        }
         if let (Some(slot), Some(last)) = (&slot, self.last) {
             let which = if slot.index == last { Count::Retries } else { Count::Redispatches };
+            self.way.retries += 1;
+            self.way.redispatched |= which == Count::Redispatches;
             backend.cells().inc(which);
             // At the server that failed, as HAProxy does.
             backend.servers[last as usize].cells().inc(which);
