@@ -4,5 +4,6 @@ pub mod bind;
 pub mod buffer;
 pub mod connect;
 pub mod limits;
+pub mod proxy_protocol;
 pub mod stream;
 pub mod timer;
