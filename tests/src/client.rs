@@ -16,6 +16,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 #[derive(Debug)]
 pub struct Client {
     reader: Reader<Stream>,
+    /// Of the last final answer whose head came.
+    status: Option<u16>,
 }
 
 /// A final answer, and the interim ones in front of it.
@@ -62,7 +64,7 @@ impl Client {
 
     /// Connects, or says why not.
     pub fn try_connect(to: &Address) -> io::Result<Self> {
-        Ok(Self { reader: Reader::new(Stream::connect(to, LIMIT)?) })
+        Ok(Self { reader: Reader::new(Stream::connect(to, LIMIT)?), status: None })
     }
 
     /// Sends all of it.
@@ -112,12 +114,18 @@ impl Client {
                 interim.push(head);
                 continue;
             }
+            self.status = Some(status);
             let framing = head
                 .response_framing(method)
                 .map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
             let body = self.reader.body(framing)?;
             return Ok(Response { status, head, body, interim });
         }
+    }
+
+    /// The status of the last final answer whose head came, whatever became of its body.
+    pub fn last_status(&self) -> Option<u16> {
+        self.status
     }
 
     /// A GET over this connection, which stays open.
@@ -140,7 +148,7 @@ impl Client {
 
     /// Goes away with a RST.
     pub fn reset(self) {
-        let Self { mut reader } = self;
+        let Self { mut reader, .. } = self;
         if let Ok(stream) = reader.inner().again() {
             stream.reset();
         }

@@ -8,6 +8,7 @@
 pub mod binaries;
 pub mod client;
 pub mod config;
+pub mod corpus;
 pub mod daemon;
 pub mod eventually;
 pub mod load;

@@ -7,6 +7,8 @@ mod admin;
 #[cfg(test)]
 mod balance;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod errors;
 #[cfg(test)]
 mod examples;
@@ -26,9 +28,9 @@ mod process;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]
-mod smuggling;
-#[cfg(test)]
 mod tcp;
+#[cfg(test)]
+mod unharmed;
 #[cfg(test)]
 mod upgrade;
 #[cfg(test)]

@@ -184,7 +184,6 @@ impl Connection {
         };
         let answered = clock::now();
         timings.answered = Some(answered);
-        meter.answer(answer.status);
         let mut down = Transfer::new(std::mem::take(&mut self.down_head), answer.body, answer.sent);
         let mut exchange = Exchange::new(
             Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, answered),
@@ -193,6 +192,12 @@ impl Connection {
             meter,
         );
         let mut end = exchange.relay(up, &mut down).await;
+        if end == Err(Cut::Server) && down.written == 0 {
+            // Nonsense came right behind the head: the client can still be told, as nothing of it has left.
+            self.down_head = down.into_prefix();
+            return Err(Unsuccessful { failure: Failure::Invalid, answer_begun: true });
+        }
+        meter.answer(answer.status);
         if answer.status == 101 && end.is_ok() {
             end = tunnel(&mut exchange, client_timeouts.tunnel).await;
         }

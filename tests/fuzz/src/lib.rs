@@ -1,0 +1,28 @@
+//! What each fuzz target does with its bytes, and what must hold of the outcome.
+//!
+//! Nothing may panic; beyond that each target holds a property that a second, independent reading of the same bytes
+//! decides. The targets in `fuzz_targets` call these functions, and so does `proxyd/tests/corpora.rs`, which replays
+//! the committed corpora with every `cargo test`.
+
+mod chunked;
+mod command;
+mod configuration;
+mod head;
+
+pub use chunked::chunked;
+pub use command::command;
+pub use configuration::configuration;
+pub use head::{request_head, response_head, target};
+
+/// A target: bytes in, a panic for what must not be.
+pub type Entry = fn(&[u8]);
+
+/// Every target by its name, which is that of its corpus as well.
+pub const TARGETS: [(&str, Entry); 6] = [
+    ("chunked", chunked),
+    ("command", command),
+    ("configuration", configuration),
+    ("request_head", request_head),
+    ("response_head", response_head),
+    ("target", target),
+];
