@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""proxyd beside nginx and HAProxy on the same two origins.
+"""proxyd beside nginx and HAProxy on the same origins.
 
 Each case runs in alternating rounds (one after the other, the order turning each round), so that whatever else the
 machine does falls on all of them alike. What counts is the processor time of the proxy for one request, since the
-load generator and the origins share the machine. Needs wrk, nginx and haproxy; no root, no fixed port.
+load generator and the origins share the machine. Needs wrk, nginx, haproxy, taskset and `cargo build --release -p
+proxyd -p proxyd-tests --bins`; no root, no fixed port. All of it takes about a quarter of an hour; `--rounds 1
+--seconds 1` takes a minute or two and shows that everything runs.
 """
 
 import argparse
@@ -12,247 +14,260 @@ import os
 import pathlib
 import platform
 import re
-import shutil
-import signal
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-OUT = HERE / "out"
-TICK = os.sysconf("SC_CLK_TCK")
-WORKERS = 2
+from stand import LOAD, ROOT, Failure, Options, Stand, bound, missing_tools, raise_descriptors
 
-CASES = {
+OUT = pathlib.Path(__file__).resolve().parent / "out"
+
+# One proxy, two origins: title, port, path, a connection per request.
+PLAIN = {
     "66": ("HTTP/1.1 keep-alive, 66 bytes", "http", "/66", False),
     "16k": ("HTTP/1.1 keep-alive, 16 KiB", "http", "/16k", False),
     "1m": ("HTTP/1.1 keep-alive, 1 MiB", "http", "/1m", False),
     "close": ("a connection per request, 66 bytes", "http", "/66", True),
     "tcp": ("TCP mode, 66 bytes", "tcp", "/66", False),
+    "tcp1m": ("TCP mode, 1 MiB", "tcp", "/1m", False),
+    "ws": ("WebSocket echo, frames of 64 bytes", "ws", None, False),
 }
-SIZES = {"66": 66, "16k": 16 << 10, "1m": 1 << 20}
+CASES = [*PLAIN, "everything", "servers", "memory", "latency"]
+MANY = 5000
+FRACTIONS = {"a quarter": 0.25, "half": 0.5, "three quarters": 0.75}
 
 
-def free_ports(count):
-    """Ports nobody listens on now; held together, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+class Report:
+    """Rows of the table, what was measured, and what went wrong."""
+
+    def __init__(self):
+        self.rows, self.raw, self.notes, self.wrong, self.versions = [], {}, [], [], {}
+
+    def row(self, title, cells, ratios):
+        self.rows.append((title, cells, ratios))
+
+    def see(self, proxy, case, one):
+        if one.get("errors") or not one["requests"]:
+            self.wrong.append(f"{proxy.name}, {case}: {one.get('errors') or 'no answer at all'}")
+            print("!!! " + self.wrong[-1], flush=True)
 
 
-class Proxy:
-    """One program with its listeners for HTTP and TCP; ended by its own process id."""
-
-    def __init__(self, name, argv, version, http, tcp, cwd, log):
-        self.name, self.version, self.http, self.tcp = name, version, http, tcp
-        self.log = open(log, "wb")
-        self.process = subprocess.Popen(argv, cwd=cwd, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
-        for port in filter(None, (http, tcp)):
-            self.wait(port)
-
-    def wait(self, port):
-        end = time.monotonic() + 15
-        while time.monotonic() < end:
-            if self.process.poll() is not None:
-                sys.exit(f"{self.name} ended with {self.process.returncode}:\n{pathlib.Path(self.log.name).read_text()}")
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/66", timeout=2) as answer:
-                    if len(answer.read()) == SIZES["66"]:
-                        return
-            except OSError:
-                time.sleep(0.05)
-        sys.exit(f"{self.name} does not answer on port {port}:\n{pathlib.Path(self.log.name).read_text()}")
-
-    def pids(self):
-        """Itself and its descendants."""
-        children = {}
-        for entry in pathlib.Path("/proc").iterdir():
-            if entry.name.isdigit():
-                try:
-                    fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                except OSError:
-                    continue
-                children.setdefault(int(fields[1]), []).append(int(entry.name))
-        found, todo = [], [self.process.pid]
-        while todo:
-            pid = todo.pop()
-            found.append(pid)
-            todo += children.get(pid, [])
-        return found
-
-    def cpu(self):
-        """Seconds of user and system time so far."""
-        ticks = 0
-        for pid in self.pids():
-            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / TICK
-
-    def end(self):
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-            try:
-                self.process.wait(5)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
-
-
-def nginx_conf(folder, body, workers):
-    return f"""
-worker_processes {workers};
-daemon off;
-master_process on;
-pid {folder}/nginx.pid;
-error_log stderr warn;
-events {{ worker_connections 4096; }}
-{body}
-"""
-
-
-def temp_paths(folder):
-    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-    return "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
-
-
-def start_origin(folder, port, number):
-    here = folder / f"origin{number}"
-    here.mkdir()
-    for name, size in SIZES.items():
-        (here / name).write_bytes(b"x" * size)
-    conf = nginx_conf(here, f"""
-http {{
-    access_log off; default_type text/plain; server_tokens off; sendfile on; tcp_nopush on;
-    keepalive_requests 1000000000; keepalive_timeout 600s; open_file_cache max=10;
-    {temp_paths(here)}
-    server {{ listen 127.0.0.1:{port} backlog=4096; root {here}; }}
-}}""", 1)
-    (here / "nginx.conf").write_text(conf)
-    os.chmod(folder, 0o755)
-    argv = ["nginx", "-p", str(here), "-e", "stderr", "-c", str(here / "nginx.conf")]
-    return Proxy(f"origin {number}", argv, None, port, None, here, here / "log")
-
-
-def start_nginx(folder, origins):
-    here = folder / "nginx"
-    here.mkdir()
-    servers = "".join(f"server 127.0.0.1:{port};" for port in origins)
-    http, tcp = free_ports(2)
-    stream = ""
-    module = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")
-    if module.exists():
-        stream = f"stream {{ upstream app {{ {servers} }} server {{ listen 127.0.0.1:{tcp} backlog=4096 reuseport; proxy_pass app; }} }}"
-    conf = nginx_conf(here, f"""
-http {{
-    access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
-    {temp_paths(here)}
-    proxy_max_temp_file_size 0;
-    upstream app {{ {servers} keepalive 64; keepalive_requests 1000000000; }}
-    server {{
-        listen 127.0.0.1:{http} backlog=4096 reuseport;
-        location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }}
-    }}
-}}
-{stream}""", WORKERS)
-    if stream:
-        conf = f"load_module {module};\n" + conf
-    (here / "nginx.conf").write_text(conf)
-    version = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr.strip().rpartition("/")[2]
-    argv = ["nginx", "-p", str(here), "-e", "stderr", "-c", str(here / "nginx.conf")]
-    return Proxy("nginx", argv, version, http, tcp if stream else None, here, here / "log")
-
-
-def start_haproxy(folder, origins):
-    here = folder / "haproxy"
-    here.mkdir()
-    binary = os.environ.get("HAPROXY", "haproxy")
-    http, tcp = free_ports(2)
-    servers = "\n".join(f"    server app{n} 127.0.0.1:{port}" for n, port in enumerate(origins, 1))
-    (here / "haproxy.cfg").write_text(f"""
-global
-    nbthread {WORKERS}
-    maxconn 4096
-defaults
-    timeout connect 5s
-    timeout client 30s
-    timeout server 30s
-frontend web
-    mode http
-    bind 127.0.0.1:{http}
-    default_backend app
-backend app
-    mode http
-    balance roundrobin
-{servers}
-frontend web_tcp
-    mode tcp
-    bind 127.0.0.1:{tcp}
-    default_backend app_tcp
-backend app_tcp
-    mode tcp
-    balance roundrobin
-{servers}
-""")
-    first = subprocess.run([binary, "-v"], capture_output=True, text=True).stdout.split("\n")[0]
-    version = first.split()[2]
-    return Proxy("HAProxy", [binary, "-db", "-f", str(here / "haproxy.cfg")], version, http, tcp, here, here / "log")
-
-
-def start_proxyd(folder, origins, binary):
-    here = folder / "proxyd"
-    here.mkdir()
-    http, tcp = free_ports(2)
-    servers = ", ".join(f'(name: "app{n}", address: "127.0.0.1:{port}")' for n, port in enumerate(origins, 1))
-    (here / "proxyd.ron").write_text(f"""(
-    global: (workers: {WORKERS}, maxconn: 4096, sockets: [(path: "./proxyd.sock", mode: "0600", level: admin)]),
-    defaults: (timeouts: (connect: "5s", client: "30s", server: "30s")),
-    frontends: [
-        (name: "web", bind: ["127.0.0.1:{http}"], default_backend: "app"),
-        (name: "web_tcp", mode: tcp, bind: ["127.0.0.1:{tcp}"], default_backend: "app_tcp"),
-    ],
-    backends: [
-        (name: "app", servers: [{servers}]),
-        (name: "app_tcp", mode: tcp, servers: [{servers}]),
-    ],
-)
-""")
-    said = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.split()
-    version = said[1] if len(said) > 1 else "unknown"
-    return Proxy("proxyd", [binary, "run", "-f", "proxyd.ron"], version, http, tcp, here, here / "log")
-
-
-def wrk(url, seconds, connections, close):
+def wrk(url, seconds, connections, close=False, threads=2, cpu=None):
     """Requests, requests a second, and what went wrong."""
-    argv = ["wrk", "-t2", f"-c{connections}", f"-d{seconds}s"]
+    argv = ["wrk", f"-t{threads}", f"-c{connections}", f"-d{seconds}s"]
     if close:
         argv += ["-H", "Connection: close"]
-    text = subprocess.run([*argv, url], capture_output=True, text=True, check=True).stdout
-    requests = int(re.search(r"(\d+) requests in", text).group(1))
-    rate = float(re.search(r"Requests/sec:\s*([\d.]+)", text).group(1))
+    done = subprocess.run(bound([*argv, url], cpu), capture_output=True, text=True, timeout=seconds + 60)
+    if done.returncode:
+        return {"requests": 0, "rate": 0.0, "errors": done.stderr.strip()}
+    requests = int(re.search(r"(\d+) requests in", done.stdout).group(1))
+    rate = float(re.search(r"Requests/sec:\s*([\d.]+)", done.stdout).group(1))
     errors = {}
-    if found := re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text):
+    if found := re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", done.stdout):
         errors = dict(zip(("connect", "read", "write", "timeout"), map(int, found.groups())))
-    if found := re.search(r"Non-2xx or 3xx responses: (\d+)", text):
+    if found := re.search(r"Non-2xx or 3xx responses: (\d+)", done.stdout):
         errors["status"] = int(found.group(1))
-    return requests, rate, {kind: count for kind, count in errors.items() if count}
+    return {"requests": requests, "rate": rate, "errors": {kind: count for kind, count in errors.items() if count}}
 
 
-def measure(proxy, case, seconds, connections):
-    _, mode, path, close = CASES[case]
-    port = proxy.http if mode == "http" else proxy.tcp
+def bench_load(words, seconds, cpu=None):
+    done = subprocess.run(bound([str(LOAD), *map(str, words)], cpu), capture_output=True, text=True,
+                          timeout=seconds + 60)
+    if done.returncode:
+        return {"requests": 0, "rate": 0.0, "errors": done.stderr.strip()}
+    return json.loads(done.stdout)
+
+
+def cost(proxy, kind, path, seconds, connections, close=False):
+    """Microseconds of the proxy's processor time for a request or frame."""
     before = proxy.cpu()
-    requests, rate, errors = wrk(f"http://127.0.0.1:{port}{path}", seconds, connections, close)
-    used = proxy.cpu() - before
-    return {"us": used / max(requests, 1) * 1e6, "rate": rate, "requests": requests, "errors": errors}
+    address = f"127.0.0.1:{proxy.ports[kind]}"
+    if kind == "ws":
+        one = bench_load(["echo", address, connections, seconds], seconds)
+    else:
+        one = wrk(f"http://{address}{path}", seconds, connections, close)
+    return {**one, "us": (proxy.cpu() - before) / max(one["requests"], 1) * 1e6}
+
+
+def rounds(report, case, contestants, measure, args):
+    """What `measure` says of each, in turn, so many times: a list for each."""
+    results = {key: [] for key in contestants}
+    keys = list(contestants)
+    for key in keys:  # connections to the origins, caches, page faults
+        measure(contestants[key], 1)
+    for turn in range(args.rounds):
+        for key in keys[turn % len(keys):] + keys[: turn % len(keys)]:
+            one = measure(contestants[key], args.seconds)
+            report.see(contestants[key], case, one)
+            results[key].append(one)
+    return results
+
+
+def median(results, field):
+    return statistics.median(one[field] for one in results)
+
+
+def ratio(ours, theirs, field):
+    """The ratio of each round, then the median: a slow moment of the machine falls on both."""
+    pairs = [a[field] / b[field] for a, b in zip(ours, theirs) if b[field]]
+    return statistics.median(pairs) if pairs else None
+
+
+def ratios(results, fields):
+    """For each peer, proxyd's share of what it needs."""
+    if "proxyd" not in results:
+        return {}
+    shares = {}
+    for name in results:
+        if name != "proxyd":
+            each = [ratio(results["proxyd"], results[name], field) for field in fields]
+            shares[name] = " / ".join("-" if one is None else f"{one:.2f}" for one in each)
+    return shares
+
+
+def stand(folder, args, options, names=None):
+    names = names or [it for it in ("proxyd", "nginx", "HAProxy") if it != "proxyd" or not args.without_proxyd]
+    return Stand(folder / f"stand{len(list(folder.iterdir()))}", args.proxyd, options, names)
+
+
+def by_cost(report, case, title, results):
+    cells = {name: f"{median(it, 'us'):.1f} µs ({median(it, 'rate'):,.0f}/s)" for name, it in results.items()}
+    report.row(title, cells, ratios(results, ["us"]))
+    report.raw[case] = results
+    print(f"{case}: " + ", ".join(f"{name} {cell}" for name, cell in cells.items()), flush=True)
+
+
+def plain(report, folder, args, cases):
+    with stand(folder, args, Options()) as here:
+        for case in cases:
+            title, kind, path, close = PLAIN[case]
+            able = {it.name: it for it in here.proxies if kind in it.ports}
+            measure = lambda proxy, seconds: cost(proxy, kind, path, seconds, args.connections, close)
+            by_cost(report, case, title, rounds(report, case, able, measure, args))
+
+
+def everything(report, folder, args):
+    """No header rules: proxyd has none."""
+    with stand(folder, args, Options(everything=True)) as here:
+        report.notes += here.notes
+        able = {it.name: it for it in here.proxies}
+        measure = lambda proxy, seconds: cost(proxy, "http", "/66", seconds, args.connections)
+        results = rounds(report, "everything", able, measure, args)
+        for proxy in here.proxies:
+            lines = (proxy.folder / "access.log").read_bytes().count(b"\n")
+            asked = sum(one["requests"] for one in results[proxy.name])
+            if lines < asked:
+                report.wrong.append(f"{proxy.name} logged {lines} lines for {asked} requests")
+    by_cost(report, "everything", "66 bytes with access log to a file, timers, health checks", results)
+
+
+def servers(report, folder, args):
+    """One backend of 3 servers, and one of thousands."""
+    most = raise_descriptors()
+    # Each server may be kept one idle connection by each worker.
+    with stand(folder, args, Options(servers=3)) as few, \
+            stand(folder, args, Options(servers=MANY, maxconn=min(9000, most // 2 - 1000))) as many:
+        able = {(it.name, 3): it for it in few.proxies} | {(it.name, MANY): it for it in many.proxies}
+        measure = lambda proxy, seconds: cost(proxy, "http", "/66", seconds, args.connections)
+        results = rounds(report, "servers", able, measure, args)
+    names = [it.name for it in many.proxies]
+    cells = {}
+    for name in names:
+        growth = ratio(results[name, MANY], results[name, 3], "us")
+        cells[name] = f"{median(results[name, MANY], 'us'):.1f} µs (×{growth:.2f})"
+    report.row(f"66 bytes, {MANY:,} servers (× of 3 servers)", cells, ratios({it: results[it, MANY] for it in names}, ["us"]))
+    report.raw["servers"] = {f"{name} {count}": it for (name, count), it in results.items()}
+    print("servers: " + ", ".join(f"{name} {cell}" for name, cell in cells.items()), flush=True)
+
+
+def settled(proxy, limit, seconds):
+    """Its memory, once it is within the limit or time is up."""
+    end = time.monotonic() + seconds
+    while (now := proxy.memory()) > limit and time.monotonic() < end:
+        time.sleep(0.2)
+    return now
+
+
+def memory(report, folder, args):
+    """A connection that made one request and is idle; and what is left after all of them asked at once and went."""
+    count = min(args.idle, raise_descriptors() // 2 - 1000)
+    results = {}
+    with stand(folder, args, Options(maxconn=count + 400)) as here:
+        for proxy in here.proxies:
+            cost(proxy, "http", "/66", 1, args.connections)
+            time.sleep(1)
+            start = proxy.memory()
+            address = f"127.0.0.1:{proxy.ports['http']}"
+            client = subprocess.Popen([str(LOAD), "idle", address, str(count)], stdin=subprocess.PIPE,
+                                      stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+            try:
+                idle = burst = None
+                if client.stdout.readline() == "idle\n":
+                    time.sleep(2)
+                    idle = proxy.memory()
+                    client.stdin.write("\n")
+                    client.stdin.flush()
+                    if client.stdout.readline() == "burst\n":
+                        burst = proxy.memory()
+                client.stdin.close()
+                client.wait(30)
+                said = client.stderr.read().strip()
+            finally:
+                if client.poll() is None:
+                    client.kill()
+                    client.wait()
+            if burst is None:
+                report.wrong.append(f"{proxy.name}, memory: {said or 'the clients ended'}")
+                print("!!! " + report.wrong[-1], flush=True)
+                continue
+            after = settled(proxy, start * 1.1, args.settle)
+            results[proxy.name] = {"each": (idle - start) / count, "start": start, "idle": idle, "burst": burst,
+                                   "after": after, "back": after / start}
+    single = {name: [it] for name, it in results.items()}
+    cells = {name: f"{it['each'] / 1000:.2f} kB" for name, it in results.items()}
+    report.row(f"memory of an idle connection (of {count:,})", cells, ratios(single, ["each"]))
+    mib = lambda size: f"{size / (1 << 20):.1f}"
+    cells = {name: f"{mib(it['start'])} → {mib(it['burst'])} → {mib(it['after'])} MiB (×{it['back']:.2f})"
+             for name, it in results.items()}
+    report.row("memory before, in and after all of them asking at once", cells, {})
+    report.raw["memory"] = results
+    for name, it in results.items():
+        print(f"memory: {name} {it['each']:.0f} bytes a connection, {cells[name]}", flush=True)
+
+
+def latency(report, folder, args):
+    """At a share of what HAProxy can do at most; the proxy has one processor, everybody else the others."""
+    if os.cpu_count() < 2:
+        report.notes.append("latency needs two processors")
+        return
+    rest = "1" if os.cpu_count() == 2 else f"1-{os.cpu_count() - 1}"
+    with stand(folder, args, Options(workers=1, pin=("0", rest))) as here:
+        haproxy = {"HAProxy": next(it for it in here.proxies if it.name == "HAProxy")}
+        url = f"http://127.0.0.1:{haproxy['HAProxy'].ports['http']}/66"
+        peaks = rounds(report, "peak", haproxy, lambda _, s: wrk(url, s, args.connections, threads=1, cpu=rest), args)
+        peak = median(peaks["HAProxy"], "rate")
+        report.raw["peak"] = peaks
+        print(f"HAProxy's peak on one processor: {peak:,.0f}/s", flush=True)
+        able = {it.name: it for it in here.proxies}
+        for word, fraction in FRACTIONS.items():
+            rate = peak * fraction
+
+            def measure(proxy, seconds):
+                words = ["rate", f"127.0.0.1:{proxy.ports['http']}", args.connections, seconds, rate]
+                one = bench_load(words, seconds, rest)
+                if one.get("lost"):
+                    one["errors"] = f"{one['lost']} requests without an answer"
+                return {"p50": 0.0, "p99": 0.0, "p999": 0.0, **one}
+
+            results = rounds(report, "latency", able, measure, args)
+            fields = ["p50", "p99", "p999"]
+            cells = {name: " / ".join(f"{median(it, field):,.0f}" for field in fields) + " µs"
+                     for name, it in results.items()}
+            report.row(f"p50 / p99 / p99.9 at {word} of HAProxy's peak ({rate:,.0f}/s)", cells, ratios(results, fields))
+            report.raw[f"latency {fraction}"] = results
+            print(f"latency at {rate:,.0f}/s: " + ", ".join(f"{name} {it}" for name, it in cells.items()), flush=True)
 
 
 def machine():
@@ -264,36 +279,21 @@ def machine():
     return f"{os.cpu_count()} cores of {model}, Linux {platform.release()}"
 
 
-def table(proxies, results, args):
-    """Markdown: processor time of each, and proxyd's share of each peer's."""
-    ours = next((it for it in proxies if it.name == "proxyd"), None)
-    peers = [it for it in proxies if it is not ours]
-    head = ["case"] + [f"{it.name} {it.version}" for it in proxies]
-    head += [f"proxyd / {it.name}" for it in peers] if ours else []
+def table(report, args):
+    """Markdown: what each needs, and proxyd's share of each peer's."""
+    names = list(report.versions)
+    peers = [name for name in names if name != "proxyd"] if "proxyd" in names else []
+    head = ["case"] + [f"{name} {report.versions[name]}" for name in names] + [f"proxyd / {name}" for name in peers]
     lines = ["| " + " | ".join(head) + " |", "|" + "|".join(["---"] + ["--:"] * (len(head) - 1)) + "|"]
-    for case in args.cases:
-        cells = [CASES[case][0]]
-        medians = {}
-        for proxy in proxies:
-            rounds = results[case].get(proxy.name)
-            if not rounds:
-                cells.append("-")
-                continue
-            medians[proxy.name] = statistics.median(it["us"] for it in rounds)
-            rate = statistics.median(it["rate"] for it in rounds)
-            cells.append(f"{medians[proxy.name]:.1f} µs ({rate:,.0f}/s)")
-        if ours:
-            for peer in peers:
-                known = peer.name in medians and ours.name in medians
-                # The ratio of each round, then the median: a slow moment of the machine falls on both.
-                ratios = known and [
-                    a["us"] / b["us"] for a, b in zip(results[case][ours.name], results[case][peer.name]) if b["us"]
-                ]
-                cells.append(f"{statistics.median(ratios):.2f}" if ratios else "-")
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += ["", f"Processor time of the proxy per request (and requests per second), median of {args.rounds} alternating "
-              f"rounds of {args.seconds} s, `wrk -t2 -c{args.connections}`, {WORKERS} workers each, two nginx origins "
-              f"on the same machine: {machine()}."]
+    for title, cells, shares in report.rows:
+        row = [title] + [cells.get(name, "-") for name in names] + [shares.get(name, "-") for name in peers]
+        lines.append("| " + " | ".join(row) + " |")
+    lines += ["", f"Processor time of the proxy per request or frame (and how many a second), median of {args.rounds} "
+              f"alternating rounds of {args.seconds} s over {args.connections} connections (wrk, two threads), 2 workers "
+              f"each, two nginx origins on the same machine: {machine()}. Latency counts from the time a request was to be "
+              f"sent; there the proxy has one worker on one core, everybody else the other. nginx checks no server but by "
+              f"its traffic, and HAProxy's log file is its standard output. Header rules are left out, since proxyd has "
+              f"none."]
     return "\n".join(lines)
 
 
@@ -311,60 +311,46 @@ def main():
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=int, default=2)
     parser.add_argument("--connections", type=int, default=64)
-    parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
+    parser.add_argument("--idle", type=int, default=9000, help="idle connections, as far as descriptors allow")
+    parser.add_argument("--settle", type=int, default=15, help="seconds a proxy has to give memory back")
+    parser.add_argument("--only", nargs="+", choices=CASES, default=CASES, metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--proxyd", default=str(ROOT / "target/release/proxyd"), help="the binary, a release build")
     parser.add_argument("--without-proxyd", action="store_true")
     parser.add_argument("--update-readme", action="store_true", help="replace the table between the bench markers")
     args = parser.parse_args()
-    for tool in ("wrk", "nginx", os.environ.get("HAPROXY", "haproxy")):
-        if not shutil.which(tool):
-            sys.exit(f"{tool} is missing")
+    if missing := missing_tools():
+        sys.exit(f"missing: {', '.join(missing)}")
+    args.proxyd = str(pathlib.Path(args.proxyd).resolve())
 
-    started = []
-    failed = False
+    raise_descriptors()
+    report = Report()
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="bench") as name:
         folder = pathlib.Path(name)
+        os.chmod(folder, 0o755)
         try:
-            origins = free_ports(2)
-            for number, port in enumerate(origins, 1):
-                started.append(start_origin(folder, port, number))
-            proxies = []
-            if not args.without_proxyd:
-                proxies.append(start_proxyd(folder, origins, args.proxyd))
-                started.append(proxies[-1])
-            for start in (start_nginx, start_haproxy):
-                proxies.append(start(folder, origins))
-                started.append(proxies[-1])
-            print(", ".join(f"{it.name} {it.version}" for it in proxies), f"on {machine()}", flush=True)
+            with stand(folder, args, Options()) as here:
+                report.versions = {it.name: it.version for it in here.proxies}
+            print(", ".join(" ".join(it) for it in report.versions.items()), f"on {machine()}", flush=True)
+            if cases := [it for it in PLAIN if it in args.only]:
+                plain(report, folder, args, cases)
+            for case in (everything, servers, memory, latency):
+                if case.__name__ in args.only:
+                    case(report, folder, args)
+        except Failure as failure:
+            sys.exit(str(failure))
 
-            results = {}
-            for case in args.cases:
-                results[case] = {}
-                able = [it for it in proxies if CASES[case][1] == "http" or it.tcp]
-                for proxy in able:  # connections to the origins, caches, page faults
-                    measure(proxy, case, 1, args.connections)
-                for turn in range(args.rounds):
-                    for proxy in able[turn % len(able):] + able[: turn % len(able)]:
-                        one = measure(proxy, case, args.seconds, args.connections)
-                        results[case].setdefault(proxy.name, []).append(one)
-                        if one["errors"] or not one["requests"]:
-                            failed = True
-                            print(f"!!! {proxy.name}, {case}: {one['errors'] or 'no answer at all'}", flush=True)
-                summary = (f"{it.name} {statistics.median(one['us'] for one in results[case][it.name]):.1f} us" for it in able)
-                print(f"{case}: " + ", ".join(summary), flush=True)
-        finally:
-            for one in reversed(started):
-                one.end()
-
-    text = table(proxies, results, args)
-    print("\n" + text)
+    text = table(report, args)
+    print("\n" + text + "\n")
+    for note in report.notes:
+        print("left out: " + note)
     OUT.mkdir(exist_ok=True)
-    versions = {it.name: it.version for it in proxies}
-    record = {"machine": machine(), "versions": versions, "seconds": args.seconds, "results": results}
+    record = {"machine": machine(), "versions": report.versions, "seconds": args.seconds, "results": report.raw}
     (OUT / "results.json").write_text(json.dumps(record, indent=1) + "\n")
     (OUT / "table.md").write_text(text + "\n")
-    if failed:
-        sys.exit("there were errors: the numbers above do not count")
+    print(f"{time.monotonic() - began:.0f} s")
+    if report.wrong:
+        sys.exit("the numbers above do not count:\n" + "\n".join(report.wrong))
     if args.update_readme:
         update_readme(text)
 
