@@ -14,6 +14,7 @@ mod shape;
 pub mod source;
 mod span;
 mod syntax;
+mod trusted;
 mod validate;
 mod words;
 
@@ -29,6 +30,7 @@ pub use print::{print_defaults, to_ron};
 use report::{Diagnostic, Report};
 use source::Source;
 use syntax::{Document, Partial};
+pub use trusted::Trusted;
 
 /// A configuration that can be used, and what looks odd about it.
 #[derive(Clone, Debug)]
@@ -158,6 +160,8 @@ pub struct Frontend {
     pub default_backend: Option<String>,
     pub timeouts: ClientTimeouts,
     pub forward: ForwardHeaders,
+    /// Whose word about a client's address is taken.
+    pub trusted: Trusted,
 }
 
 /// How long a client may take.

@@ -39,6 +39,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
         default_backend: Some(name.clone()),
         timeouts: shared.client,
         forward: shared.forward,
+        trusted: shared.trusted,
     };
     let backend = Backend {
         name,

@@ -64,6 +64,7 @@ pub fn to_ron(config: &Config) -> String {
         server: back.map_or(none.server, |backend| backend.timeouts),
         retries: back.map_or(none.retries, |backend| backend.retries),
         forward: front.map_or(none.forward, |frontend| frontend.forward),
+        trusted: none.trusted,
     };
     let mut text = String::from("(\n");
     text.push_str(&global(&config.global));
@@ -157,6 +158,11 @@ fn frontend(frontend: &Frontend) -> String {
     let _ = write!(text, ", bind: [{}]", binds.join(", "));
     if let Some(maxconn) = frontend.maxconn {
         let _ = write!(text, ", maxconn: {maxconn}");
+    }
+    if !frontend.trusted.is_empty() {
+        let networks: Vec<String> =
+            frontend.trusted.networks().iter().map(|network| quoted(&network.to_string())).collect();
+        let _ = write!(text, ", trusted: [{}]", networks.join(", "));
     }
     if let Some(backend) = &frontend.default_backend {
         let _ = write!(text, ", default_backend: {}", quoted(backend));

@@ -11,17 +11,18 @@ use super::syntax::server::Server as WrittenServer;
 use super::words::RetryOn;
 use super::{
     AdminSocket, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global, Mode,
-    Retries, Server, ServerTimeouts,
+    Retries, Server, ServerTimeouts, Trusted,
 };
 
 /// What `defaults` comes to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub(super) mode: Mode,
     pub(super) client: ClientTimeouts,
     pub(super) server: ServerTimeouts,
     pub(super) retries: Retries,
     pub(super) forward: ForwardHeaders,
+    pub(super) trusted: Trusted,
 }
 
 impl Shared {
@@ -57,6 +58,7 @@ impl Shared {
                     .unwrap_or(preset::RETRY_BUDGET_PERCENT),
             },
             forward: written.map(|written| written.forward).unwrap_or_default(),
+            trusted: written.and_then(|written| written.trusted.clone()).unwrap_or_default(),
         }
     }
 }
@@ -102,6 +104,7 @@ fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
         default_backend: written.default_backend.map(|name| name.value),
         timeouts: shared.client,
         forward: shared.forward,
+        trusted: written.trusted.unwrap_or_else(|| shared.trusted.clone()),
     }
 }
 

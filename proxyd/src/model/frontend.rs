@@ -7,7 +7,7 @@ use crossbeam_utils::CachePadded;
 use proto::addr::Address;
 
 use super::server::Rates;
-use crate::config::{ClientTimeouts, ForwardHeaders, Mode};
+use crate::config::{ClientTimeouts, ForwardHeaders, Mode, Trusted};
 use crate::stats::cells::Sharded;
 
 /// Where clients arrive.
@@ -19,6 +19,8 @@ pub struct Frontend {
     pub mode: Mode,
     pub timeouts: ClientTimeouts,
     pub forward: ForwardHeaders,
+    /// Whose word about a client's address is taken.
+    pub trusted: Trusted,
     pub default_backend: Option<Arc<str>>,
     /// As configured; a port of 0 is still 0 here, `Shared::listeners` has the real ones.
     pub binds: Vec<Address>,

@@ -119,6 +119,7 @@ fn frontend(conf: &config::Frontend, id: u32, before: Option<&Arc<Frontend>>, si
         mode: conf.mode,
         timeouts: conf.timeouts,
         forward: conf.forward,
+        trusted: conf.trusted.clone(),
         default_backend: conf.default_backend.as_deref().map(Into::into),
         binds: conf.binds.clone(),
         live,

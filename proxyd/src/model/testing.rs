@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Epoch;
 use crate::config::{
     Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global, Mode,
-    Retries, Server, ServerAddress, ServerTimeouts,
+    Retries, Server, ServerAddress, ServerTimeouts, Trusted,
 };
 use crate::model::process::Process;
 use crate::model::shared::Shared;
@@ -49,6 +49,7 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
             tunnel: SECOND,
         },
         forward: ForwardHeaders::default(),
+        trusted: Trusted::default(),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use proto::addr::{Address, AddressError};
 
-use super::super::ServerAddress;
 use super::super::report::{Diagnostic, Report};
+use super::super::shape::Value;
 use super::super::span::Spanned;
+use super::super::{ServerAddress, Trusted, trusted};
 
 /// Longest path the kernel binds a Unix socket to.
 pub(in crate::config) const LONGEST_PATH: usize = 107;
@@ -66,6 +67,23 @@ pub(in crate::config) fn server(text: &Spanned<String>, report: &mut Report) -> 
         diagnostic
     });
     None
+}
+
+/// A list of networks; one that cannot be read is reported and left out.
+pub(in crate::config) fn networks(value: Value<'_, '_>, report: &mut Report) -> Option<Trusted> {
+    let entries = value.list(report)?;
+    let mut networks = Vec::new();
+    for entry in entries {
+        let Some(text) = entry.text(report) else { continue };
+        match trusted::parse(&text.value) {
+            Ok(network) => networks.push(network),
+            Err(error) => report.push(
+                Diagnostic::error("bad-network", format!("\"{}\" is not a network", text.value))
+                    .at(text.span, error.to_string()),
+            ),
+        }
+    }
+    Some(networks.into_iter().collect())
 }
 
 fn refusal(text: &str, error: &AddressError) -> String {

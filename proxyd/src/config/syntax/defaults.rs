@@ -7,7 +7,8 @@ use super::super::report::{Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
 use super::super::words::{FORWARD_HEADERS, ForwardHeader, MODES, RETRY_ON, RetryOn};
-use super::super::{ForwardHeaders, Mode};
+use super::super::{ForwardHeaders, Mode, Trusted};
+use super::address;
 
 /// `defaults` as written.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(in crate::config) struct Defaults {
     pub(in crate::config) timeouts: Timeouts,
     pub(in crate::config) retries: Retries,
     pub(in crate::config) forward: ForwardHeaders,
+    pub(in crate::config) trusted: Option<Trusted>,
 }
 
 /// `timeouts` as written.
@@ -49,6 +51,7 @@ impl Defaults {
             timeouts: timeouts(&fields, report).unwrap_or_default(),
             retries: retries(&fields, report).unwrap_or_default(),
             forward: forward(&fields, report).unwrap_or_default(),
+            trusted: fields.get("trusted").and_then(|value| address::networks(value, report)),
         })
     }
 }

@@ -2,12 +2,12 @@
 
 use proto::addr::Address;
 
-use super::super::Mode;
 use super::super::reference::BIND_ENTRY;
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
 use super::super::words::MODES;
+use super::super::{Mode, Trusted};
 use super::{address, name};
 
 /// A frontend as written.
@@ -18,6 +18,7 @@ pub(in crate::config) struct Frontend {
     pub(in crate::config) mode: Option<Spanned<Mode>>,
     pub(in crate::config) binds: Vec<Spanned<Address>>,
     pub(in crate::config) maxconn: Option<Spanned<u32>>,
+    pub(in crate::config) trusted: Option<Trusted>,
     pub(in crate::config) default_backend: Option<Spanned<String>>,
 }
 
@@ -30,6 +31,7 @@ impl Frontend {
             mode: fields.get("mode").and_then(|value| value.choice(&MODES, report)),
             binds: fields.get("bind").map(|value| binds(value, report)).unwrap_or_default(),
             maxconn: fields.get("maxconn").and_then(|value| value.number(1..=u32::MAX, report)),
+            trusted: fields.get("trusted").and_then(|value| address::networks(value, report)),
             default_backend: None,
         }
     }

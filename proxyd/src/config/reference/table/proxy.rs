@@ -23,6 +23,12 @@ const FRONTEND_MAXCONN: Field = Field {
     preset: Preset::Unset("as many as the process takes"),
     meaning: "Most client connections at once; more wait in the kernel's backlog.",
 };
+pub(super) const TRUSTED: Field = Field {
+    name: "trusted",
+    shape: "list of networks",
+    preset: Preset::Unset("that of `defaults`"),
+    meaning: "`[\"10.0.0.0/8\", \"::1\"]`: proxies whose word about a client's address is taken, by `accept_proxy` and by forward headers.",
+};
 const BALANCE: Field = Field {
     name: "balance",
     shape: "`round_robin` or `least_conn`",
@@ -47,9 +53,8 @@ pub const LISTEN: Section = Section {
     what: "a listen section",
     title: "listen",
     about: "A frontend and a backend of one name. Listen sections come before frontends and backends.",
-    fields: &[NAME, MODE, BIND, FRONTEND_MAXCONN, BALANCE, CHECK, SERVERS],
+    fields: &[NAME, MODE, BIND, FRONTEND_MAXCONN, TRUSTED, BALANCE, CHECK, SERVERS],
     later: &[
-        "trusted",
         "forward_headers",
         "request",
         "response",
@@ -72,6 +77,7 @@ pub const FRONTEND: Section = Section {
         MODE,
         BIND,
         FRONTEND_MAXCONN,
+        TRUSTED,
         Field {
             name: "default_backend",
             shape: "string",
@@ -79,7 +85,7 @@ pub const FRONTEND: Section = Section {
             meaning: "Name of the backend or listen section that gets the traffic.",
         },
     ],
-    later: &["trusted", "forward_headers", "request", "response", "routes"],
+    later: &["forward_headers", "request", "response", "routes"],
 };
 
 /// One of a `bind` list, where it is not a plain string.

@@ -34,6 +34,7 @@ pub const DEFAULTS: Section = Section {
             preset: Preset::Value(|| "[]".into()),
             meaning: "Headers that tell HTTP servers about the client.",
         },
+        Field { preset: Preset::Value(|| "[]".into()), ..super::proxy::TRUSTED },
     ],
     later: &[],
 };
