@@ -102,6 +102,8 @@ mod tests {
             global: Global::default(),
             frontends: Vec::new(),
             backends: vec![config::Backend {
+                pages: Vec::new(),
+                abort_on_close: false,
                 name: "b".into(),
                 mode: Mode::Http,
                 balance,

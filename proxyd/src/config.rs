@@ -6,6 +6,8 @@
 pub mod defaults;
 mod flags;
 mod grammar;
+mod http;
+mod pages;
 mod print;
 pub mod reference;
 pub mod report;
@@ -26,6 +28,7 @@ use proto::addr::Address;
 use proto::level::Level;
 
 pub use flags::from_flags;
+pub use http::{ERROR_STATUSES, ErrorPage, HttpOptions};
 pub use print::{print_defaults, to_ron};
 use report::{Diagnostic, Report};
 use source::Source;
@@ -49,6 +52,7 @@ pub fn load(source: &dyn Source, roots: &[PathBuf]) -> Result<Loaded, Report> {
             document.partial = Partial::Unreadable;
         }
     }
+    pages::load(source, &mut document, &mut report);
     validate::check(&document, &mut report);
     report.sort();
     if report.has_errors() {
@@ -160,6 +164,9 @@ pub struct Frontend {
     pub default_backend: Option<String>,
     pub timeouts: ClientTimeouts,
     pub forward: ForwardHeaders,
+    pub http: HttpOptions,
+    /// Answers made here, in other words.
+    pub pages: Vec<ErrorPage>,
     /// Whose word about a client's address is taken.
     pub trusted: Trusted,
 }
@@ -186,6 +193,10 @@ pub struct ForwardHeaders {
     pub x_forwarded_proto: bool,
     pub x_forwarded_host: bool,
     pub x_forwarded_port: bool,
+    /// RFC 7239.
+    pub forwarded: bool,
+    /// In requests and answers.
+    pub via: bool,
 }
 
 /// A group of servers.
@@ -198,6 +209,10 @@ pub struct Backend {
     pub servers: Vec<Server>,
     pub timeouts: ServerTimeouts,
     pub retries: Retries,
+    /// Answers made here, in other words than the frontend's.
+    pub pages: Vec<ErrorPage>,
+    /// A client that closed its side is not waited for.
+    pub abort_on_close: bool,
 }
 
 /// How long a server may take.

@@ -5,7 +5,9 @@
 
 pub mod chunked;
 pub mod field;
+pub mod forwarded;
 pub mod framing;
+pub mod refusal;
 pub mod reply;
 pub mod request;
 pub mod response;

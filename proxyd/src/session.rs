@@ -15,4 +15,5 @@ pub mod tcp;
 pub mod termination;
 pub mod transfer;
 pub mod view;
+pub mod watch;
 pub mod worker;

@@ -7,3 +7,4 @@
 pub mod cells;
 pub mod counter;
 pub mod rate;
+pub mod slots;

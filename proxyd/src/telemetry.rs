@@ -4,6 +4,7 @@
 pub mod http;
 pub mod info;
 mod metrics;
+mod refusals;
 pub mod rows;
 pub mod sampler;
 pub mod servers_state;

@@ -17,6 +17,12 @@ pub const HTTP_REQUEST: Duration = Duration::from_secs(10);
 pub const HTTP_KEEP_ALIVE: Duration = Duration::from_mins(1);
 pub const TUNNEL: Duration = Duration::from_hours(1);
 
+/// What a buffer for heads holds.
+pub const MAX_HEADER_BYTES: usize = 16 * 1024;
+pub const MAX_HEADERS: usize = 100;
+
+pub const ABORT_ON_CLOSE: bool = false;
+
 pub const RETRIES: u32 = 3;
 pub const RETRY_BUDGET_PERCENT: u32 = 20;
 

@@ -39,6 +39,8 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
         default_backend: Some(name.clone()),
         timeouts: shared.client,
         forward: shared.forward,
+        http: shared.http,
+        pages: Vec::new(),
         trusted: shared.trusted,
     };
     let backend = Backend {
@@ -49,6 +51,8 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
         servers,
         timeouts: shared.server,
         retries: shared.retries,
+        pages: Vec::new(),
+        abort_on_close: shared.abort_on_close,
     };
     let socket =
         AdminSocket { path: "./proxyd.sock".into(), mode: defaults::SOCKET_MODE, level: Level::Admin };

@@ -1,11 +1,13 @@
 //! Writes RON: a configuration as a file that says the same, and the table of defaults.
 
+mod http;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use proto::units;
 
-use super::reference::{Field, GLOBAL, HTTP_CHECK, Preset, RETRIES, SERVER, SOCKET, Section, TIMEOUTS};
+use super::reference::{Field, GLOBAL, HTTP, HTTP_CHECK, Preset, RETRIES, SERVER, SOCKET, Section, TIMEOUTS};
 use super::resolve::Shared;
 use super::{
     Accept, Algorithm, Backend, Check, CheckKind, Config, ForwardHeaders, Frontend, Global, Mode, Retries,
@@ -18,6 +20,14 @@ pub(super) fn quoted(text: &str) -> String {
 
 pub(super) fn duration(value: Duration) -> String {
     quoted(&units::format_duration(value))
+}
+
+/// In the largest unit that holds it whole.
+pub(super) fn size(bytes: u64) -> String {
+    let unit = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
+    let whole = unit.into_iter().find(|(_, unit)| bytes >= *unit && bytes.is_multiple_of(*unit));
+    let (unit, of) = whole.unwrap_or(("B", 1));
+    format!("\"{}{unit}\"", bytes / of)
 }
 
 pub(super) fn percent(value: u32) -> String {
@@ -65,13 +75,16 @@ pub fn to_ron(config: &Config) -> String {
         retries: back.map_or(none.retries, |backend| backend.retries),
         forward: front.map_or(none.forward, |frontend| frontend.forward),
         trusted: none.trusted,
+        http: none.http,
+        pages: Vec::new(),
+        abort_on_close: none.abort_on_close,
     };
     let mut text = String::from("(\n");
     text.push_str(&global(&config.global));
     text.push_str(&defaults(&shared));
     text.push_str("    frontends: [\n");
     for entry in &config.frontends {
-        let _ = writeln!(text, "        {},", frontend(entry));
+        let _ = writeln!(text, "        {},", frontend(entry, shared.forward));
     }
     text.push_str("    ],\n    backends: [\n");
     for entry in &config.backends {
@@ -127,7 +140,7 @@ fn defaults(shared: &Shared) -> String {
     }
     text.push_str("        ),\n");
     let _ = writeln!(text, "        retries: {},", retries(shared.retries));
-    let _ = writeln!(text, "        forward_headers: [{}],", forward(shared.forward));
+    let _ = writeln!(text, "        forward_headers: [{}],", http::forward(shared.forward));
     text.push_str("    ),\n");
     text
 }
@@ -138,21 +151,12 @@ fn retries(retries: Retries) -> String {
     format!("(max: {}, on: [{on}], budget: {})", retries.max, percent(retries.budget_percent))
 }
 
-fn forward(headers: ForwardHeaders) -> String {
-    chosen(&[
-        ("x_forwarded_for", headers.x_forwarded_for),
-        ("x_forwarded_proto", headers.x_forwarded_proto),
-        ("x_forwarded_host", headers.x_forwarded_host),
-        ("x_forwarded_port", headers.x_forwarded_port),
-    ])
-}
-
 fn chosen(words: &[(&str, bool)]) -> String {
     let words: Vec<&str> = words.iter().filter(|(_, on)| *on).map(|(word, _)| *word).collect();
     words.join(", ")
 }
 
-fn frontend(frontend: &Frontend) -> String {
+fn frontend(frontend: &Frontend, forward: ForwardHeaders) -> String {
     let binds: Vec<String> = frontend.binds.iter().map(|bind| quoted(&bind.to_string())).collect();
     let mut text = format!("(name: {}, mode: {}", quoted(&frontend.name), mode(frontend.mode));
     let _ = write!(text, ", bind: [{}]", binds.join(", "));
@@ -164,6 +168,7 @@ fn frontend(frontend: &Frontend) -> String {
             frontend.trusted.networks().iter().map(|network| quoted(&network.to_string())).collect();
         let _ = write!(text, ", trusted: [{}]", networks.join(", "));
     }
+    http::frontend(&mut text, frontend, forward);
     if let Some(backend) = &frontend.default_backend {
         let _ = write!(text, ", default_backend: {}", quoted(backend));
     }
@@ -178,6 +183,12 @@ fn backend(backend: &Backend) -> String {
     let _ = writeln!(text, "            balance: {},", algorithm(backend.balance));
     if let Some(kind) = &backend.check {
         let _ = writeln!(text, "            check: {},", check(kind));
+    }
+    if backend.abort_on_close {
+        text.push_str("            abort_on_close: true,\n");
+    }
+    if !backend.pages.is_empty() {
+        let _ = writeln!(text, "            http_errors: [{}],", http::pages(&backend.pages));
     }
     text.push_str("            servers: [\n");
     for entry in &backend.servers {
@@ -231,6 +242,7 @@ pub fn print_defaults() -> String {
         let inner = match field.name {
             "timeouts" => &TIMEOUTS,
             "retries" => &RETRIES,
+            "http" => &HTTP,
             _ => {
                 line(&mut text, "        ", field);
                 continue;

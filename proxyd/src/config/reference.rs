@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 
 use super::words;
 pub use table::{
-    BACKEND, BIND_ENTRY, DEFAULTS, FILE, FRONTEND, GLOBAL, HTTP_CHECK, LISTEN, METRICS, RETRIES, SECTIONS,
-    SERVER, SOCKET, TCP_CHECK, TIMEOUTS,
+    BACKEND, BIND_ENTRY, DEFAULTS, ERROR_PAGE, FILE, FRONTEND, GLOBAL, HTTP, HTTP_CHECK, LISTEN, METRICS,
+    RETRIES, SECTIONS, SERVER, SOCKET, TCP_CHECK, TIMEOUTS,
 };
 
 /// A section: a `( )` with settings of its own.
@@ -55,7 +55,7 @@ impl Section {
 const INTRODUCTION: &str = "\
 # Configuration reference
 
-Files are RON. Durations are strings with a unit (`\"250ms\"`, `\"5s\"`, `\"2m\"`, `\"1h\"`, `\"1d\"`), shares are strings
+Files are RON. Durations are strings with a unit (`\"250ms\"`, `\"5s\"`, `\"2m\"`, `\"1h\"`, `\"1d\"`), sizes too (`\"16KiB\"`, `\"1MB\"`), shares are strings
 (`\"20%\"`), file modes are strings (`\"0600\"`), counts are plain numbers (`50_000`). Comments are `//` and `/* */`.
 `proxyd check -f PATH` reads a file and reports everything that is wrong with it; `proxyd print-defaults` prints the
 default values.

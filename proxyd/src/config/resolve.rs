@@ -7,11 +7,12 @@ use super::syntax::check::{Check as WrittenCheck, CheckKind as WrittenKind};
 use super::syntax::defaults::Defaults as WrittenDefaults;
 use super::syntax::frontend::Frontend as WrittenFrontend;
 use super::syntax::global::Global as WrittenGlobal;
+use super::syntax::http::Page as WrittenPage;
 use super::syntax::server::Server as WrittenServer;
 use super::words::RetryOn;
 use super::{
-    AdminSocket, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global, Mode,
-    Retries, Server, ServerTimeouts, Trusted,
+    AdminSocket, Backend, Check, CheckKind, ClientTimeouts, Config, ErrorPage, ForwardHeaders, Frontend,
+    Global, HttpOptions, Mode, Retries, Server, ServerTimeouts, Trusted,
 };
 
 /// What `defaults` comes to.
@@ -22,6 +23,9 @@ pub(super) struct Shared {
     pub(super) server: ServerTimeouts,
     pub(super) retries: Retries,
     pub(super) forward: ForwardHeaders,
+    pub(super) http: HttpOptions,
+    pub(super) pages: Vec<ErrorPage>,
+    pub(super) abort_on_close: bool,
     pub(super) trusted: Trusted,
 }
 
@@ -58,6 +62,11 @@ impl Shared {
                     .unwrap_or(preset::RETRY_BUDGET_PERCENT),
             },
             forward: written.map(|written| written.forward).unwrap_or_default(),
+            http: written.map(|written| written.http).unwrap_or_default().over(HttpOptions::default()),
+            pages: written.map(|written| pages(written.pages.clone(), &[])).unwrap_or_default(),
+            abort_on_close: written
+                .and_then(|written| written.abort_on_close)
+                .unwrap_or(preset::ABORT_ON_CLOSE),
             trusted: written.and_then(|written| written.trusted.clone()).unwrap_or_default(),
         }
     }
@@ -103,7 +112,9 @@ fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
         default_backend: written.default_backend.map(|name| name.value),
         timeouts: shared.client,
-        forward: shared.forward,
+        forward: written.forward.unwrap_or(shared.forward),
+        http: written.http.over(shared.http),
+        pages: pages(written.pages, &shared.pages),
         trusted: written.trusted.unwrap_or_else(|| shared.trusted.clone()),
     }
 }
@@ -117,7 +128,20 @@ fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
         servers: written.servers.into_iter().flatten().filter_map(server).collect(),
         timeouts: shared.server,
         retries: shared.retries,
+        pages: pages(written.pages, &[]),
+        abort_on_close: written.abort_on_close.unwrap_or(shared.abort_on_close),
     }
+}
+
+/// Those that are written, and those of `below` for other statuses.
+fn pages(written: Vec<WrittenPage>, below: &[ErrorPage]) -> Vec<ErrorPage> {
+    let mut pages: Vec<ErrorPage> = written.into_iter().filter_map(WrittenPage::resolved).collect();
+    for page in below {
+        if !pages.iter().any(|own| own.status == page.status) {
+            pages.push(page.clone());
+        }
+    }
+    pages
 }
 
 fn check(written: WrittenCheck) -> Check {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proto::units;
 
+use super::print;
 use super::reference::{Preset, SECTIONS, Section};
 use super::report::{Diagnostic, Report, Span};
 use super::span::{Kind, Node, Spanned};
@@ -250,6 +251,26 @@ impl<'n, 'a> Value<'n, 'a> {
         };
         report.push(
             Diagnostic::error("bad-duration", format!("`{}` is not a duration that can be used", self.name))
+                .at(span, refused),
+        );
+        None
+    }
+
+    /// A number of bytes.
+    pub(super) fn size(self, range: RangeInclusive<u64>, report: &mut Report) -> Option<Spanned<u64>> {
+        let span = self.node.span;
+        let Kind::Text(text) = &self.node.kind else {
+            report.push(self.mismatch("a size").help("write a string with a unit, such as \"16KiB\""));
+            return None;
+        };
+        let refused = match units::parse_size(text) {
+            Ok(value) if value < *range.start() => format!("it is at least {}", print::size(*range.start())),
+            Ok(value) if value > *range.end() => format!("it is at most {}", print::size(*range.end())),
+            Ok(value) => return Some(Spanned { value, span }),
+            Err(error) => error.to_string(),
+        };
+        report.push(
+            Diagnostic::error("bad-size", format!("`{}` is not a size that can be used", self.name))
                 .at(span, refused),
         );
         None

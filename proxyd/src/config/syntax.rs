@@ -6,6 +6,7 @@ pub(super) mod check;
 pub(super) mod defaults;
 pub(super) mod frontend;
 pub(super) mod global;
+pub(super) mod http;
 pub(super) mod server;
 
 use super::reference::{BACKEND, FILE, FRONTEND, LISTEN};

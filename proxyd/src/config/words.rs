@@ -114,6 +114,8 @@ pub(crate) enum ForwardHeader {
     Proto,
     Host,
     Port,
+    Forwarded,
+    Via,
 }
 
 pub(crate) const FORWARD_HEADERS: Choices<ForwardHeader> = Choices {
@@ -123,13 +125,16 @@ pub(crate) const FORWARD_HEADERS: Choices<ForwardHeader> = Choices {
         ("x_forwarded_proto", ForwardHeader::Proto),
         ("x_forwarded_host", ForwardHeader::Host),
         ("x_forwarded_port", ForwardHeader::Port),
+        ("forwarded", ForwardHeader::Forwarded),
+        ("via", ForwardHeader::Via),
     ],
     also: &[],
-    later: &["forwarded", "via", "x_real_ip"],
+    later: &["x_real_ip"],
 };
 
 /// HAProxy's keywords, in `snake_case`, and how the same is said here.
 const HAPROXY: &[(&str, &str)] = &[
+    ("abortonclose", "it is called `abort_on_close` here, and stands in `defaults` or a backend"),
     ("acl", "conditions are not supported yet"),
     ("backend", "backends stand in a list: `backends: [(name: \"app\", ..)]`"),
     ("check_timeout", "write it in the check: `check: http(timeout: \"1s\")`"),
@@ -138,6 +143,8 @@ const HAPROXY: &[(&str, &str)] = &[
     ("disabled", "take a server out at run time with `set server <backend>/<server> state maint`"),
     ("downinter", "it is called `down_interval` here, and not supported yet"),
     ("fastinter", "it is called `fast_interval` here, and not supported yet"),
+    ("errorfile", "write `http_errors: [(status: 503, file: \"errors/503.html\")]`"),
+    ("forwarded", "write `forward_headers: [forwarded]`"),
     ("forwardfor", "write `forward_headers: [x_forwarded_for]` in `defaults`"),
     ("frontend", "frontends stand in a list: `frontends: [(name: \"web\", ..)]`"),
     ("http_check", "write `check: http(path: \"/healthz\")` in the backend"),

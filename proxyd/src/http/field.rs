@@ -18,7 +18,8 @@ pub enum Known {
     Upgrade,
     /// Of one hop, always dropped.
     Hop,
-    XForwarded(Forwarded),
+    /// What is claimed of the client.
+    Forwarded(Forwarded),
 }
 
 /// The fields that `forward_headers` can add.
@@ -28,6 +29,8 @@ pub enum Forwarded {
     Proto,
     Host,
     Port,
+    /// `Forwarded` itself.
+    Standard,
 }
 
 /// Looks a name up by its length and first letter: most names are none of these.
@@ -37,17 +40,18 @@ fn known(name: &str) -> Option<Known> {
         4 => &[("host", Known::Host)],
         6 => &[("expect", Known::Expect)],
         7 => &[("upgrade", Known::Upgrade)],
+        9 => &[("forwarded", Known::Forwarded(Forwarded::Standard))],
         10 => &[("connection", Known::Connection), ("keep-alive", Known::Hop)],
         14 => &[("content-length", Known::ContentLength), ("http2-settings", Known::Hop)],
-        15 => &[("x-forwarded-for", Known::XForwarded(Forwarded::For))],
+        15 => &[("x-forwarded-for", Known::Forwarded(Forwarded::For))],
         16 => &[
             ("proxy-connection", Known::Hop),
-            ("x-forwarded-host", Known::XForwarded(Forwarded::Host)),
-            ("x-forwarded-port", Known::XForwarded(Forwarded::Port)),
+            ("x-forwarded-host", Known::Forwarded(Forwarded::Host)),
+            ("x-forwarded-port", Known::Forwarded(Forwarded::Port)),
         ],
         17 => &[
             ("transfer-encoding", Known::TransferEncoding),
-            ("x-forwarded-proto", Known::XForwarded(Forwarded::Proto)),
+            ("x-forwarded-proto", Known::Forwarded(Forwarded::Proto)),
         ],
         18 => &[("proxy-authenticate", Known::Hop)],
         19 => &[("proxy-authorization", Known::Hop)],
@@ -104,13 +108,12 @@ pub fn is_known(name: &str) -> bool {
 }
 
 /// Fields a `Connection` option cannot take away: without them the message means something else.
-const PROTECTED: [&str; 12] = [
+const PROTECTED: [&str; 11] = [
     "authorization",
     "cache-control",
     "content-type",
     "cookie",
     "date",
-    "forwarded",
     "host",
     "set-cookie",
     "trailer",
@@ -171,7 +174,7 @@ mod tests {
     #[test]
     fn names_are_known_in_any_case() {
         assert_eq!(known("Transfer-ENCODING"), Some(Known::TransferEncoding));
-        assert_eq!(known("X-Forwarded-For"), Some(Known::XForwarded(Forwarded::For)));
+        assert_eq!(known("X-Forwarded-For"), Some(Known::Forwarded(Forwarded::For)));
         assert_eq!(known("keep-alive"), Some(Known::Hop));
         assert_eq!(known("accept"), None);
     }

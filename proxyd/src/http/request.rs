@@ -4,10 +4,13 @@ use std::io::Write as _;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
 
-use super::field::{self, Field, Fields, Forwarded, Known, MAX_FIELDS};
-use super::framing::{self, Ambiguous, Body};
-use super::reply::Reply;
-use crate::config::ForwardHeaders;
+use super::field::{self, Field, Fields, Known, MAX_FIELDS};
+use super::forwarded::{self, Claims, Peer};
+use super::framing::{self, Body};
+use super::refusal::Reason;
+use crate::config::{ForwardHeaders, HttpOptions, defaults};
+
+const _: () = assert!(MAX_FIELDS == defaults::MAX_HEADERS);
 
 /// What the rest of the request's way needs to know of its head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -22,21 +25,27 @@ pub struct Facts {
     pub keep_alive: bool,
     /// Asks to switch protocols; the answer may be 101.
     pub upgrade: bool,
+    /// CONNECT: an answer of 2xx begins a tunnel.
+    pub connect: bool,
+    /// The client may wait for 100 before it sends the body.
+    pub expects: bool,
     /// Bytes of the head.
     pub length: usize,
 }
 
-/// Why a request goes nowhere.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Refusal {
-    pub reply: Reply,
-    pub reason: &'static str,
+impl Facts {
+    /// The answer may begin a tunnel.
+    pub const fn switches(&self) -> bool {
+        self.upgrade || self.connect
+    }
 }
 
 /// What is known of the connection and written into the head.
 #[derive(Clone, Copy)]
 pub struct Site<'a> {
     pub forward: ForwardHeaders,
+    pub options: &'a HttpOptions,
+    pub peer: Peer,
     /// `None` for a Unix socket.
     pub client: Option<IpAddr>,
     /// Port the client came to.
@@ -58,52 +67,38 @@ pub enum Parsed {
     Complete(Facts),
 }
 
-const fn refuse<T>(reply: Reply, reason: &'static str) -> Result<T, Refusal> {
-    Err(Refusal { reply, reason })
-}
-
-const fn bad<T>(reason: &'static str) -> Result<T, Refusal> {
-    refuse(Reply::BadRequest, reason)
-}
-
 /// Parses the head at the start of `bytes`; when it is whole and sound, `out` gets what the server is sent.
-pub fn parse(bytes: &[u8], out: &mut Vec<u8>, site: &Site<'_>) -> Result<Parsed, Refusal> {
+pub fn parse(bytes: &[u8], out: &mut Vec<u8>, site: &Site<'_>) -> Result<Parsed, Reason> {
     let mut fields = [MaybeUninit::<Field<'_>>::uninit(); MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
     let length = match request.parse_with_uninit_headers(bytes, &mut fields) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
-        Err(error) => return Err(malformed(error)),
+        Err(error) => return Err(error.into()),
     };
     let (Some(method), Some(target), Some(minor)) = (request.method, request.path, request.version) else {
-        return bad("the request line is not complete");
+        return Err(Reason::RequestLine);
     };
+    let limits = site.options;
+    if target.len() > limits.max_uri {
+        return Err(Reason::LineTooLong);
+    }
+    if length > limits.max_header_bytes {
+        return Err(Reason::HeadTooLong);
+    }
+    if request.headers.len() > limits.max_headers {
+        return Err(Reason::TooManyFields);
+    }
     let head = Head { method, target, is_11: minor == 1, fields: Fields::new(request.headers) };
-    head.judge(length).map(|(facts, target)| {
+    head.judge(length, limits).map(|(facts, target)| {
         head.write(out, &facts, &target, site);
         Parsed::Complete(facts)
     })
 }
 
-/// Refuses a head that fills its buffer without an end.
-pub fn too_long(bytes: &[u8]) -> Refusal {
-    if bytes.contains(&b'\n') {
-        Refusal { reply: Reply::HeadTooLarge, reason: "the head is longer than its buffer" }
-    } else {
-        Refusal { reply: Reply::UriTooLong, reason: "the request line is longer than its buffer" }
-    }
-}
-
-fn malformed(error: httparse::Error) -> Refusal {
-    let (reply, reason) = match error {
-        httparse::Error::TooManyHeaders => (Reply::HeadTooLarge, "too many header fields"),
-        httparse::Error::HeaderName => (Reply::BadRequest, "a header name is malformed"),
-        httparse::Error::HeaderValue => (Reply::BadRequest, "a header value is malformed"),
-        httparse::Error::NewLine => (Reply::BadRequest, "a line end is malformed"),
-        httparse::Error::Version => (Reply::BadRequest, "the version is not HTTP/1.0 or HTTP/1.1"),
-        _ => (Reply::BadRequest, "the request line is malformed"),
-    };
-    Refusal { reply, reason }
+/// Why a head that has no end yet and is as long as a head may be goes nowhere.
+pub fn too_long(bytes: &[u8]) -> Reason {
+    if bytes.contains(&b'\n') { Reason::HeadTooLong } else { Reason::LineTooLong }
 }
 
 struct Head<'a> {
@@ -119,18 +114,21 @@ struct Target<'a> {
     path: &'a str,
     /// From an absolute-form target, which goes before Host.
     authority: Option<&'a str>,
-    has_host: bool,
+    /// Whom the client means.
+    host: Option<&'a [u8]>,
     /// Some `Connection` option names a field.
     names: bool,
+    claims: Claims,
 }
 
 impl<'a> Head<'a> {
-    fn judge(&self, length: usize) -> Result<(Facts, Target<'a>), Refusal> {
+    fn judge(&self, length: usize, limits: &HttpOptions) -> Result<(Facts, Target<'a>), Reason> {
         let options = self.fields.options();
         let (mut host, mut upgrade, mut http2): (Option<&Field<'_>>, _, _) = (None, false, false);
+        let (mut expects, mut claims) = (false, Claims::default());
         for (field, known) in self.fields.iter() {
             match known {
-                Some(Known::Host) if host.is_some() => return bad("more than one Host"),
+                Some(Known::Host) if host.is_some() => return Err(Reason::Hosts),
                 Some(Known::Host) => host = Some(field),
                 Some(Known::Upgrade) => {
                     // HTTP/2 would pass by everything that is looked at here, whatever it is offered beside.
@@ -139,14 +137,26 @@ impl<'a> Head<'a> {
                     upgrade = true;
                     http2 |= offers(b"h2c") || offers(b"h2");
                 }
-                Some(Known::Expect) if !field.value.eq_ignore_ascii_case(b"100-continue") => {
-                    return refuse(Reply::ExpectationFailed, "an expectation other than 100-continue");
+                // HTTP/1.0 has no expectations (RFC 9110 10.1.1).
+                Some(Known::Expect) if self.is_11 => {
+                    if !field.value.eq_ignore_ascii_case(b"100-continue") {
+                        return Err(Reason::Expectation);
+                    }
+                    expects = true;
                 }
+                Some(Known::Forwarded(which)) => claims.note(which),
                 _ => {}
             }
         }
+        let connect = self.method == "CONNECT";
         let body = self.body()?;
-        let target = Target { names: options.names, ..self.target(host)? };
+        let target = Target { names: options.names, claims, ..self.target(host, connect, limits)? };
+        match body {
+            Body::None => {}
+            _ if connect => return Err(Reason::ConnectBody),
+            Body::Length(length) if length > limits.max_body => return Err(Reason::BodyTooLarge),
+            _ => {}
+        }
         let idempotent = matches!(self.method, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "PUT" | "DELETE");
         let keep_alive = !options.close && (self.is_11 || options.keep_alive);
         let facts = Facts {
@@ -155,22 +165,18 @@ impl<'a> Head<'a> {
             is_head: self.method == "HEAD",
             idempotent,
             keep_alive,
-            upgrade: upgrade && !http2 && options.upgrade && self.is_11 && body == Body::None,
+            upgrade: upgrade && !http2 && !connect && options.upgrade && self.is_11 && body == Body::None,
+            connect,
+            expects: expects && body != Body::None,
             length,
         };
         Ok((facts, target))
     }
 
-    fn body(&self) -> Result<Body, Refusal> {
-        let framing = match framing::read(&self.fields) {
-            Ok(framing) => framing,
-            Err(Ambiguous::UnknownCoding) => {
-                return refuse(Reply::NotImplemented, Ambiguous::UnknownCoding.reason());
-            }
-            Err(ambiguous) => return bad(ambiguous.reason()),
-        };
+    fn body(&self) -> Result<Body, Reason> {
+        let framing = framing::read(&self.fields)?;
         match (framing.chunked, framing.length) {
-            (true, _) if !self.is_11 => bad("Transfer-Encoding in an HTTP/1.0 request"),
+            (true, _) if !self.is_11 => Err(Reason::CodingInOld),
             (true, _) => Ok(Body::Chunked),
             (false, Some(0) | None) => Ok(Body::None),
             (false, Some(length)) => Ok(Body::Length(length)),
@@ -178,35 +184,56 @@ impl<'a> Head<'a> {
     }
 
     /// RFC 9112 3.2 and 3.3.
-    fn target(&self, host: Option<&Field<'a>>) -> Result<Target<'a>, Refusal> {
+    fn target(
+        &self,
+        host: Option<&Field<'a>>,
+        connect: bool,
+        limits: &HttpOptions,
+    ) -> Result<Target<'a>, Reason> {
         if host.is_none() && self.is_11 {
-            return bad("no Host");
+            return Err(Reason::NoHost);
         }
         if !self.target.bytes().all(|b| b.is_ascii_graphic() && b != b'#') {
-            return bad("the target holds a byte that no URI has");
+            return Err(Reason::TargetByte);
         }
-        if host.is_some_and(|h| !is_authority(h.value) && !h.value.is_empty()) {
-            return bad("Host is not a host");
+        let host = host.map(|host| host.value);
+        if host.is_some_and(|host| !is_authority(host) && !host.is_empty()) {
+            return Err(Reason::Host);
         }
-        if self.method == "CONNECT" {
-            return refuse(Reply::NotImplemented, "CONNECT is not served here");
+        let of = |path, authority| Target {
+            path,
+            authority,
+            host: authority.map(str::as_bytes).or(host),
+            names: false,
+            claims: Claims::default(),
+        };
+        if connect {
+            if !limits.connect {
+                return Err(Reason::ConnectOff);
+            }
+            let authority = self.target;
+            if !has_port(authority) {
+                return Err(Reason::ConnectTarget);
+            }
+            if host.is_some_and(|host| !same_authority(host, authority, "")) {
+                return Err(Reason::HostDiffers);
+            }
+            return Ok(of(authority, Some(authority)));
         }
         if self.target.starts_with('/') || (self.target == "*" && self.method == "OPTIONS") {
-            return Ok(Target { path: self.target, authority: None, has_host: host.is_some(), names: false });
+            return Ok(of(self.target, None));
         }
-        let Some(rest) = strip_scheme(self.target) else {
-            return bad("the target is neither a path nor a URI");
-        };
+        let (default_port, rest) = strip_scheme(self.target).ok_or(Reason::TargetForm)?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(end);
         if authority.is_empty() || !is_authority(authority.as_bytes()) {
-            return bad("the target's authority is not a host");
+            return Err(Reason::Authority);
         }
-        if host.is_some_and(|h| !h.value.eq_ignore_ascii_case(authority.as_bytes())) {
-            return bad("Host differs from the target's authority");
+        if host.is_some_and(|host| !same_authority(host, authority, default_port)) {
+            return Err(Reason::HostDiffers);
         }
         let path = if path.is_empty() { if self.method == "OPTIONS" { "*" } else { "/" } } else { path };
-        Ok(Target { path, authority: Some(authority), has_host: host.is_some(), names: false })
+        Ok(of(path, Some(authority)))
     }
 
     fn write(&self, out: &mut Vec<u8>, facts: &Facts, target: &Target<'_>, site: &Site<'_>) {
@@ -220,7 +247,7 @@ impl<'a> Head<'a> {
         out.extend_from_slice(b" HTTP/1.1\r\n");
         match target.authority {
             Some(authority) => field::write(out, b"Host", authority.as_bytes()),
-            None if !target.has_host => match (site.local)() {
+            None if target.host.is_none() => match (site.local)() {
                 // Writing to memory cannot fail.
                 Some(local) => _ = write!(out, "Host: {local}\r\n"),
                 None => out.extend_from_slice(b"Host: localhost\r\n"),
@@ -238,9 +265,10 @@ impl<'a> Head<'a> {
                     false
                 }
                 Some(Known::Host) => target.authority.is_none(),
-                Some(Known::XForwarded(which)) => !replaces(which, site.forward),
+                Some(Known::Forwarded(which)) => forwarded::keeps(which, site.peer, site.forward),
                 Some(Known::Expect) => facts.body != Body::None && facts.is_11,
                 Some(Known::ContentLength) => true,
+                None if site.peer == Peer::Foreign && forwarded::is_claim(field.name) => false,
                 None => {
                     !(target.names && self.fields.is_named(field.name) && field::is_droppable(field.name))
                 }
@@ -255,44 +283,50 @@ impl<'a> Head<'a> {
         if facts.upgrade {
             out.extend_from_slice(b"Connection: Upgrade\r\n");
         }
-        self.write_forwarded(out, target, site);
+        if site.forward != ForwardHeaders::default() {
+            let facts = forwarded::Facts {
+                client: site.client,
+                port: site.port,
+                host: target.host,
+                is_11: self.is_11,
+                peer: site.peer,
+                claims: target.claims,
+            };
+            forwarded::write(out, site.forward, &facts);
+        }
         out.extend_from_slice(b"\r\n");
     }
-
-    fn write_forwarded(&self, out: &mut Vec<u8>, target: &Target<'_>, site: &Site<'_>) {
-        let ForwardHeaders { x_forwarded_for, x_forwarded_proto, x_forwarded_host, x_forwarded_port } =
-            site.forward;
-        if x_forwarded_for && let Some(client) = site.client {
-            let _infallible = write!(out, "X-Forwarded-For: {}\r\n", client.to_canonical());
-        }
-        if x_forwarded_proto {
-            field::write(out, b"X-Forwarded-Proto", b"http");
-        }
-        if x_forwarded_host {
-            let host = self.fields.iter().find(|(_, known)| *known == Some(Known::Host));
-            if let Some(host) = target.authority.map(str::as_bytes).or_else(|| host.map(|(h, _)| h.value)) {
-                field::write(out, b"X-Forwarded-Host", host);
-            }
-        }
-        if x_forwarded_port && let Some(port) = site.port {
-            field::write(out, b"X-Forwarded-Port", itoa::Buffer::new().format(port).as_bytes());
-        }
-    }
 }
 
-/// A client's own claim is replaced by ours, but X-Forwarded-For is a list that grows.
-const fn replaces(which: Forwarded, forward: ForwardHeaders) -> bool {
-    match which {
-        Forwarded::For => false,
-        Forwarded::Proto => forward.x_forwarded_proto,
-        Forwarded::Host => forward.x_forwarded_host,
-        Forwarded::Port => forward.x_forwarded_port,
-    }
-}
-
-fn strip_scheme(target: &str) -> Option<&str> {
+/// The scheme's own port, and what follows `://`.
+fn strip_scheme(target: &str) -> Option<(&'static str, &str)> {
     let (scheme, rest) = target.split_once("://")?;
-    (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https")).then_some(rest)
+    if scheme.eq_ignore_ascii_case("http") {
+        Some((":80", rest))
+    } else if scheme.eq_ignore_ascii_case("https") {
+        Some((":443", rest))
+    } else {
+        None
+    }
+}
+
+/// Whether Host names what the target names; the scheme's own port may be left out in either.
+fn same_authority(host: &[u8], authority: &str, default_port: &str) -> bool {
+    let bare = |name| <[u8]>::strip_suffix(name, default_port.as_bytes()).unwrap_or(name);
+    bare(host).eq_ignore_ascii_case(bare(authority.as_bytes()))
+}
+
+/// A host and a port, as CONNECT names it (RFC 9112 3.2.3).
+fn has_port(target: &str) -> bool {
+    target.rsplit_once(':').is_some_and(|(host, port)| {
+        // A colon in a host is one of an IPv6 address, which stands in brackets.
+        let is_host = !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+        !host.is_empty()
+            && is_host
+            && is_authority(host.as_bytes())
+            && port.bytes().all(|b| b.is_ascii_digit())
+            && port.parse::<u16>().is_ok_and(|port| port != 0)
+    })
 }
 
 /// Host and port: no user, no path, no list, nothing a URI's authority has not (RFC 3986 3.2).

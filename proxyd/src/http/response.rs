@@ -4,7 +4,7 @@ use std::mem::MaybeUninit;
 
 use super::field::{self, Field, Fields, Known, MAX_FIELDS, Options};
 use super::framing::{self, Body};
-use super::request;
+use super::{forwarded, request};
 
 /// What the rest of the answer's way needs to know of its head.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -18,8 +18,19 @@ pub struct Facts {
     pub server_keeps: bool,
     /// The client's connection goes on after this answer.
     pub client_keeps: bool,
+    /// From here on bytes go both ways, whatever they are.
+    pub tunnel: bool,
     /// Bytes of the head.
     pub length: usize,
+}
+
+/// What of the connection matters to the head.
+#[derive(Clone, Copy, Debug)]
+pub struct Site {
+    /// The client's connection may go on, for all reasons but this answer.
+    pub keep_client: bool,
+    /// This hop names itself.
+    pub via: bool,
 }
 
 impl Facts {
@@ -42,13 +53,11 @@ pub enum Parsed {
 pub struct Invalid(pub &'static str);
 
 /// Parses the head at the start of `bytes`; when it is whole and sound, `out` gets what the client is sent.
-///
-/// `keep_client` says whether the connection may go on for reasons other than this answer.
 pub fn parse(
     bytes: &[u8],
     out: &mut Vec<u8>,
     request: &request::Facts,
-    keep_client: bool,
+    site: Site,
 ) -> Result<Parsed, Invalid> {
     let mut fields = [MaybeUninit::<Field<'_>>::uninit(); MAX_FIELDS];
     let mut response = httparse::Response::new(&mut []);
@@ -72,8 +81,8 @@ pub fn parse(
     let options = fields.options();
     let reason = response.reason.unwrap_or_default();
     let head = Head { status, is_11: minor == 1, reason, fields, options };
-    let facts = head.judge(length, request, keep_client)?;
-    head.write(out, &facts, request);
+    let facts = head.judge(length, request, site.keep_client)?;
+    head.write(out, &facts, request, site.via);
     Ok(Parsed::Complete(facts))
 }
 
@@ -91,8 +100,10 @@ impl Head<'_> {
         if self.status == 101 && !request.upgrade {
             return Err(Invalid("101 without a request to switch protocols"));
         }
+        let tunnel = self.status == 101 || request.connect && (200..300).contains(&self.status);
         let framing = framing::read(&self.fields).map_err(|ambiguous| Invalid(ambiguous.reason()))?;
-        let no_body = request.is_head || self.status < 200 || matches!(self.status, 204 | 304);
+        // What follows a CONNECT that succeeded is the tunnel, whatever the head says (RFC 9112 6.3).
+        let no_body = request.is_head || tunnel || self.status < 200 || matches!(self.status, 204 | 304);
         let body = match (framing.chunked, framing.length) {
             _ if no_body => Body::None,
             (true, _) if !self.is_11 => return Err(Invalid("Transfer-Encoding in an HTTP/1.0 answer")),
@@ -101,22 +112,18 @@ impl Head<'_> {
             (false, Some(length)) => Body::Length(length),
             (false, None) => Body::UntilClose,
         };
-        let server_keeps = body != Body::UntilClose
-            && !options.close
-            && (self.is_11 || options.keep_alive)
-            && self.status != 101;
+        let server_keeps =
+            body != Body::UntilClose && !options.close && (self.is_11 || options.keep_alive) && !tunnel;
         let sent = match body {
             Body::Chunked | Body::UntilClose if request.is_11 => Body::Chunked,
             Body::Chunked | Body::UntilClose => Body::UntilClose,
             known => known,
         };
-        // What comes after a switch is no HTTP any more, on either side.
-        let switched = self.status == 101;
-        let client_keeps = keep_client && request.keep_alive && sent != Body::UntilClose && !switched;
-        Ok(Facts { status: self.status, body, sent, server_keeps, client_keeps, length })
+        let client_keeps = keep_client && request.keep_alive && sent != Body::UntilClose && !tunnel;
+        Ok(Facts { status: self.status, body, sent, server_keeps, client_keeps, tunnel, length })
     }
 
-    fn write(&self, out: &mut Vec<u8>, facts: &Facts, request: &request::Facts) {
+    fn write(&self, out: &mut Vec<u8>, facts: &Facts, request: &request::Facts, via: bool) {
         out.clear();
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(itoa::Buffer::new().format(self.status).as_bytes());
@@ -127,7 +134,7 @@ impl Head<'_> {
         for (field, known) in self.fields.iter() {
             let keep = match known {
                 // A client is told what HEAD and 304 say of a body that does not come.
-                Some(Known::ContentLength) => self.status >= 200 && self.status != 204,
+                Some(Known::ContentLength) => self.status >= 200 && self.status != 204 && !facts.tunnel,
                 Some(Known::Upgrade) => switched || self.status == 426,
                 // What a server asks of a user is asked by whoever the user reaches.
                 Some(Known::Hop) => field.name.eq_ignore_ascii_case("proxy-authenticate"),
@@ -146,9 +153,12 @@ impl Head<'_> {
         if facts.sent == Body::Chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
+        if via {
+            forwarded::write_via(out, self.is_11);
+        }
         if switched {
             out.extend_from_slice(b"Connection: Upgrade\r\n");
-        } else if !facts.is_interim() {
+        } else if !facts.is_interim() && !facts.tunnel {
             if !facts.client_keeps {
                 out.extend_from_slice(b"Connection: close\r\n");
             } else if !request.is_11 {
@@ -172,12 +182,16 @@ mod tests {
         idempotent: true,
         keep_alive: true,
         upgrade: false,
+        connect: false,
+        expects: false,
         length: 0,
     };
 
+    const KEPT: Site = Site { keep_client: true, via: false };
+
     fn sent(response: &str, request: &request::Facts) -> Result<(Facts, String), Invalid> {
         let mut out = Vec::new();
-        match parse(response.as_bytes(), &mut out, request, true)? {
+        match parse(response.as_bytes(), &mut out, request, KEPT)? {
             Parsed::Complete(facts) => Ok((facts, String::from_utf8(out).unwrap())),
             Parsed::Partial => panic!("partial: {response:?}"),
         }
@@ -253,12 +267,34 @@ mod tests {
         );
     }
 
+    #[test]
+    fn a_connect_that_succeeds_is_a_tunnel() {
+        let request = request::Facts { connect: true, ..GET };
+        let (facts, head) = sent("HTTP/1.1 200 Go\r\nContent-Length: 5\r\nX: y\r\n\r\n", &request).unwrap();
+        assert_eq!((facts.body, facts.sent), (Body::None, Body::None));
+        assert!(facts.tunnel && !facts.server_keeps && !facts.client_keeps);
+        assert_eq!(head, "HTTP/1.1 200 Go\r\nX: y\r\n\r\n");
+        let (facts, _) = sent("HTTP/1.1 403 No\r\nContent-Length: 5\r\n\r\n", &request).unwrap();
+        assert_eq!((facts.body, facts.tunnel, facts.server_keeps), (Body::Length(5), false, true));
+    }
+
+    #[test]
+    fn this_hop_names_itself_with_the_servers_version() {
+        for (version, via) in [("1.1", "1.1 proxyd"), ("1.0", "1.0 proxyd")] {
+            let response = format!("HTTP/{version} 200 OK\r\nVia: 1.1 x\r\nContent-Length: 0\r\n\r\n");
+            let mut out = Vec::new();
+            parse(response.as_bytes(), &mut out, &GET, Site { via: true, ..KEPT }).unwrap();
+            let head = String::from_utf8(out).unwrap();
+            assert!(head.ends_with(&format!("Content-Length: 0\r\nVia: {via}\r\n\r\n")), "{head}");
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let mut response = b"HTTP/1.1 200 OK\r\n".to_vec();
             response.extend_from_slice(&bytes);
-            let _verdict = parse(&response, &mut Vec::new(), &GET, true);
+            let _verdict = parse(&response, &mut Vec::new(), &GET, KEPT);
         }
     }
 }

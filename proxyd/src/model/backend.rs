@@ -9,6 +9,7 @@ use crossbeam_utils::CachePadded;
 use super::lineup::Lineup;
 use super::server::{Rates, Server};
 use crate::config::{self, Algorithm, Check, Mode, Retries, ServerTimeouts};
+use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::Tally;
 
@@ -23,6 +24,10 @@ pub struct Backend {
     pub timeouts: ServerTimeouts,
     pub retries: Retries,
     pub check: Option<Check>,
+    /// Answers made here that are not those of the frontend.
+    pub pages: Pages,
+    /// A client that closed its side is not waited for.
+    pub abort_on_close: bool,
     /// In file order; a [`Lineup`] names them by index.
     pub servers: Vec<Arc<Server>>,
     lineup: ArcSwap<Lineup>,
@@ -92,6 +97,8 @@ impl Backend {
             timeouts: conf.timeouts,
             retries: conf.retries,
             check: conf.check.clone(),
+            pages: Pages::new(&conf.pages),
+            abort_on_close: conf.abort_on_close,
             lineup: ArcSwap::from_pointee(Lineup::build(&servers)),
             servers,
             preparing: Mutex::default(),

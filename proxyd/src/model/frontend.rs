@@ -7,8 +7,11 @@ use crossbeam_utils::CachePadded;
 use proto::addr::Address;
 
 use super::server::Rates;
-use crate::config::{ClientTimeouts, ForwardHeaders, Mode, Trusted};
+use crate::config::{ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
+use crate::http::refusal::Reason;
+use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
+use crate::stats::slots::Slots;
 
 /// Where clients arrive.
 #[derive(Debug)]
@@ -19,6 +22,9 @@ pub struct Frontend {
     pub mode: Mode,
     pub timeouts: ClientTimeouts,
     pub forward: ForwardHeaders,
+    pub http: HttpOptions,
+    /// Answers made here that are not the built-in ones.
+    pub pages: Pages,
     /// Whose word about a client's address is taken.
     pub trusted: Trusted,
     pub default_backend: Option<Arc<str>>,
@@ -37,6 +43,8 @@ pub struct FrontendLive {
     /// `disable frontend`.
     paused: AtomicBool,
     pub stats: Sharded,
+    /// Requests that were refused, by reason.
+    pub refusals: Slots,
     pub rates: Rates,
 }
 
@@ -47,6 +55,7 @@ impl FrontendLive {
             maxconn: AtomicU32::new(maxconn.unwrap_or(u32::MAX)),
             paused: AtomicBool::new(false),
             stats: Sharded::new(workers),
+            refusals: Slots::new(workers, Reason::COUNT),
             rates: Rates::default(),
         }
     }

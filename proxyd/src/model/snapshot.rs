@@ -12,6 +12,7 @@ use super::backend::{Backend, BackendLive};
 use super::frontend::{Frontend, FrontendLive};
 use super::server::{self, Server};
 use crate::config::{self, Config, ServerAddress};
+use crate::http::reply::Pages;
 
 /// Frontends and backends of one configuration.
 #[derive(Debug, Default)]
@@ -119,6 +120,8 @@ fn frontend(conf: &config::Frontend, id: u32, before: Option<&Arc<Frontend>>, si
         mode: conf.mode,
         timeouts: conf.timeouts,
         forward: conf.forward,
+        http: conf.http,
+        pages: Pages::new(&conf.pages),
         trusted: conf.trusted.clone(),
         default_backend: conf.default_backend.as_deref().map(Into::into),
         binds: conf.binds.clone(),

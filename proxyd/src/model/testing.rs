@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::clock::Epoch;
 use crate::config::{
-    Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global, Mode,
-    Retries, Server, ServerAddress, ServerTimeouts, Trusted,
+    Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
+    HttpOptions, Mode, Retries, Server, ServerAddress, ServerTimeouts, Trusted,
 };
 use crate::model::process::Process;
 use crate::model::shared::Shared;
@@ -50,6 +50,8 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
         },
         forward: ForwardHeaders::default(),
         trusted: Trusted::default(),
+        http: HttpOptions::default(),
+        pages: Vec::new(),
     }
 }
 
@@ -77,6 +79,8 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
             .collect(),
         timeouts: ServerTimeouts { connect: SECOND, server: SECOND, server_fin: None },
         retries: Retries { max: 3, conn_failure: true, empty_response: true, budget_percent: 20 },
+        pages: Vec::new(),
+        abort_on_close: false,
     }
 }
 

@@ -25,6 +25,17 @@ pub enum Detached {
     Unix(std::os::unix::net::UnixStream),
 }
 
+/// What a peer did.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sign {
+    /// It has gone.
+    Reset,
+    /// It sends no more; it may still read.
+    Closed,
+    /// It sent something.
+    Talks,
+}
+
 impl Detached {
     pub fn attach(self) -> io::Result<Stream> {
         Ok(match self {
@@ -103,6 +114,29 @@ impl Stream {
         matches!(self.peek(), Ok(n) if n > 0)
     }
 
+    /// Ready once something comes from a peer of which nothing is expected. What it sends stays where it is.
+    pub fn poll_sign(&self, cx: &mut Context<'_>) -> Poll<Sign> {
+        loop {
+            if ready!(self.poll_readable(cx)).is_err() {
+                return Poll::Ready(Sign::Reset);
+            }
+            match self.peek_known() {
+                Ok(0) => return Poll::Ready(Sign::Closed),
+                Ok(_) => return Poll::Ready(Sign::Talks),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return Poll::Ready(Sign::Reset),
+            }
+        }
+    }
+
+    /// Through the driver, so that an event that turns out to be stale is forgotten.
+    fn peek_known(&self) -> io::Result<usize> {
+        match self {
+            Self::Tcp(s) => s.try_io(Interest::READABLE, || self.peek()),
+            Self::Unix(s) => s.try_io(Interest::READABLE, || self.peek()),
+        }
+    }
+
     fn peek(&self) -> io::Result<usize> {
         let mut byte = [0_u8; 1];
         let (n, _) = rustix::net::recv(self.as_fd(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
@@ -115,16 +149,11 @@ impl Stream {
     pub fn is_idle_and_open(&self, ask_kernel: bool) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         let event = self.poll_readable(&mut cx);
-        let peek = || self.peek();
         let peeked = match event {
             Poll::Ready(Err(_)) => return false,
             Poll::Pending if !ask_kernel => return true,
-            Poll::Pending => peek(),
-            // Through the driver, so that an event that turns out to be stale is forgotten.
-            Poll::Ready(Ok(())) => match self {
-                Self::Tcp(s) => s.try_io(Interest::READABLE, peek),
-                Self::Unix(s) => s.try_io(Interest::READABLE, peek),
-            },
+            Poll::Pending => self.peek(),
+            Poll::Ready(Ok(())) => self.peek_known(),
         };
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }

@@ -8,7 +8,9 @@ use std::time::Duration;
 use super::meter::Meter;
 use super::retry::Failure;
 use super::transfer::{Broken, Moved, Transfer};
+use super::watch::Watch;
 use crate::clock::{self, Instant};
+use crate::http::refusal::Reason;
 use crate::http::{request, response};
 use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
@@ -63,8 +65,17 @@ pub enum Unanswered {
     ClientGone,
     /// The client was silent while it owed a part of its request.
     ClientTimeout,
-    /// The request's chunks make no sense.
-    BadBody,
+    /// The request's body cannot be taken.
+    BadBody(Reason),
+}
+
+/// What is asked of a server.
+#[derive(Clone, Copy, Debug)]
+pub struct Ask<'a> {
+    pub request: &'a request::Facts,
+    pub site: response::Site,
+    /// The client holds the body back until the server asks for it.
+    pub held: bool,
 }
 
 /// Which side ended a transfer before its end.
@@ -87,8 +98,8 @@ impl<'a> Exchange<'a> {
     pub async fn answer(
         &mut self,
         up: &mut Transfer,
-        request: &request::Facts,
-        keep_client: bool,
+        ask: Ask<'_>,
+        watch: &mut Watch,
         out: &mut Vec<u8>,
     ) -> Result<response::Facts, Unanswered> {
         let mut up_failed = false;
@@ -98,19 +109,32 @@ impl<'a> Exchange<'a> {
                     Poll::Ready(Ok(())) | Poll::Pending => {}
                     // It may have answered before it closed; reading tells, if not at once then soon.
                     Poll::Ready(Err(Broken::Write(_))) => up_failed = true,
-                    Poll::Ready(Err(Broken::Malformed)) => return Poll::Ready(Err(Unanswered::BadBody)),
+                    Poll::Ready(Err(Broken::Malformed)) => {
+                        return Poll::Ready(Err(Unanswered::BadBody(Reason::Chunks)));
+                    }
+                    Poll::Ready(Err(Broken::TooLarge)) => {
+                        return Poll::Ready(Err(Unanswered::BadBody(Reason::BodyTooLarge)));
+                    }
                     Poll::Ready(Err(Broken::Read(_) | Broken::Eof)) => {
                         return Poll::Ready(Err(Unanswered::ClientGone));
                     }
                 }
             }
             // What is left of a request when its answer ends is not waited for.
-            let keep = keep_client && up.is_done();
-            let parse = |bytes: &[u8], out: &mut Vec<u8>| response::parse(bytes, out, request, keep);
+            // What came before a switch was agreed on is no request of the protocol that stays.
+            let early =
+                ask.request.switches() && (!self.client.buffer.is_empty() || self.client.stream.has_input());
+            let keep_client = ask.site.keep_client && up.is_done() && !early;
+            let site = response::Site { keep_client, ..ask.site };
+            let parse = |bytes: &[u8], out: &mut Vec<u8>| response::parse(bytes, out, ask.request, site);
             if let Poll::Ready(head) = self.poll_head(cx, out, parse) {
                 return Poll::Ready(head.map_err(Unanswered::Server));
             }
-            let waits_for_client = !up.is_done() && !up.has_output() && !up_failed;
+            if up.is_done() && watch.poll(cx, self.client.stream).is_ready() {
+                return Poll::Ready(Err(Unanswered::ClientGone));
+            }
+            let held = ask.held && !up.body_is_gone();
+            let waits_for_client = !up.is_done() && !up.has_output() && !up_failed && !held;
             let (deadline, error) = if waits_for_client {
                 (self.client.deadline(false), Unanswered::ClientTimeout)
             } else {
@@ -158,6 +182,8 @@ impl<'a> Exchange<'a> {
     /// Passes the answer on; the rest of the request, if there is one, goes on beside it.
     pub async fn relay(&mut self, up: &mut Transfer, down: &mut Transfer) -> Result<(), Cut> {
         let mut up_failed = false;
+        // The end of what a client sends is no reason to keep the rest of an answer from it.
+        let mut watch = Watch::new(false);
         poll_fn(|cx| {
             if !up.is_done() && !up_failed {
                 match self.poll_up(cx, up) {
@@ -172,6 +198,9 @@ impl<'a> Exchange<'a> {
                 Poll::Ready(Err(Broken::Write(_))) => return Poll::Ready(Err(Cut::Client)),
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Server)),
                 Poll::Pending => {}
+            }
+            if up.is_done() && watch.poll(cx, self.client.stream).is_ready() {
+                return Poll::Ready(Err(Cut::Client));
             }
             let (deadline, cut) = if down.has_output() {
                 (self.client.deadline(false), Cut::ClientTimeout)

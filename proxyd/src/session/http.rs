@@ -8,12 +8,15 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::exchange::write_all;
-use super::view::FrontendView;
+use super::view::{BackendView, FrontendView};
 use super::worker::{Busy, Place};
 use crate::clock::{self, Instant};
+use crate::config::defaults::MAX_HEADER_BYTES;
+use crate::http::forwarded::Peer;
+use crate::http::refusal::Reason;
 use crate::http::reply::Reply;
-use crate::http::request::{self, Parsed, Refusal, Site};
-use crate::net::buffer::Buffer;
+use crate::http::request::{self, Parsed, Site};
+use crate::net::buffer::{self, Buffer};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::stats::cells::Count;
@@ -23,6 +26,8 @@ const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
 /// How long after an answer a connection is held ready for the next request.
 const PARK_AFTER: Duration = Duration::from_secs(1);
+
+const _: () = assert!(MAX_HEADER_BYTES == buffer::SMALL, "a head has to fit into its buffer");
 
 /// Addresses of a client's connection.
 #[derive(Clone, Copy, Debug)]
@@ -64,8 +69,9 @@ enum Next {
 /// What waiting for a request brought.
 enum Waited {
     Request(request::Facts),
-    Refused(Refusal),
-    Timeout,
+    Refused(Reason),
+    /// Nothing but line ends came in time.
+    Idle,
     /// The client closed, or was never heard of.
     Gone,
 }
@@ -103,8 +109,11 @@ impl Connection {
                 // In a box of its own, so that an idle connection does not hold the room that a request takes.
                 Ok(true) => Box::pin(self.requests()).await,
                 // A client that never said a word is told that it was too slow, an idle one is just let go.
-                Err(Elapsed) if self.requests == 0 => Box::pin(self.too_slow()).await,
-                Ok(false) | Err(Elapsed) => Next::Close,
+                Err(Elapsed) if self.requests == 0 => Box::pin(self.refuse(Reason::HeadTimeout)).await,
+                // The kernel knows of a request before the driver does.
+                Err(Elapsed) if self.client.has_input() => Box::pin(self.requests()).await,
+                // One may be on its way: the end is told, and what crosses it does not reset the connection.
+                Ok(false) | Err(Elapsed) => Next::Linger,
             };
             match next {
                 Next::Request => self.park(),
@@ -129,7 +138,7 @@ impl Connection {
                 let limit = self.idle_limit().min(self.now + PARK_AFTER);
                 match self.first_byte(limit).await {
                     Ok(true) => {}
-                    Ok(false) => return Next::Close,
+                    Ok(false) => return Next::Linger,
                     Err(Elapsed) => return Next::Request,
                 }
             }
@@ -144,11 +153,8 @@ impl Connection {
         let cells = self.frontend.cells();
         match waited {
             Waited::Gone => Next::Close,
-            Waited::Refused(refusal) => {
-                cells.inc(Count::BadRequests);
-                self.refuse(refusal.reply).await
-            }
-            Waited::Timeout => self.too_slow().await,
+            Waited::Idle => Next::Linger,
+            Waited::Refused(reason) => self.refuse(reason).await,
             Waited::Request(facts) => {
                 cells.inc(Count::Requests);
                 self.requests += 1;
@@ -199,6 +205,7 @@ impl Connection {
     ///
     /// The deadline is absolute: a drip of bytes does not move it.
     async fn read_head(&mut self, deadline: Instant) -> Waited {
+        let longest = self.frontend.frontend.http.max_header_bytes;
         let mut look = !self.buffer.is_empty();
         let mut waited = false;
         loop {
@@ -212,11 +219,11 @@ impl Connection {
                         }
                         return Waited::Request(facts);
                     }
-                    Ok(Parsed::Partial) if self.buffer.is_full() => {
+                    Ok(Parsed::Partial) if self.buffer.len() >= longest => {
                         return Waited::Refused(request::too_long(self.buffer.data()));
                     }
                     Ok(Parsed::Partial) => waited = true,
-                    Err(refusal) => return Waited::Refused(refusal),
+                    Err(reason) => return Waited::Refused(reason),
                 }
             }
             let (client, buffer) = (&mut self.client, &mut self.buffer);
@@ -224,19 +231,19 @@ impl Connection {
             let n = match read {
                 Ok(Ok(n)) => n,
                 Ok(Err(_reset)) => return Waited::Gone,
-                Err(Elapsed) if self.buffer.is_empty() && self.requests > 0 => return Waited::Gone,
-                Err(Elapsed) => return Waited::Timeout,
+                Err(Elapsed) if self.buffer.is_empty() && self.requests > 0 => return Waited::Idle,
+                Err(Elapsed) => return Waited::Refused(Reason::HeadTimeout),
             };
             if n == 0 {
                 if self.buffer.is_empty() {
                     return Waited::Gone;
                 }
-                return Waited::Refused(Refusal { reply: Reply::BadRequest, reason: "the head ends early" });
+                return Waited::Refused(Reason::EndsEarly);
             }
             // A head ends with a line end: until one comes there is nothing new to parse.
             look = self.buffer.room()[..n].contains(&b'\n') || self.buffer.is_empty();
             self.buffer.filled(n);
-            look |= self.buffer.is_full();
+            look |= self.buffer.len() >= longest;
         }
     }
 
@@ -246,37 +253,50 @@ impl Connection {
         self.buffer.consume(n);
     }
 
-    fn parse(&mut self) -> Result<Parsed, Refusal> {
+    fn parse(&mut self) -> Result<Parsed, Reason> {
         if self.buffer.is_empty() {
             return Ok(Parsed::Partial);
         }
+        let frontend = &self.frontend.frontend;
+        let client = self.addresses.client.map(|a| a.ip());
         let site = Site {
-            forward: self.frontend.frontend.forward,
-            client: self.addresses.client.map(|a| a.ip()),
+            forward: frontend.forward,
+            options: &frontend.http,
+            // A Unix socket has no address that could be named.
+            peer: match client {
+                _ if frontend.trusted.is_empty() => Peer::Unjudged,
+                Some(client) if frontend.trusted.contains(client) => Peer::Trusted,
+                _ => Peer::Foreign,
+            },
+            client,
             port: self.addresses.local_port,
             local: &|| self.client.local_addr(),
         };
         request::parse(self.buffer.data(), &mut self.up_head, &site)
     }
 
-    /// No request came in time.
-    async fn too_slow(&mut self) -> Next {
-        self.frontend.cells().inc(Count::BadRequests);
-        self.refuse(Reply::RequestTimeout).await
-    }
-
-    /// Answers a request that was not understood, and closes.
-    async fn refuse(&mut self, reply: Reply) -> Next {
-        self.frontend.cells().status(reply.status());
-        self.frontend.cells().inc(Count::Intercepted);
-        self.write_reply(reply, true, false).await;
+    /// Answers a request that was not understood, or did not come in time, and closes.
+    async fn refuse(&mut self, reason: Reason) -> Next {
+        let cells = self.frontend.cells();
+        cells.inc(Count::BadRequests);
+        cells.inc(Count::Intercepted);
+        cells.status(reason.reply().status());
+        self.frontend.refused(reason);
+        self.write_reply(reason.reply(), None, true, false).await;
         Next::Linger
     }
 
     /// Answers a request in a server's place. `whole` says that nothing of it is left to read.
-    async fn reply(&mut self, facts: &request::Facts, reply: Reply, whole: bool) -> Next {
-        let close = !whole || !facts.keep_alive || self.place.worker.is_draining();
-        if !self.write_reply(reply, close, facts.is_head).await {
+    async fn reply(
+        &mut self,
+        facts: &request::Facts,
+        reply: Reply,
+        backend: Option<&BackendView>,
+        whole: bool,
+    ) -> Next {
+        // An old client would have to be told that the connection stays.
+        let close = !whole || !facts.keep_alive || !facts.is_11 || self.place.worker.is_draining();
+        if !self.write_reply(reply, backend, close, facts.is_head).await {
             Next::Close
         } else if close {
             Next::Linger
@@ -285,9 +305,18 @@ impl Connection {
         }
     }
 
-    async fn write_reply(&mut self, reply: Reply, close: bool, to_head: bool) -> bool {
+    async fn write_reply(
+        &mut self,
+        reply: Reply,
+        backend: Option<&BackendView>,
+        close: bool,
+        to_head: bool,
+    ) -> bool {
         self.down_head.clear();
-        reply.write(&mut self.down_head, close, to_head);
+        let page = backend.and_then(|backend| backend.backend.pages.get(reply));
+        let page =
+            page.or_else(|| self.frontend.frontend.pages.get(reply)).unwrap_or_else(|| reply.built_in());
+        page.write(&mut self.down_head, close, to_head);
         let limit = self.frontend.frontend.timeouts.client;
         let written = write_all(&mut self.client, &mut self.timer, limit, &self.down_head).await;
         self.frontend.cells().add(Count::BytesOut, self.down_head.len() as u64);
@@ -304,6 +333,13 @@ impl Connection {
         let mut taken = 0;
         while taken < LINGER_BYTES {
             self.buffer.consume(self.buffer.len());
+            self.buffer.park();
+            // A connection that was idle needs no buffer for as long as nothing comes.
+            let client = &self.client;
+            let readable = self.timer.within(deadline, |cx| client.poll_readable(cx)).await;
+            if !matches!(readable, Ok(Ok(()))) {
+                return;
+            }
             let (client, buffer) = (&mut self.client, &mut self.buffer);
             match self.timer.within(deadline, |cx| client.poll_read(cx, buffer.room())).await {
                 Ok(Ok(n)) if n > 0 => taken += n,

@@ -37,6 +37,8 @@ pub struct Transfer {
     pub written: u64,
     /// Something of the body was found in the buffer.
     body_begun: bool,
+    /// Payload that may still come in chunks.
+    most: u64,
 }
 
 #[derive(Debug)]
@@ -55,6 +57,8 @@ pub enum Broken {
     Eof,
     /// The source's framing makes no sense.
     Malformed,
+    /// The body is longer than it may be.
+    TooLarge,
     /// The other side failed.
     Write(io::Error),
 }
@@ -90,7 +94,15 @@ impl Transfer {
             last_filled: false,
             written: 0,
             body_begun: false,
+            most: u64::MAX,
         }
+    }
+
+    /// A body in chunks may be so long and no longer.
+    #[must_use]
+    pub fn at_most(mut self, bytes: u64) -> Self {
+        self.most = bytes;
+        self
     }
 
     /// Back to the start, for another server; only while nothing was written, or nothing of a body.
@@ -196,6 +208,7 @@ impl Transfer {
             Source::UntilClose => self.payload = buffer.len(),
             Source::Chunked(decoder) => {
                 let (payload, taken) = unchunk(decoder, buffer)?;
+                self.most = self.most.checked_sub(payload as u64).ok_or(Broken::TooLarge)?;
                 self.payload = payload;
                 self.gap = taken - payload;
                 self.ended = decoder.is_done();

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::pool::Pool;
+use crate::http::refusal::Reason;
 use crate::model::backend::Backend;
 use crate::model::frontend::Frontend;
 use crate::model::server::Server;
@@ -48,6 +49,11 @@ pub struct ServerView {
 impl FrontendView {
     pub fn cells(&self) -> &Cells {
         self.frontend.live.stats.worker(self.worker)
+    }
+
+    /// Counts a request that was refused, by its reason.
+    pub fn refused(&self, reason: Reason) {
+        self.frontend.live.refusals.inc(self.worker, reason as usize);
     }
 }
 

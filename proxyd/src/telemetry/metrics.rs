@@ -15,8 +15,8 @@ use proto::stats::{Kind, Row};
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
-use super::info;
 use super::rows::{Selection, Since, rows};
+use super::{info, refusals};
 use crate::model::shared::Shared;
 use crate::{clock, log};
 
@@ -43,6 +43,9 @@ impl Exporter {
         let rows: Vec<Row> = rows(shared, &snapshot, selection, Since::Start, Level::Admin).collect();
         let mut text = Vec::new();
         exposition(&mut text, &info::values(shared, false), &rows, scopes);
+        if scopes.has(Scopes::FRONTEND) {
+            refusals::exposition(&mut text, &snapshot);
+        }
         if scopes.has(Scopes::GLOBAL) {
             self.own.refresh(shared);
             text.extend_from_slice(self.own.rendered.render().trim_end().as_bytes());

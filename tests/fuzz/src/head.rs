@@ -3,13 +3,22 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use harness::wire::{Framing, Head};
-use proxyd::config::ForwardHeaders;
+use proxyd::config::{ForwardHeaders, HttpOptions};
+use proxyd::http::forwarded::Peer;
 use proxyd::http::framing::Body;
 use proxyd::http::request::{self, Site};
 use proxyd::http::response;
 
 /// Beyond this what is added on the way may be one field too many for a second reading.
 const FEW_FIELDS: usize = 90;
+
+const OPTIONS: HttpOptions = HttpOptions {
+    connect: true,
+    max_header_bytes: 16 * 1024,
+    max_headers: 100,
+    max_uri: 16 * 1024,
+    max_body: u64::MAX,
+};
 
 fn site() -> Site<'static> {
     Site {
@@ -18,7 +27,11 @@ fn site() -> Site<'static> {
             x_forwarded_proto: true,
             x_forwarded_host: true,
             x_forwarded_port: true,
+            forwarded: true,
+            via: true,
         },
+        options: &OPTIONS,
+        peer: Peer::Unjudged,
         client: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         port: Some(80),
         local: &|| None,
@@ -102,12 +115,14 @@ pub fn response_head(bytes: &[u8]) {
         idempotent: true,
         keep_alive: is(4),
         upgrade: is(8) && is(1),
+        connect: false,
+        expects: false,
         length: 0,
     };
-    let keep = is(16);
+    let site = response::Site { keep_client: is(16), via: is(32) };
     let read = |bytes: &[u8]| {
         let mut out = Vec::new();
-        match response::parse(bytes, &mut out, &request, keep) {
+        match response::parse(bytes, &mut out, &request, site) {
             Ok(response::Parsed::Complete(facts)) => Some((facts, out)),
             _ => None,
         }

@@ -1,6 +1,7 @@
 //! The sections and their settings, one file for each part of a configuration.
 
 mod check;
+mod http;
 mod process;
 mod proxy;
 mod server;
@@ -8,6 +9,7 @@ mod traffic;
 
 use super::{Field, Preset, Section};
 pub use check::{HTTP_CHECK, TCP_CHECK};
+pub use http::{ERROR_PAGE, HTTP};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, BIND_ENTRY, FRONTEND, LISTEN};
 pub use server::SERVER;
@@ -29,6 +31,8 @@ pub const SECTIONS: &[&Section] = &[
     &DEFAULTS,
     &TIMEOUTS,
     &RETRIES,
+    &HTTP,
+    &ERROR_PAGE,
     &LISTEN,
     &FRONTEND,
     &BIND_ENTRY,

@@ -7,8 +7,9 @@ use super::super::span::Spanned;
 use super::super::words::{ALGORITHMS, MODES};
 use super::super::{Algorithm, Mode};
 use super::check::Check;
-use super::name;
+use super::http::Page;
 use super::server::Server;
+use super::{http, name};
 
 /// A backend as written.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) mode: Option<Spanned<Mode>>,
     pub(in crate::config) balance: Option<Spanned<Algorithm>>,
     pub(in crate::config) check: Option<Check>,
+    pub(in crate::config) pages: Vec<Page>,
+    pub(in crate::config) abort_on_close: Option<bool>,
     /// `None` where some could not be read.
     pub(in crate::config) servers: Option<Vec<Server>>,
 }
@@ -31,13 +34,16 @@ impl Backend {
             mode: None,
             balance: fields.get("balance").and_then(|value| value.choice(&ALGORITHMS, report)),
             check: fields.get("check").and_then(|value| Check::read(value, report)),
+            pages: Vec::new(),
+            abort_on_close: http::abort_on_close(fields, report),
             servers: servers(fields, report),
         }
     }
 
-    /// Name and mode, which a listen section shares with its frontend.
+    /// Name, mode and error pages, which a listen section shares with its frontend.
     pub(super) fn read_identity(&mut self, fields: &Fields<'_, '_>, report: &mut Report) {
         self.name = name(fields, report);
+        self.pages = http::pages(fields, report);
         self.mode = fields.get("mode").and_then(|value| value.choice(&MODES, report));
     }
 }

@@ -8,7 +8,8 @@ use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
 use super::super::words::{FORWARD_HEADERS, ForwardHeader, MODES, RETRY_ON, RetryOn};
 use super::super::{ForwardHeaders, Mode, Trusted};
-use super::address;
+use super::http::{Http, Page};
+use super::{address, http};
 
 /// `defaults` as written.
 #[derive(Debug)]
@@ -18,6 +19,9 @@ pub(in crate::config) struct Defaults {
     pub(in crate::config) timeouts: Timeouts,
     pub(in crate::config) retries: Retries,
     pub(in crate::config) forward: ForwardHeaders,
+    pub(in crate::config) http: Http,
+    pub(in crate::config) pages: Vec<Page>,
+    pub(in crate::config) abort_on_close: Option<bool>,
     pub(in crate::config) trusted: Option<Trusted>,
 }
 
@@ -51,6 +55,9 @@ impl Defaults {
             timeouts: timeouts(&fields, report).unwrap_or_default(),
             retries: retries(&fields, report).unwrap_or_default(),
             forward: forward(&fields, report).unwrap_or_default(),
+            http: Http::read(&fields, report),
+            pages: http::pages(&fields, report),
+            abort_on_close: http::abort_on_close(&fields, report),
             trusted: fields.get("trusted").and_then(|value| address::networks(value, report)),
         })
     }
@@ -82,7 +89,8 @@ fn retries(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Retries> {
     Some(Retries { max: max.map(|max| max.value), on, budget: budget.map(|budget| budget.value) })
 }
 
-fn forward(fields: &Fields<'_, '_>, report: &mut Report) -> Option<ForwardHeaders> {
+/// Reads `forward_headers`.
+pub(super) fn forward(fields: &Fields<'_, '_>, report: &mut Report) -> Option<ForwardHeaders> {
     let mut headers = ForwardHeaders::default();
     for word in fields.get("forward_headers")?.list(report)? {
         let Some(header) = word.choice(&FORWARD_HEADERS, report) else { continue };
@@ -91,6 +99,8 @@ fn forward(fields: &Fields<'_, '_>, report: &mut Report) -> Option<ForwardHeader
             ForwardHeader::Proto => headers.x_forwarded_proto = true,
             ForwardHeader::Host => headers.x_forwarded_host = true,
             ForwardHeader::Port => headers.x_forwarded_port = true,
+            ForwardHeader::Forwarded => headers.forwarded = true,
+            ForwardHeader::Via => headers.via = true,
         }
     }
     Some(headers)

@@ -7,8 +7,9 @@ use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
 use super::super::words::MODES;
-use super::super::{Mode, Trusted};
-use super::{address, name};
+use super::super::{ForwardHeaders, Mode, Trusted};
+use super::http::{Http, Page};
+use super::{address, defaults, http, name};
 
 /// A frontend as written.
 #[derive(Debug)]
@@ -19,6 +20,9 @@ pub(in crate::config) struct Frontend {
     pub(in crate::config) binds: Vec<Spanned<Address>>,
     pub(in crate::config) maxconn: Option<Spanned<u32>>,
     pub(in crate::config) trusted: Option<Trusted>,
+    pub(in crate::config) forward: Option<ForwardHeaders>,
+    pub(in crate::config) http: Http,
+    pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) default_backend: Option<Spanned<String>>,
 }
 
@@ -32,6 +36,9 @@ impl Frontend {
             binds: fields.get("bind").map(|value| binds(value, report)).unwrap_or_default(),
             maxconn: fields.get("maxconn").and_then(|value| value.number(1..=u32::MAX, report)),
             trusted: fields.get("trusted").and_then(|value| address::networks(value, report)),
+            forward: defaults::forward(fields, report),
+            http: Http::read(fields, report),
+            pages: http::pages(fields, report),
             default_backend: None,
         }
     }

@@ -8,13 +8,23 @@ const SITE: Site<'_> = Site {
         x_forwarded_proto: false,
         x_forwarded_host: false,
         x_forwarded_port: false,
+        forwarded: false,
+        via: false,
     },
+    options: &HttpOptions {
+        connect: false,
+        max_header_bytes: 16 * 1024,
+        max_headers: 100,
+        max_uri: 16 * 1024,
+        max_body: u64::MAX,
+    },
+    peer: Peer::Unjudged,
     client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
     port: Some(8080),
     local: &|| "127.0.0.1:8080".parse().ok(),
 };
 
-fn sent(request: &str) -> Result<(Facts, String), Refusal> {
+fn sent(request: &str) -> Result<(Facts, String), Reason> {
     let mut out = b"left over".to_vec();
     match parse(request.as_bytes(), &mut out, &SITE)? {
         Parsed::Complete(facts) => Ok((facts, String::from_utf8(out).unwrap())),
@@ -23,8 +33,10 @@ fn sent(request: &str) -> Result<(Facts, String), Refusal> {
 }
 
 fn head(request: &str) -> String {
-    sent(request)
-        .map_or_else(|refusal| format!("{} {}", refusal.reply.status(), refusal.reason), |(_, head)| head)
+    sent(request).map_or_else(
+        |refusal: Reason| format!("{} {}", refusal.reply().status(), refusal.text()),
+        |(_, head)| head,
+    )
 }
 
 #[test]
@@ -102,6 +114,7 @@ fn forward_headers() {
         x_forwarded_proto: true,
         x_forwarded_host: true,
         x_forwarded_port: true,
+        ..SITE.forward
     };
     let mut out = Vec::new();
     let request =
@@ -134,7 +147,7 @@ fn refusals() {
         ("GET / HTTP/1.1\r\nHost: a\r\nA: b\r\n c\r\n\r\n", "400 a header name is malformed"),
         ("GET / HTTP/1.1\r\nHost: a\r\nA: \0\r\n\r\n", "400 a header value is malformed"),
         ("GET / HTTP/1.1\r\nHost: a\r\nA: x\ry\r\n\r\n", "400 a header value is malformed"),
-        ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "501 CONNECT is not served here"),
+        ("CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "501 CONNECT is not allowed here"),
         ("GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", "417 an expectation other than 100-continue"),
         (
             "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n",

@@ -6,17 +6,19 @@ use std::time::Duration;
 use super::{Connection, Next};
 use crate::clock;
 use crate::http::framing::Body;
+use crate::http::refusal::Reason;
 use crate::http::reply::Reply;
 use crate::http::{request, response};
 use crate::net::buffer::Buffer;
 use crate::session::dispatch::{Reuse, Slot, Tries, Upstream, give_back, obtain};
-use crate::session::exchange::{Cut, Exchange, Side, Unanswered, write_all};
+use crate::session::exchange::{Ask, Cut, Exchange, Side, Unanswered, write_all};
 use crate::session::meter::{Meter, Timings};
 use crate::session::retry::{Attempt, Failure};
 use crate::session::tcp::{cut, no_connection};
 use crate::session::termination::{Cause, Phase, Termination};
 use crate::session::transfer::Transfer;
 use crate::session::view::BackendView;
+use crate::session::watch::Watch;
 use crate::stats::cells::Count;
 
 /// Answers before the answer: each gives the server its time anew, so that they must end.
@@ -52,14 +54,15 @@ impl Connection {
     pub(super) async fn forward(&mut self, facts: &request::Facts) -> Next {
         let Some(backend) = self.frontend.backend.clone() else {
             self.frontend.cells().add(Count::BytesIn, facts.length as u64);
-            return self.reply(facts, Reply::Unavailable, facts.body == Body::None).await;
+            return self.reply(facts, Reply::Unavailable, None, facts.body == Body::None).await;
         };
         #[cfg(debug_assertions)]
         self.fault();
         let meter =
             Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.place.worker.shared.maxima());
         meter.request();
-        let up = Transfer::new(std::mem::take(&mut self.up_head), facts.body, facts.body);
+        let up = Transfer::new(std::mem::take(&mut self.up_head), facts.body, facts.body)
+            .at_most(self.frontend.frontend.http.max_body);
         let mut request = Request { facts, backend, meter, up, timings: Timings::new(self.now) };
         let (termination, next) = match self.attempts(&mut request).await {
             Outcome::Answered { cut, next } => (cut, next),
@@ -67,7 +70,7 @@ impl Connection {
             Outcome::Failed { termination, reply: Some(reply) } => {
                 request.meter.reply(reply.status());
                 let whole = facts.body == Body::None || request.up.is_done();
-                (termination, self.reply(facts, reply, whole).await)
+                (termination, self.reply(facts, reply, Some(&request.backend), whole).await)
             }
         };
         let Request { meter, up, timings, .. } = request;
@@ -89,31 +92,40 @@ impl Connection {
         let mut error = Count::ConnectErrors;
         let mut failed = Outcome::failed(Termination::new(Cause::Server, Phase::Connect), Reply::Unavailable);
         let first = if facts.idempotent && facts.body == Body::None { Reuse::Yes } else { Reuse::Surely };
-        while let Some(slot) = tries.next(&self.place.worker, &backend).await {
+        let mut watch = Watch::new(backend.backend.abort_on_close);
+        let gone = Outcome::gone(Cause::Client, Phase::Connect);
+        loop {
+            let next = watch.unless_gone(&self.client, tries.next(&self.place.worker, &backend)).await;
+            let slot = match next {
+                None => return gone,
+                Some(None) => break,
+                Some(Some(slot)) => slot,
+            };
             request.meter.assign(&slot.view, self.place.worker.shared.epoch.ms(request.timings.start));
             let limit = backend.backend.timeouts.connect;
-            let (unsuccessful, reused) =
-                match obtain(&self.place.worker, &slot, tries.reuse(first), &mut self.timer, limit).await {
-                    Ok(upstream) => {
-                        let reused = upstream.reused;
-                        let at_once = reused && tries.is_first();
-                        request.timings.connected =
-                            Some(if at_once { request.timings.start } else { clock::now() });
-                        match self.exchange(request, &slot, upstream).await {
-                            Ok(outcome) => return outcome,
-                            Err(unsuccessful) => {
-                                error = Count::ResponseErrors;
-                                failed = Outcome::no_answer(unsuccessful.failure);
-                                (unsuccessful, reused)
-                            }
+            let obtained = obtain(&self.place.worker, &slot, tries.reuse(first), &mut self.timer, limit);
+            let Some(obtained) = watch.unless_gone(&self.client, obtained).await else { return gone };
+            let (unsuccessful, reused) = match obtained {
+                Ok(upstream) => {
+                    let reused = upstream.reused;
+                    let at_once = reused && tries.is_first();
+                    request.timings.connected =
+                        Some(if at_once { request.timings.start } else { clock::now() });
+                    match self.exchange(request, &slot, upstream).await {
+                        Ok(outcome) => return outcome,
+                        Err(unsuccessful) => {
+                            error = Count::ResponseErrors;
+                            failed = Outcome::no_answer(unsuccessful.failure);
+                            (unsuccessful, reused)
                         }
                     }
-                    Err(none) => {
-                        error = Count::ConnectErrors;
-                        failed = Outcome::failed(no_connection(none.failure, none.local), Reply::Unavailable);
-                        (Unsuccessful { failure: none.failure, answer_begun: false }, false)
-                    }
-                };
+                }
+                Err(none) => {
+                    error = Count::ConnectErrors;
+                    failed = Outcome::failed(no_connection(none.failure, none.local), Reply::Unavailable);
+                    (Unsuccessful { failure: none.failure, answer_begun: false }, false)
+                }
+            };
             let attempt = Attempt {
                 failure: unsuccessful.failure,
                 idempotent: facts.idempotent,
@@ -122,8 +134,11 @@ impl Connection {
                 answer_begun: unsuccessful.answer_begun,
                 left: 0,
             };
-            if !tries.again(&backend, slot, attempt, reused).await {
-                break;
+            let again = tries.again(&backend, slot, attempt, reused);
+            match watch.unless_gone(&self.client, again).await {
+                None => return gone,
+                Some(false) => break,
+                Some(true) => {}
             }
             request.up.rewind();
         }
@@ -145,6 +160,7 @@ impl Connection {
         let mut begun = timings.connected.unwrap_or(timings.start);
         let mut server_buffer = Buffer::medium();
         let mut interim = 0;
+        let mut watch = Watch::new(backend.backend.abort_on_close);
         let answer = loop {
             let mut exchange = Exchange::new(
                 Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, begun),
@@ -152,8 +168,12 @@ impl Connection {
                 &mut self.timer,
                 meter,
             );
-            let keep = !self.place.worker.is_draining();
-            match exchange.answer(up, facts, keep, &mut self.down_head).await {
+            let site = response::Site {
+                keep_client: !self.place.worker.is_draining(),
+                via: self.frontend.frontend.forward.via,
+            };
+            let ask = Ask { request: facts, site, held: facts.expects && interim == 0 };
+            match exchange.answer(up, ask, &mut watch, &mut self.down_head).await {
                 Ok(answer) if answer.is_interim() => {
                     interim += 1;
                     if interim > MOST_INTERIM {
@@ -172,13 +192,15 @@ impl Connection {
                 }
                 Err(Unanswered::ClientGone) => return Ok(Outcome::gone(Cause::Client, Phase::Headers)),
                 Err(Unanswered::ClientTimeout) => {
+                    self.frontend.refused(Reason::BodyTimeout);
                     let termination = Termination::new(Cause::ClientTimeout, Phase::Headers);
                     return Ok(Outcome::failed(termination, Reply::RequestTimeout));
                 }
-                Err(Unanswered::BadBody) => {
+                Err(Unanswered::BadBody(reason)) => {
                     self.frontend.cells().inc(Count::BadRequests);
+                    self.frontend.refused(reason);
                     let termination = Termination::new(Cause::Proxy, Phase::Request);
-                    return Ok(Outcome::failed(termination, Reply::BadRequest));
+                    return Ok(Outcome::failed(termination, reason.reply()));
                 }
             }
         };
@@ -198,7 +220,7 @@ impl Connection {
             return Err(Unsuccessful { failure: Failure::Invalid, answer_begun: true });
         }
         meter.answer(answer.status);
-        if answer.status == 101 && end.is_ok() {
+        if answer.tunnel && end.is_ok() {
             end = tunnel(&mut exchange, client_timeouts.tunnel).await;
         }
         let up_is_done = up.is_done();
@@ -206,7 +228,7 @@ impl Connection {
             give_back(&slot.view, upstream);
         }
         self.down_head = down.into_prefix();
-        Ok(self.answered(end, &answer, up_is_done))
+        Ok(self.answered(end, facts, &answer, up_is_done))
     }
 
     /// Sends an answer before the answer; false if the client is gone.
@@ -216,12 +238,18 @@ impl Connection {
         write_all(&mut self.client, &mut self.timer, limit, &self.down_head).await.is_ok()
     }
 
-    fn answered(&self, end: Result<(), Cut>, answer: &response::Facts, up_is_done: bool) -> Outcome {
+    fn answered(
+        &self,
+        end: Result<(), Cut>,
+        request: &request::Facts,
+        answer: &response::Facts,
+        up_is_done: bool,
+    ) -> Outcome {
         let next = match end {
             Ok(()) if !up_is_done => Next::Linger,
             Ok(()) if answer.client_keeps => Next::Request,
             // More came than will be read: closing on it would reset the connection and take the answer along.
-            Ok(()) if !self.buffer.is_empty() => Next::Linger,
+            Ok(()) if !self.buffer.is_empty() || request.switches() && !answer.tunnel => Next::Linger,
             Ok(()) => Next::Close,
             Err(_) => {
                 // A client must not take a cut answer for a whole one.

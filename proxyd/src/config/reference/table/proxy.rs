@@ -4,6 +4,7 @@ use super::super::super::defaults;
 use super::super::super::print;
 use super::super::{Field, Preset, Section};
 use super::NAME;
+use super::http::{ABORT_ON_CLOSE, FORWARD_HEADERS, HTTP_ERRORS, OPTIONS};
 
 const MODE: Field = Field {
     name: "mode",
@@ -53,18 +54,21 @@ pub const LISTEN: Section = Section {
     what: "a listen section",
     title: "listen",
     about: "A frontend and a backend of one name. Listen sections come before frontends and backends.",
-    fields: &[NAME, MODE, BIND, FRONTEND_MAXCONN, TRUSTED, BALANCE, CHECK, SERVERS],
-    later: &[
-        "forward_headers",
-        "request",
-        "response",
-        "routes",
-        "persistence",
-        "panic",
-        "server_defaults",
-        "queue",
-        "stick",
+    fields: &[
+        NAME,
+        MODE,
+        BIND,
+        FRONTEND_MAXCONN,
+        TRUSTED,
+        FORWARD_HEADERS,
+        OPTIONS,
+        HTTP_ERRORS,
+        BALANCE,
+        CHECK,
+        ABORT_ON_CLOSE,
+        SERVERS,
     ],
+    later: &["request", "response", "routes", "persistence", "panic", "server_defaults", "queue", "stick"],
 };
 
 /// One of `frontends`.
@@ -78,6 +82,9 @@ pub const FRONTEND: Section = Section {
         BIND,
         FRONTEND_MAXCONN,
         TRUSTED,
+        FORWARD_HEADERS,
+        OPTIONS,
+        HTTP_ERRORS,
         Field {
             name: "default_backend",
             shape: "string",
@@ -85,7 +92,7 @@ pub const FRONTEND: Section = Section {
             meaning: "Name of the backend or listen section that gets the traffic.",
         },
     ],
-    later: &["forward_headers", "request", "response", "routes"],
+    later: &["request", "response", "routes"],
 };
 
 /// One of a `bind` list, where it is not a plain string.
@@ -107,6 +114,6 @@ pub const BACKEND: Section = Section {
     what: "a backend",
     title: "backends",
     about: "A group of servers.",
-    fields: &[NAME, MODE, BALANCE, CHECK, SERVERS],
+    fields: &[NAME, MODE, HTTP_ERRORS, BALANCE, CHECK, ABORT_ON_CLOSE, SERVERS],
     later: &["persistence", "panic", "server_defaults", "request", "response", "queue", "stick"],
 };

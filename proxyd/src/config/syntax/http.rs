@@ -1,0 +1,166 @@
+//! `http` and `http_errors`, which `defaults`, frontends and listen sections may have; backends the latter.
+
+use std::path::Path;
+
+use super::super::reference::{ERROR_PAGE, HTTP};
+use super::super::report::{Diagnostic, Report};
+use super::super::shape::{Fields, Value};
+use super::super::span::Spanned;
+use super::super::{ERROR_STATUSES, ErrorPage, HttpOptions, defaults};
+
+/// `http` as written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::config) struct Http {
+    connect: Option<bool>,
+    max_header_bytes: Option<usize>,
+    max_headers: Option<usize>,
+    max_uri: Option<usize>,
+    max_body: Option<u64>,
+}
+
+impl Http {
+    pub(super) fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
+        let Some(fields) = fields.get("http").and_then(|value| value.section(&HTTP, report)) else {
+            return Self::default();
+        };
+        let longest = defaults::MAX_HEADER_BYTES;
+        let mut size = |name, least| {
+            let size = fields.get(name)?.size(least..=longest as u64, report)?;
+            usize::try_from(size.value).ok()
+        };
+        Self {
+            max_header_bytes: size("max_header_bytes", 256),
+            max_uri: size("max_uri", 1),
+            connect: fields.get("connect").and_then(|value| Some(value.boolean(report)?.value)),
+            max_headers: fields.get("max_headers").and_then(|value| {
+                Some(value.number(1..=defaults::MAX_HEADERS as u32, report)?.value as usize)
+            }),
+            max_body: fields.get("max_body").and_then(|value| Some(value.size(0..=u64::MAX, report)?.value)),
+        }
+    }
+
+    /// What holds, with `below` where nothing was written.
+    pub(in crate::config) fn over(self, below: HttpOptions) -> HttpOptions {
+        HttpOptions {
+            connect: self.connect.unwrap_or(below.connect),
+            max_header_bytes: self.max_header_bytes.unwrap_or(below.max_header_bytes),
+            max_headers: self.max_headers.unwrap_or(below.max_headers),
+            max_uri: self.max_uri.unwrap_or(below.max_uri),
+            max_body: self.max_body.unwrap_or(below.max_body),
+        }
+    }
+}
+
+/// One of `http_errors` as written.
+#[derive(Clone, Debug)]
+pub(in crate::config) struct Page {
+    status: Spanned<u32>,
+    content_type: Option<String>,
+    pub(in crate::config) content: Content,
+}
+
+/// Where the body of a page comes from.
+#[derive(Clone, Debug)]
+pub(in crate::config) enum Content {
+    File(Spanned<String>),
+    Text(String),
+}
+
+impl Page {
+    /// The page as it is sent; one whose file could not be read never gets here.
+    pub(in crate::config) fn resolved(self) -> Option<ErrorPage> {
+        let Content::Text(body) = self.content else { return None };
+        let content_type = self.content_type.unwrap_or_else(|| HTML.to_owned());
+        Some(ErrorPage { status: u16::try_from(self.status.value).ok()?, content_type, body })
+    }
+}
+
+const HTML: &str = "text/html";
+
+/// Reads `abort_on_close`.
+pub(super) fn abort_on_close(fields: &Fields<'_, '_>, report: &mut Report) -> Option<bool> {
+    Some(fields.get("abort_on_close")?.boolean(report)?.value)
+}
+
+/// Reads `http_errors`.
+pub(super) fn pages(fields: &Fields<'_, '_>, report: &mut Report) -> Vec<Page> {
+    let mut pages: Vec<Page> = Vec::new();
+    let entries = fields.get("http_errors").and_then(|value| value.list(report)).unwrap_or_default();
+    for entry in entries {
+        let Some(page) = page(entry, report) else { continue };
+        match pages.iter().find(|other| other.status.value == page.status.value) {
+            Some(first) => report.push(
+                Diagnostic::error("set-twice", format!("status {} has two pages", page.status.value))
+                    .at(page.status.span, "the second")
+                    .at(first.status.span, "the first"),
+            ),
+            None => pages.push(page),
+        }
+    }
+    pages
+}
+
+fn page(entry: Value<'_, '_>, report: &mut Report) -> Option<Page> {
+    let fields = entry.section(&ERROR_PAGE, report)?;
+    fields.complete(report);
+    let status = fields.get("status").and_then(|value| value.number(100..=599, report));
+    let file = fields.get("file").and_then(|value| value.text(report));
+    let body = fields.get("body").and_then(|value| value.text(report));
+    let content_type = fields.get("content_type").and_then(|value| content_type(value, report));
+    let status = status?;
+    if !ERROR_STATUSES.iter().any(|made| u32::from(*made) == status.value) {
+        let made: Vec<String> = ERROR_STATUSES.iter().map(ToString::to_string).collect();
+        report.push(
+            Diagnostic::error("error-page", format!("no answer with status {} is made here", status.value))
+                .at(status.span, format!("expected one of {}", made.join(", "))),
+        );
+    }
+    let (content, content_type) = match (file, body) {
+        (Some(file), None) => {
+            let guessed = content_type.or_else(|| by_extension(&file.value).map(str::to_owned));
+            (Content::File(file), guessed)
+        }
+        (None, Some(body)) => {
+            if body.value.contains('\0') {
+                report.push(
+                    Diagnostic::error("error-page", "an error page holds no NUL")
+                        .at(body.span, "one is here"),
+                );
+            }
+            (Content::Text(body.value), content_type)
+        }
+        (file, _) => {
+            let wrong =
+                if file.is_some() { "has a file and a body" } else { "has neither a file nor a body" };
+            report.push(
+                Diagnostic::error("error-page", format!("the page of status {} {wrong}", status.value))
+                    .at(entry.node.span, "expected one of `file` and `body`"),
+            );
+            return None;
+        }
+    };
+    Some(Page { status, content_type, content })
+}
+
+fn by_extension(path: &str) -> Option<&'static str> {
+    let extension = Path::new(path).extension()?.to_str()?.to_ascii_lowercase();
+    Some(match extension.as_str() {
+        "json" => "application/json",
+        "txt" => "text/plain",
+        "xml" => "application/xml",
+        _ => return None,
+    })
+}
+
+fn content_type(value: Value<'_, '_>, report: &mut Report) -> Option<String> {
+    let text = value.text(report)?;
+    let printable = text.value.bytes().all(|b| b == b' ' || b.is_ascii_graphic());
+    if printable && text.value.contains('/') {
+        return Some(text.value);
+    }
+    report.push(
+        Diagnostic::error("error-page", "`content_type` is not a media type")
+            .at(text.span, "expected something like \"text/html; charset=utf-8\""),
+    );
+    None
+}
