@@ -179,6 +179,11 @@ impl<'a> Exchange<'a> {
         }
     }
 
+    /// Judges what came of a body with the head.
+    pub fn look_ahead(&mut self, down: &mut Transfer) -> Result<(), Broken> {
+        down.look_ahead(self.server.buffer)
+    }
+
     /// Passes the answer on; the rest of the request, if there is one, goes on beside it.
     pub async fn relay(&mut self, up: &mut Transfer, down: &mut Transfer) -> Result<(), Cut> {
         let mut up_failed = false;

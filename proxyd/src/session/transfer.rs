@@ -129,6 +129,14 @@ impl Transfer {
         self.prefix
     }
 
+    /// Takes the framing off what was read, once all before it is written.
+    pub fn look_ahead(&mut self, buffer: &mut Buffer) -> Result<(), Broken> {
+        if !self.ended && self.is_frame_sent() && !buffer.is_empty() {
+            self.decode(buffer)?;
+        }
+        Ok(())
+    }
+
     /// Ready when the body has been written whole. `moved` adds up what happened on the way.
     pub fn poll(
         &mut self,
@@ -140,9 +148,7 @@ impl Transfer {
     ) -> Poll<Result<(), Broken>> {
         loop {
             // Before the head is written, so that what is there of the body goes with it.
-            if !self.ended && self.is_frame_sent() && !buffer.is_empty() {
-                self.decode(buffer)?;
-            }
+            self.look_ahead(buffer)?;
             if self.has_output() {
                 let n = ready!(self.poll_write(cx, buffer, to)).map_err(Broken::Write)?;
                 moved.written += n as u64;

@@ -213,13 +213,14 @@ impl Connection {
             &mut self.timer,
             meter,
         );
-        let mut end = exchange.relay(up, &mut down).await;
-        if end == Err(Cut::Server) && down.written == 0 {
+        if exchange.look_ahead(&mut down).is_err() {
             // Nonsense came right behind the head: the client can still be told, as nothing of it has left.
             self.down_head = down.into_prefix();
             return Err(Unsuccessful { failure: Failure::Invalid, answer_begun: true });
         }
+        // Before its client can ask how often it was answered.
         meter.answer(answer.status);
+        let mut end = exchange.relay(up, &mut down).await;
         if answer.tunnel && end.is_ok() {
             end = tunnel(&mut exchange, client_timeouts.tunnel).await;
         }
