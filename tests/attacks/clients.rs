@@ -101,7 +101,7 @@ fn bodies_that_stop_are_cut_off() {
 #[test]
 fn answers_that_nobody_reads_are_cut_off() {
     let stage = stage();
-    let n = scaled(100, 500);
+    let n = scaled(100, 300);
     let mut crowd = Crowd::with_buffer(stage.web, n, Some(4096));
     crowd.say("GET /bytes/50000000 HTTP/1.1\r\nHost: test\r\n\r\n");
     eventually("all are in", || (stage.daemon.count("web", "FRONTEND", "scur") >= n as u64).then_some(()));
