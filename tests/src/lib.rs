@@ -9,18 +9,22 @@ pub mod binaries;
 pub mod client;
 pub mod config;
 pub mod corpus;
+pub mod crowd;
 pub mod daemon;
 pub mod eventually;
 pub mod load;
 pub mod origin;
 pub mod stream;
+pub mod unharmed;
 pub mod wire;
 
 pub use client::{Client, Response};
 pub use config::Config;
+pub use crowd::Crowd;
 pub use daemon::{Daemon, Start};
 pub use eventually::{eventually, holds_for, pause, within};
 pub use load::Load;
+pub use unharmed::{Canary, Level};
 
 /// Ends the test with a message.
 #[expect(clippy::panic, reason = "a harness that cannot go on fails the test it serves")]

@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use harness::corpus::{self, Case};
 use harness::origin::http::{Answer, Origin, Request};
-use harness::{Client, Config, Daemon, Response, eventually};
-
-use crate::unharmed;
+use harness::{Client, Config, Daemon, Level, Response, eventually};
 
 /// What must come of a request.
 #[derive(Debug)]
@@ -113,7 +111,7 @@ fn requests(file: &str, cases: &[Case]) -> Vec<String> {
     let address = daemon.listener("web");
     let mut bystander = Client::tcp(address);
     assert_eq!(bystander.get("/bystander").status, 200);
-    let before = unharmed::Level::of(&daemon);
+    let before = Level::of(&daemon);
 
     let mut wrong = Vec::new();
     for case in cases {
@@ -257,7 +255,7 @@ fn responses(file: &str, cases: &[Case]) -> Vec<String> {
     let address = daemon.listener("web");
     let mut bystander = Client::tcp(address);
     assert!(is_good(Ok(bystander.get("/bystander"))));
-    let before = unharmed::Level::of(&daemon);
+    let before = Level::of(&daemon);
 
     let mut wrong = Vec::new();
     for (index, case) in cases.iter().enumerate() {

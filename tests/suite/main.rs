@@ -30,8 +30,6 @@ mod retries;
 #[cfg(test)]
 mod tcp;
 #[cfg(test)]
-mod unharmed;
-#[cfg(test)]
 mod upgrade;
 #[cfg(test)]
 mod workers;

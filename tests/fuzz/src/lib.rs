@@ -8,20 +8,23 @@ mod chunked;
 mod command;
 mod configuration;
 mod head;
+mod proxy_protocol;
 
 pub use chunked::chunked;
 pub use command::command;
 pub use configuration::configuration;
 pub use head::{request_head, response_head, target};
+pub use proxy_protocol::proxy_protocol;
 
 /// A target: bytes in, a panic for what must not be.
 pub type Entry = fn(&[u8]);
 
 /// Every target by its name, which is that of its corpus as well.
-pub const TARGETS: [(&str, Entry); 6] = [
+pub const TARGETS: [(&str, Entry); 7] = [
     ("chunked", chunked),
     ("command", command),
     ("configuration", configuration),
+    ("proxy_protocol", proxy_protocol),
     ("request_head", request_head),
     ("response_head", response_head),
     ("target", target),
