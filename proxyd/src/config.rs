@@ -121,6 +121,7 @@ pub struct Global {
     /// Most client connections at once; `None` is worked out from the descriptor limit.
     pub maxconn: Option<u32>,
     pub accept: Accept,
+    pub memory: Memory,
     /// Runtime API sockets.
     pub sockets: Vec<AdminSocket>,
     /// Where `/metrics`, `/live` and `/ready` are served.
@@ -135,6 +136,26 @@ pub enum Accept {
     Balanced,
     /// The one the kernel gave it to.
     Local,
+}
+
+/// How much memory may be used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Memory {
+    /// Percent of what there is.
+    Share(u32),
+    /// As if there were so many bytes.
+    Size(u64),
+}
+
+impl Memory {
+    /// Of what there is, or is to be taken for it.
+    pub const PERCENT: u32 = 90;
+}
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self::Share(Self::PERCENT)
+    }
 }
 
 /// One runtime API socket.

@@ -7,4 +7,5 @@ pub mod control;
 pub mod demo;
 pub mod inbox;
 mod output;
+mod pressure;
 pub mod worker;

@@ -139,3 +139,37 @@ fn the_socket_answers_at_full_load() {
     assert!(daemon.admin("show stat").starts_with("# pxname,"));
     drop(held);
 }
+
+#[test]
+fn memory_stays_below_its_ceiling() {
+    const CEILING: u64 = 64 * 1024 * 1024;
+    let origin = Origin::start("app1");
+    let config = Config::http([("app1", origin.addr())])
+        .global(r#"workers: 1, memory: "64MiB", metrics: (bind: "127.0.0.1:0")"#);
+    let daemon = Daemon::start(&config);
+    let mut canary = daemon.client();
+    assert_eq!(canary.get("/").status, 200);
+    // Nobody reads what they ask for: each holds buffers of ours, and more than the ceiling together.
+    let mut crowd = Vec::new();
+    eventually("the ceiling is felt", || {
+        for _ in 0..20 {
+            let mut client = daemon.client();
+            // Past the ceiling they wait in the backlog, or are given up.
+            let _given_up = client.try_send("GET /bytes/50000000 HTTP/1.1\r\nHost: test\r\n\r\n");
+            crowd.push(client);
+        }
+        (daemon.log().contains("no connection is accepted") || daemon.log().contains("are given up"))
+            .then_some(())
+    });
+    eventually("enough are given up", || (daemon.rss() < CEILING / 100 * 95).then_some(()));
+    for _ in 0..20 {
+        pause(Duration::from_millis(50));
+        assert!(daemon.rss() < CEILING, "{} bytes", daemon.rss());
+    }
+    // Sockets and metrics are served all the while, and so is who was there before.
+    assert!(daemon.admin("show info").contains("Name: "));
+    assert_eq!(harness::client::get(daemon.listener("GLOBAL"), "/metrics").status, 200);
+    drop(crowd);
+    daemon.logged("connections are accepted again");
+    assert_eq!(harness::client::get(daemon.listener("web"), "/").status, 200);
+}

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use proto::level::Level;
 
-use super::{Accept, Algorithm, Mode, StatusRange};
+use super::{Accept, Algorithm, Memory, Mode, StatusRange};
 
 pub const ACCEPT: Accept = Accept::Balanced;
+pub const MEMORY: Memory = Memory::Share(Memory::PERCENT);
 pub const MODE: Mode = Mode::Http;
 pub const BALANCE: Algorithm = Algorithm::RoundRobin;
 

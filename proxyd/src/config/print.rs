@@ -10,8 +10,8 @@ use proto::units;
 use super::reference::{Field, GLOBAL, HTTP, HTTP_CHECK, Preset, RETRIES, SERVER, SOCKET, Section, TIMEOUTS};
 use super::resolve::Shared;
 use super::{
-    Accept, Algorithm, Backend, Check, CheckKind, Config, ForwardHeaders, Frontend, Global, Mode, Retries,
-    Server, ServerAddress, StatusRange,
+    Accept, Algorithm, Backend, Check, CheckKind, Config, ForwardHeaders, Frontend, Global, Memory, Mode,
+    Retries, Server, ServerAddress, StatusRange,
 };
 
 pub(super) fn quoted(text: &str) -> String {
@@ -63,6 +63,13 @@ pub(super) const fn accept(accept: Accept) -> &'static str {
     }
 }
 
+pub(super) fn memory(memory: Memory) -> String {
+    match memory {
+        Memory::Share(share) => percent(share),
+        Memory::Size(bytes) => size(bytes),
+    }
+}
+
 /// The file that says what a configuration holds; reading it gives the same configuration.
 pub fn to_ron(config: &Config) -> String {
     let none = Shared::of(None);
@@ -102,6 +109,7 @@ fn global(global: &Global) -> String {
         let _ = writeln!(text, "        maxconn: {maxconn},");
     }
     let _ = writeln!(text, "        accept: {},", accept(global.accept));
+    let _ = writeln!(text, "        memory: {},", memory(global.memory));
     if !global.sockets.is_empty() {
         text.push_str("        sockets: [\n");
         for socket in &global.sockets {

@@ -98,6 +98,7 @@ fn global(written: Option<WrittenGlobal>) -> Global {
     Global {
         workers: written.workers,
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
+        memory: written.memory.unwrap_or(preset::MEMORY),
         accept: written.accept.map_or(preset::ACCEPT, |accept| accept.value),
         sockets: sockets.collect(),
         metrics: written.metrics.map(|bind| bind.value),

@@ -1,10 +1,21 @@
 //! Facts and limits of the process as a whole.
 
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 
 use crate::stats::rate::Rate;
+
+/// How near the memory ceiling is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub enum Pressure {
+    None,
+    /// No new connections.
+    Full,
+    /// Connections are given up.
+    Shed,
+}
 
 /// Counted once for all frontends.
 #[derive(Debug)]
@@ -23,6 +34,9 @@ pub struct Process {
     pub maxconn_reached: AtomicU64,
     /// Times `accept` failed for want of descriptors or memory.
     pub accept_failures: AtomicU64,
+    pressure: AtomicU8,
+    /// Connections given up for want of memory.
+    pub shed: AtomicU64,
     pub stopping: AtomicBool,
     pub connection_rate: Rate,
     pub request_rate: Rate,
@@ -84,6 +98,8 @@ impl Process {
             loads: Loads::new(workers),
             maxconn_reached: AtomicU64::new(0),
             accept_failures: AtomicU64::new(0),
+            pressure: AtomicU8::new(Pressure::None as u8),
+            shed: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             connection_rate: Rate::default(),
             request_rate: Rate::default(),
@@ -104,7 +120,19 @@ impl Process {
     }
 
     pub fn has_room(&self) -> bool {
-        self.connections.load(Relaxed) < self.maxconn()
+        self.connections.load(Relaxed) < self.maxconn() && self.pressure() == Pressure::None
+    }
+
+    pub fn pressure(&self) -> Pressure {
+        match self.pressure.load(Relaxed) {
+            0 => Pressure::None,
+            1 => Pressure::Full,
+            _ => Pressure::Shed,
+        }
+    }
+
+    pub fn set_pressure(&self, pressure: Pressure) {
+        self.pressure.store(pressure as u8, Relaxed);
     }
 
     pub fn is_stopping(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Read buffers, from a free list of the thread: an idle connection holds none.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 /// What a head has to fit in, and what a body is read with at first.
 pub const SMALL: usize = 16 * 1024;
@@ -12,6 +12,7 @@ pub const LARGE: usize = 128 * 1024;
 const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
 thread_local! {
+    static KEEP_SMALL: Cell<bool> = const { Cell::new(false) };
     static FREE: RefCell<[Vec<Box<[u8]>>; 3]> = const { RefCell::new([Vec::new(), Vec::new(), Vec::new()]) };
 }
 
@@ -109,7 +110,7 @@ impl Buffer {
 
     /// A longer block for a transfer that fills this one; only when nothing is held.
     pub fn grow(&mut self) {
-        if self.is_empty() && self.block.len() != LARGE {
+        if self.is_empty() && self.block.len() != LARGE && !KEEP_SMALL.get() {
             give(std::mem::replace(&mut self.block, take(LARGE)));
         }
     }
@@ -126,6 +127,11 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         give(std::mem::take(&mut self.block));
     }
+}
+
+/// Whether transfers go on with the buffers they begin with.
+pub fn keep_small(keep: bool) {
+    KEEP_SMALL.set(keep);
 }
 
 /// Gives up the thread's free blocks.

@@ -309,11 +309,13 @@ pub fn serve(
     };
     // From here on, so that a worker that is told to stop waits for it.
     let place = Place::new(worker, reservation);
-    match found.0.frontend.mode {
-        Mode::Http => drop(tokio::task::spawn_local(http::serve(found, place, stream, addresses))),
-        Mode::Tcp => drop(tokio::task::spawn_local(async move {
-            let _busy = Busy::new(&place.worker);
+    let key = place.key();
+    let task = match found.0.frontend.mode {
+        Mode::Http => tokio::task::spawn_local(http::serve(found, place, stream, addresses)),
+        Mode::Tcp => tokio::task::spawn_local(async move {
+            let _busy = Busy::new(&place);
             tcp::serve(&place.worker, found.0, stream).await;
-        })),
-    }
+        }),
+    };
+    worker.served_by(key, task.abort_handle());
 }

@@ -9,7 +9,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::inbox::{Message, Workers};
-use crate::config::{AdminSocket, Config};
+use super::pressure;
+use crate::config::{AdminSocket, Config, Memory};
 use crate::model::shared::{Listener, Shared};
 use crate::net::bind::{self, BindError, SocketFile};
 use crate::telemetry::{http, sampler};
@@ -24,6 +25,7 @@ pub struct Control {
     shared: Arc<Shared>,
     metrics: Option<http::Endpoint>,
     sockets: Vec<admin::Socket>,
+    memory: Memory,
     /// Removed at the end.
     files: Vec<SocketFile>,
 }
@@ -44,7 +46,7 @@ impl Control {
         }
         let metrics =
             config.global.metrics.as_ref().map(|address| http::bind(address, shared)).transpose()?;
-        Ok(Self { shared: Arc::clone(shared), metrics, sockets, files })
+        Ok(Self { shared: Arc::clone(shared), metrics, sockets, memory: config.global.memory, files })
     }
 }
 
@@ -73,10 +75,11 @@ pub async fn run(
     source: String,
     started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<()>,
 ) -> anyhow::Result<bool> {
-    let Control { shared, metrics, sockets, files } = control;
+    let Control { shared, metrics, sockets, memory, files } = control;
     let Threads { workers, mut accepting, mut ends } = threads;
     tokio::task::spawn_local(admin::serve(Arc::clone(&shared), sockets, source));
     tokio::task::spawn_local(sampler::run(Arc::clone(&shared)));
+    tokio::task::spawn_local(pressure::run(Arc::clone(&shared), workers.clone(), memory));
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut hangup = signal(SignalKind::hangup())?;

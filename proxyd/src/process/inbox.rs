@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedSender;
 
+use crate::model::process::Pressure;
 use crate::net::stream::Detached;
 use crate::session::http::Addresses;
 use crate::session::lend::Loan;
@@ -18,6 +19,8 @@ pub enum Message {
     Accepted(Handed),
     /// Another worker wants an idle server connection.
     Lend(Loan),
+    /// Memory runs out, or no longer does; said again for as long as connections are to be given up.
+    Pressure(Pressure),
     /// Stop accepting, close what is idle, give requests so long to end.
     Drain(Duration),
     /// End at once.

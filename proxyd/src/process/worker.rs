@@ -64,6 +64,7 @@ async fn work(start: Start) {
             message = inbox.recv() => match message {
                 Some(Message::Accepted(handed)) => take(&worker, handed),
                 Some(Message::Lend(loan)) => worker.lend(loan),
+                Some(Message::Pressure(pressure)) => worker.press(pressure),
                 Some(Message::Drain(limit)) => {
                     deadline = Some(clock::now() + limit);
                     stop.notify_waiters();

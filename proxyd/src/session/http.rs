@@ -53,6 +53,8 @@ struct Connection {
     up_head: Vec<u8>,
     down_head: Vec<u8>,
     requests: u64,
+    /// A request is under way: what goes now is cut.
+    under_way: bool,
     /// The last reading of the clock.
     now: Instant,
 }
@@ -96,6 +98,7 @@ pub fn serve(
         up_head: Vec::new(),
         down_head: Vec::new(),
         requests: 0,
+        under_way: false,
         now: clock::now(),
     };
     async move { connection.run().await }
@@ -127,7 +130,7 @@ impl Connection {
 impl Connection {
     /// Serves requests for as long as one follows the other closely.
     async fn requests(&mut self) -> Next {
-        let _busy = Busy::new(&self.place.worker);
+        let _busy = Busy::new(&self.place);
         loop {
             let next = self.one_request().await;
             if next != Next::Request {
@@ -158,7 +161,10 @@ impl Connection {
             Waited::Request(facts) => {
                 cells.inc(Count::Requests);
                 self.requests += 1;
-                self.forward(&facts).await
+                self.under_way = true;
+                let next = self.forward(&facts).await;
+                self.under_way = false;
+                next
             }
         }
     }
@@ -345,6 +351,15 @@ impl Connection {
                 Ok(Ok(n)) if n > 0 => taken += n,
                 _ => return,
             }
+        }
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // Given up, or panicked: a client must not take a cut answer for a whole one.
+        if self.under_way {
+            self.client.reset_on_close();
         }
     }
 }

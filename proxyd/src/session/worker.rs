@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::Waker;
 
 use slab::Slab;
+use tokio::task::AbortHandle;
 
 use super::lend::{Ask, Loan};
 use super::view::{FrontendView, View};
@@ -14,12 +15,23 @@ use crate::balance::Random;
 use crate::clock;
 use crate::memory;
 use crate::model::frontend::FrontendLive;
+use crate::model::process::Pressure;
 use crate::model::shared::Shared;
 use crate::net::buffer;
 use crate::stats::cells::Count;
 
 /// The load of a burst whose memory is worth giving back.
 const BURST: usize = 128;
+
+/// A client's connection, seen from outside its task.
+#[derive(Debug, Default)]
+struct Client {
+    /// Of its idle wait.
+    waker: Option<Waker>,
+    task: Option<AbortHandle>,
+    /// It is not parked.
+    busy: bool,
+}
 
 /// The state of one worker.
 pub struct Worker {
@@ -28,8 +40,7 @@ pub struct Worker {
     ask: Ask,
     view: RefCell<Rc<View>>,
     generation: Cell<u32>,
-    /// Connections of clients, each with the waker of its idle wait.
-    connections: RefCell<Slab<Option<Waker>>>,
+    connections: RefCell<Slab<Client>>,
     draining: Cell<bool>,
     /// Connections that are not parked.
     busy: Cell<usize>,
@@ -99,8 +110,8 @@ impl Worker {
     /// From here on idle connections close, and others after the request they carry.
     pub fn drain(&self) {
         self.draining.set(true);
-        for (_, waker) in self.connections.borrow_mut().iter_mut() {
-            if let Some(waker) = waker.take() {
+        for (_, client) in self.connections.borrow_mut().iter_mut() {
+            if let Some(waker) = client.waker.take() {
                 waker.wake();
             }
         }
@@ -122,6 +133,43 @@ impl Worker {
             self.connections.borrow_mut().shrink_to_fit();
             buffer::forget_free();
             memory::give_back();
+        }
+    }
+
+    /// The connection at that place is served by this task.
+    pub fn served_by(&self, key: usize, task: AbortHandle) {
+        if let Some(client) = self.connections.borrow_mut().get_mut(key) {
+            client.task = Some(task);
+        }
+    }
+
+    /// What is done about memory, as long as there is a need.
+    pub fn press(&self, pressure: Pressure) {
+        buffer::keep_small(pressure != Pressure::None);
+        if pressure == Pressure::None {
+            return;
+        }
+        if pressure == Pressure::Shed {
+            self.shed();
+        }
+        for server in self.view().servers() {
+            server.pool.borrow_mut().clear();
+            server.count_idle();
+        }
+        buffer::forget_free();
+        memory::give_back();
+    }
+
+    /// Gives up some of the connections that hold memory: any of them, so that those of a flood are hit most.
+    fn shed(&self) {
+        let connections = self.connections.borrow();
+        let most = (self.busy.get() / 16).max(1);
+        let mut busy: Vec<&AbortHandle> =
+            connections.iter().filter(|(_, c)| c.busy).filter_map(|(_, c)| c.task.as_ref()).collect();
+        for _ in 0..most.min(busy.len()) {
+            let at = self.random.borrow_mut().below(busy.len());
+            busy.swap_remove(at).abort();
+            self.shared.process.shed.fetch_add(1, Relaxed);
         }
     }
 
@@ -151,19 +199,25 @@ impl Worker {
 
 /// A connection that is not parked.
 #[derive(Debug)]
-pub struct Busy(Rc<Worker>);
+pub struct Busy {
+    worker: Rc<Worker>,
+    key: usize,
+}
 
 impl Busy {
-    pub fn new(worker: &Rc<Worker>) -> Self {
+    pub fn new(place: &Place) -> Self {
+        let worker = Rc::clone(&place.worker);
         worker.busy.set(worker.busy.get() + 1);
         worker.most_load.set(worker.most_load.get().max(worker.load()));
-        Self(Rc::clone(worker))
+        worker.connections.borrow_mut()[place.key].busy = true;
+        Self { worker, key: place.key }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.busy.set(self.0.busy.get() - 1);
+        self.worker.busy.set(self.worker.busy.get() - 1);
+        self.worker.connections.borrow_mut()[self.key].busy = false;
     }
 }
 
@@ -233,16 +287,21 @@ impl Place {
         cells.enter(worker.shared.maxima());
         cells.inc(Count::Sessions);
         cells.last_session.set(worker.shared.epoch.now_ms());
-        let key = worker.connections.borrow_mut().insert(None);
+        let key = worker.connections.borrow_mut().insert(Client::default());
         Self { worker: Rc::clone(worker), reservation, key }
+    }
+
+    /// Which of the worker's connections it is.
+    pub fn key(&self) -> usize {
+        self.key
     }
 
     /// Has the task woken when draining begins.
     pub fn wake_on_drain(&self, waker: &Waker) {
         let mut connections = self.worker.connections.borrow_mut();
-        let place = &mut connections[self.key];
-        if place.is_none() {
-            *place = Some(waker.clone());
+        let client = &mut connections[self.key];
+        if client.waker.is_none() {
+            client.waker = Some(waker.clone());
         }
     }
 }

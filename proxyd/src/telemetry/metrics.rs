@@ -18,7 +18,7 @@ use tokio::runtime::Handle;
 use super::rows::{Selection, Since, rows};
 use super::{info, refusals};
 use crate::model::shared::Shared;
-use crate::{clock, log};
+use crate::{clock, log, memory};
 
 /// Makes the text.
 #[derive(Debug)]
@@ -95,6 +95,8 @@ struct Own {
     listeners: Gauge,
     control_tasks: Gauge,
     worker_connections: Vec<Gauge>,
+    memory_pressure: Gauge,
+    shed: Counter,
     scrapes: Counter,
     scrape_duration: Gauge,
 }
@@ -139,6 +141,14 @@ impl Own {
                 listeners: gauge("proxyd_listeners", "Addresses that are listened on, sockets included"),
                 control_tasks: gauge("proxyd_control_tasks", "Tasks of the control thread"),
                 worker_connections: (0..workers).map(of_worker).collect(),
+                memory_pressure: gauge(
+                    "proxyd_memory_pressure",
+                    "Whether memory runs out: 1 where no connection is accepted, 2 where some are given up",
+                ),
+                shed: counter(
+                    "proxyd_connections_shed_total",
+                    "Client connections that were given up for want of memory",
+                ),
                 scrapes: counter("proxyd_scrapes_total", "Texts of metrics that were made before this one"),
                 scrape_duration: gauge(
                     "proxyd_last_scrape_duration_seconds",
@@ -171,23 +181,17 @@ impl Own {
         if let Some(threads) = entries("/proc/self/task") {
             self.threads.set(threads as f64);
         }
-        if let Some((space, resident)) = memory() {
-            self.virtual_memory.set(space as f64);
-            self.resident_memory.set(resident as f64);
+        if let Some(usage) = memory::usage() {
+            self.virtual_memory.set(usage.space as f64);
+            self.resident_memory.set(usage.resident as f64);
         }
+        self.memory_pressure.set(f64::from(process.pressure() as u8));
+        self.shed.absolute(process.shed.load(Relaxed));
     }
 }
 
 fn entries(folder: &str) -> Option<usize> {
     Some(std::fs::read_dir(folder).ok()?.count())
-}
-
-/// Bytes of address space and in RAM.
-fn memory() -> Option<(u64, u64)> {
-    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
-    let mut pages = text.split_ascii_whitespace().map(|n| n.parse::<u64>().ok());
-    let page = rustix::param::page_size() as u64;
-    Some((pages.next()?? * page, pages.next()?? * page))
 }
 
 /// A counter of fractions, which the library does not have.

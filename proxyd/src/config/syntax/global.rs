@@ -5,13 +5,16 @@ use std::num::NonZeroUsize;
 use proto::addr::Address;
 use proto::level::Level;
 
-use super::super::Accept;
 use super::super::reference::{GLOBAL, METRICS, SOCKET};
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
 use super::super::words::{ACCEPTS, LEVELS};
+use super::super::{Accept, Memory};
 use super::address;
+
+/// With less than this hardly a connection could be served.
+const LEAST_MEMORY: u64 = 16 * 1024 * 1024;
 
 /// `global` as written.
 #[derive(Debug)]
@@ -20,6 +23,7 @@ pub(in crate::config) struct Global {
     pub(in crate::config) workers: Option<NonZeroUsize>,
     pub(in crate::config) maxconn: Option<Spanned<u32>>,
     pub(in crate::config) accept: Option<Spanned<Accept>>,
+    pub(in crate::config) memory: Option<Memory>,
     pub(in crate::config) sockets: Vec<Socket>,
     pub(in crate::config) metrics: Option<Spanned<Address>>,
 }
@@ -40,6 +44,7 @@ impl Global {
             workers: fields.get("workers").and_then(|value| workers(value, report)),
             maxconn: fields.get("maxconn").and_then(|value| value.number(1..=u32::MAX, report)),
             accept: fields.get("accept").and_then(|value| value.choice(&ACCEPTS, report)),
+            memory: fields.get("memory").and_then(|value| memory(value, report)),
             sockets: sockets(&fields, report),
             metrics: metrics(&fields, report),
         })
@@ -57,6 +62,23 @@ fn workers(value: Value<'_, '_>, report: &mut Report) -> Option<NonZeroUsize> {
             None
         }
         _ => value.number(1..=1024, report).and_then(|number| NonZeroUsize::new(number.value as usize)),
+    }
+}
+
+fn memory(value: Value<'_, '_>, report: &mut Report) -> Option<Memory> {
+    match &value.node.kind {
+        Kind::Text(text) if text.trim_end().ends_with('%') => {
+            let share = value.percent(report)?;
+            if (10..=100).contains(&share.value) {
+                return Some(Memory::Share(share.value));
+            }
+            report.push(
+                Diagnostic::error("bad-share", "`memory` is a share that nobody can work with")
+                    .at(share.span, "expected \"10%\" to \"100%\""),
+            );
+            None
+        }
+        _ => Some(Memory::Size(value.size(LEAST_MEMORY..=u64::MAX, report)?.value)),
     }
 }
 

@@ -69,6 +69,12 @@ pub const GLOBAL: Section = Section {
             meaning: "Which worker serves a connection: the one that carries least, or the one the kernel gave it to.",
         },
         Field {
+            name: "memory",
+            shape: "share or size",
+            preset: Preset::Value(|| print::memory(defaults::MEMORY)),
+            meaning: "Of the memory of the control group or machine: where so much is used, no connection is accepted, and halfway from there to all of it some are given up. `\"2GiB\"` stands for less memory than there is.",
+        },
+        Field {
             name: "sockets",
             shape: "list of sockets",
             preset: Preset::Unset("none"),
@@ -81,7 +87,7 @@ pub const GLOBAL: Section = Section {
             meaning: "Where `/metrics`, `/live` and `/ready` are served.",
         },
     ],
-    later: &["memory", "user", "group", "chroot", "state_file", "log"],
+    later: &["user", "group", "chroot", "state_file", "log"],
 };
 
 /// One of `global.sockets`.
