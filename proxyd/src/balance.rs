@@ -37,7 +37,7 @@ pub fn pick(backend: &Backend, tried: &[u32], random: &mut Random) -> Option<u32
     let lineup = backend.lineup();
     let servers = &backend.servers;
     // The lineup may be a moment older than the state word.
-    let usable = |index: u32| servers[index as usize].takes_new() && !tried.contains(&index);
+    let usable = |index: u32| servers[index as usize].takes_new() && tried.iter().all(|&it| it != index);
     let active = match backend.balance {
         Algorithm::RoundRobin => round_robin(backend, &lineup, usable),
         Algorithm::LeastConn => least_conn(servers, &lineup.active, usable, random),
@@ -61,25 +61,46 @@ fn least_conn(
     usable: impl Fn(u32) -> bool,
     random: &mut Random,
 ) -> Option<u32> {
-    if active.is_empty() {
-        return None;
+    let mut lightest = Lightest { index: None, load: u64::from(u32::MAX) + 2, weight: 1 };
+    if active.len() > SCAN_ALL {
+        for _ in 0..SAMPLE {
+            let index = active[random.below(active.len())];
+            if usable(index) {
+                lightest.consider(index, &servers[index as usize]);
+            }
+        }
+        if lightest.index.is_some() {
+            return lightest.index;
+        }
     }
-    let load = |index: u32| {
-        let server = &servers[index as usize];
-        (u64::from(server.served.load(Relaxed)) + 1, u64::from(server.weight().max(1)))
-    };
-    let lighter = |a: u32, b: u32| {
-        let ((a_load, a_weight), (b_load, b_weight)) = (load(a), load(b));
-        if b_load * a_weight < a_load * b_weight { b } else { a }
-    };
-    let start = random.below(active.len());
-    let rotated = || active[start..].iter().chain(&active[..start]).copied().filter(|&i| usable(i));
-    if active.len() <= SCAN_ALL {
-        return rotated().reduce(lighter);
+    // Few servers, or a sample of which none was usable: all of them.
+    let (before, from) = active.split_at(random.below(active.len()));
+    for half in [from, before] {
+        for &index in half {
+            if usable(index) {
+                lightest.consider(index, &servers[index as usize]);
+            }
+        }
     }
-    let sampled =
-        (0..SAMPLE).map(|_| active[random.below(active.len())]).filter(|&i| usable(i)).reduce(lighter);
-    sampled.or_else(|| rotated().next())
+    lightest.index
+}
+
+/// The server with the lightest load so far.
+struct Lightest {
+    index: Option<u32>,
+    load: u64,
+    weight: u64,
+}
+
+impl Lightest {
+    #[inline]
+    fn consider(&mut self, index: u32, server: &Server) {
+        let (load, weight) = (u64::from(server.served.load(Relaxed)) + 1, u64::from(server.weight().max(1)));
+        // Fractions, compared without dividing: the first of equals stays.
+        if load * self.weight < self.load * weight {
+            *self = Self { index: Some(index), load, weight };
+        }
+    }
 }
 
 #[cfg(test)]
