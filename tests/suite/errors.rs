@@ -1,13 +1,13 @@
 //! What a client sees when something is wrong, and that nobody else sees it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
 use harness::origin::Refusing;
 use harness::origin::faulty::{End, Fault, Faulty};
 use harness::origin::http::{Answer, Origin};
 use harness::origin::slow::Silent;
-use harness::{Config, Daemon};
+use harness::{Config, Daemon, eventually};
 
 fn scripted(bytes: &'static [u8]) -> Origin {
     Origin::scripted(move |_| Answer { bytes: bytes.to_vec(), close: true })
@@ -173,6 +173,42 @@ fn an_idle_connection_is_closed_without_a_word() {
     let start = Instant::now();
     assert!(client.closed_within(Duration::from_secs(5)), "closed, and no 408");
     assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
+}
+
+#[test]
+fn a_request_that_crosses_the_end_of_an_idle_connection_meets_no_reset() {
+    let origin = Origin::start("app1");
+    let config = Config::http([("app1", origin.addr())])
+        .defaults(r#"timeouts: (http_keep_alive: "100ms", http_request: "30s", client: "30s")"#);
+    let daemon = Daemon::start(&config);
+    let mut client = daemon.client();
+    client.get("/");
+    let mut byte = [0];
+    assert_eq!(client.stream().read(&mut byte).unwrap(), 0, "the end is told");
+    // A client that had sent this a moment earlier could not have known.
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    harness::pause(Duration::from_millis(100));
+    client.send("GET / HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!(client.stream().read(&mut byte).unwrap(), 0, "and is no reset afterwards");
+    assert_eq!(origin.hits(), 1);
+    eventually("the connection ends for good", || {
+        (daemon.count("web", "FRONTEND", "scur") == 0).then_some(())
+    });
+}
+
+#[test]
+fn a_server_that_asks_for_no_body_is_to_blame_for_the_wait() {
+    let silent = Silent::start();
+    let config = Config::http([("app1", silent.address())])
+        .defaults(r#"timeouts: (client: "200ms", server: "400ms")"#);
+    let daemon = Daemon::start(&config);
+    let mut client = daemon.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");
+    assert_eq!(client.response("POST").status, 504);
+    // Once it has begun its body, the client owes the rest.
+    let mut client = daemon.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\nhe");
+    assert_eq!(client.response("POST").status, 408);
 }
 
 #[test]

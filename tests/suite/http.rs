@@ -148,6 +148,52 @@ fn http_1_0_clients_are_served() {
 }
 
 #[test]
+fn an_old_client_is_told_when_its_connection_ends() {
+    let origin = Origin::start("app1");
+    let daemon = Daemon::start(&Config::http([("app1", origin.addr())]));
+    let mut client = daemon.client();
+    client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    assert_eq!(client.response("GET").header("connection"), Some("keep-alive"));
+    daemon.admin("set server app/app1 state maint");
+    client.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    let answer = client.response("GET");
+    assert_eq!((answer.status, answer.header("connection")), (503, Some("close")));
+    assert!(client.closed_within(Duration::from_secs(5)));
+}
+
+#[test]
+fn every_form_of_target_has_its_place() {
+    let (origin, daemon) = one();
+    let mut client = daemon.client();
+    for (request, target, host) in [
+        ("GET http://a.example/x?y HTTP/1.1\r\nHost: a.example", "/x?y", "a.example"),
+        ("GET HTTP://A.example HTTP/1.1\r\nHost: a.EXAMPLE", "/", "A.example"),
+        // The scheme's own port may be left out of either.
+        ("GET http://a.example:80/ HTTP/1.1\r\nHost: a.example", "/", "a.example:80"),
+        ("GET https://a.example/ HTTP/1.1\r\nHost: a.example:443", "/", "a.example"),
+        ("GET http://a.example/ HTTP/1.0", "/", "a.example"),
+        ("OPTIONS * HTTP/1.1\r\nHost: a.example", "*", "a.example"),
+        ("OPTIONS http://a.example HTTP/1.1\r\nHost: a.example", "*", "a.example"),
+        ("OPTIONS http://a.example/ HTTP/1.1\r\nHost: a.example", "/", "a.example"),
+        ("PURGE /x HTTP/1.1\r\nHost: a.example", "/x", "a.example"),
+        ("TRACE /x HTTP/1.1\r\nHost: a.example", "/x", "a.example"),
+        ("GET //x HTTP/1.1\r\nHost: a.example", "//x", "a.example"),
+    ] {
+        if request.contains("HTTP/1.0") {
+            client = daemon.client();
+        }
+        client.send(format!("{request}\r\n\r\n"));
+        assert_eq!(client.response("GET").status, 200, "{request}");
+        let sent = origin.requests().pop().unwrap();
+        assert_eq!((sent.target(), sent.head.get("host")), (target, Some(host)), "{request}");
+        assert_eq!(sent.head.count("host"), 1, "{request}");
+        if request.contains("HTTP/1.0") {
+            client = daemon.client();
+        }
+    }
+}
+
+#[test]
 fn hop_by_hop_fields_end_here() {
     let (origin, daemon) = one();
     let mut client = daemon.client();

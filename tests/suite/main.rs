@@ -1,13 +1,19 @@
 //! What proxyd does, seen from outside: every test starts the real binary and talks to it over real sockets.
 
 #[cfg(test)]
+mod aborts;
+#[cfg(test)]
 mod addresses;
 #[cfg(test)]
 mod admin;
 #[cfg(test)]
 mod balance;
 #[cfg(test)]
+mod connect;
+#[cfg(test)]
 mod corpus;
+#[cfg(test)]
+mod error_pages;
 #[cfg(test)]
 mod errors;
 #[cfg(test)]
@@ -18,11 +24,15 @@ mod failover;
 #[cfg(all(test, debug_assertions))]
 mod faults;
 #[cfg(test)]
+mod forwarding;
+#[cfg(test)]
 mod health;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
 mod limits;
+#[cfg(test)]
+mod limits_http;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

@@ -146,6 +146,44 @@ fn a_switch_nobody_asked_for_is_502() {
     eventually("such connections are closed", || (origin.service().open() == 0).then_some(()));
 }
 
+#[test]
+fn only_a_plain_offer_of_another_protocol_is_passed_on() {
+    let origin = Origin::start("app1");
+    let daemon = Daemon::start(&Config::http([("app1", origin.addr())]));
+    let mut client = daemon.client();
+    for (lines, body) in [
+        // HTTP/2 would pass by everything that is looked at here.
+        (
+            "Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
+            "",
+        ),
+        ("Connection: Upgrade\r\nUpgrade: websocket, h2c\r\n", ""),
+        // A request that has a body cannot become something else at its end.
+        ("Connection: Upgrade\r\nUpgrade: websocket\r\nContent-Length: 5\r\n", "hello"),
+        ("Connection: Upgrade\r\nUpgrade: websocket\r\nTransfer-Encoding: chunked\r\n", "0\r\n\r\n"),
+    ] {
+        client.send(format!("POST /echo HTTP/1.1\r\nHost: test\r\n{lines}\r\n{body}"));
+        assert_eq!(client.response("POST").status, 200, "{lines}");
+        let head = origin.requests().pop().unwrap().head;
+        for name in ["upgrade", "connection", "http2-settings"] {
+            assert_eq!(head.get(name), None, "{lines}: {:?}", head.fields);
+        }
+    }
+}
+
+#[test]
+fn what_comes_before_a_refusal_to_switch_is_no_request() {
+    let origin = Origin::start("app1");
+    let daemon = Daemon::start(&Config::http([("app1", origin.addr())]));
+    let mut client = daemon.client();
+    client.send(format!("{ASK}GET /smuggled HTTP/1.1\r\nHost: test\r\n\r\n"));
+    let answer = client.response("GET");
+    assert_eq!((answer.text().as_str(), answer.header("connection")), ("app1\n", Some("close")));
+    assert!(client.closed_within(Duration::from_secs(5)));
+    let targets: Vec<_> = origin.requests().iter().map(|it| it.target().to_owned()).collect();
+    assert_eq!(targets, ["/chat"]);
+}
+
 /// A server with hints before its answer.
 fn hinting() -> Origin {
     Origin::scripted(|_| Answer {
