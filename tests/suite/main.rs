@@ -26,9 +26,13 @@ mod limits;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod tcp;
+#[cfg(test)]
+mod timeouts;
 #[cfg(test)]
 mod upgrade;
 #[cfg(test)]
