@@ -56,6 +56,10 @@ pub enum Command {
         frontend: String,
         maxconn: u32,
     },
+    SetMaxconnServer {
+        server: ServerName,
+        maxconn: u32,
+    },
     SetMaxconnGlobal(u32),
     ClearCounters {
         all: bool,
@@ -363,6 +367,7 @@ impl fmt::Display for Command {
             Self::SetMaxconnFrontend { frontend, maxconn } => {
                 write!(f, "set maxconn frontend {} {maxconn}", escaped(frontend))
             }
+            Self::SetMaxconnServer { server, maxconn } => write!(f, "set maxconn server {server} {maxconn}"),
             Self::SetMaxconnGlobal(maxconn) => write!(f, "set maxconn global {maxconn}"),
             Self::ClearCounters { all } => {
                 f.write_str(if *all { "clear counters all" } else { "clear counters" })

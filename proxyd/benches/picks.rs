@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use proxyd::balance::{Random, pick};
+use proxyd::balance::{Picked, Random, pick};
 use proxyd::config;
 use proxyd::config::source::Memory;
 use proxyd::model::snapshot::{Site, Snapshot};
@@ -33,11 +33,15 @@ fn run(algorithm: &str, servers: &str, picks: &str) -> Option<()> {
     );
     let config = config::load(&Memory::default().with("picks.ron", text), &["picks.ron".into()]).ok()?.config;
     let resolve = |_: &str, _| Err(std::io::ErrorKind::NotFound.into());
-    let snapshot = Snapshot::build(&config, None, Site { workers: 1, now_ms: 1, resolve: &resolve }).ok()?;
+    let snapshot =
+        Snapshot::build(&config, None, Site { workers: 1, maxconn: 1000, now_ms: 1, resolve: &resolve })
+            .ok()?;
     let backend = snapshot.backend("app")?;
     let mut random = Random::new(7);
     for _ in 0..picks.parse().ok()? {
-        black_box(pick(black_box(backend), &[], &mut random))?;
+        if black_box(pick(black_box(backend), &[], &mut random)) == Picked::Nobody {
+            return None;
+        }
     }
     Some(())
 }

@@ -1,5 +1,6 @@
 //! Which server is next.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -32,74 +33,118 @@ impl Random {
     }
 }
 
-/// The index of the server for a new request: none of `tried`, an active one before a backup.
-pub fn pick(backend: &Backend, tried: &[u32], random: &mut Random) -> Option<u32> {
+/// What a pick came to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Picked {
+    /// The index of a server; room on it was taken.
+    Server(u32),
+    /// There are servers, and none of them has room.
+    Full,
+    Nobody,
+}
+
+/// Room on the server for a new request: none of `tried`, an active one before a backup.
+pub fn pick(backend: &Backend, tried: &[u32], random: &mut Random) -> Picked {
     let lineup = backend.lineup();
     let servers = &backend.servers;
     // The lineup may be a moment older than the state word.
     let usable = |index: u32| servers[index as usize].takes_new() && tried.iter().all(|&it| it != index);
     let active = match backend.balance {
         Algorithm::RoundRobin => round_robin(backend, &lineup, usable),
-        Algorithm::LeastConn => least_conn(servers, &lineup.active, usable, random),
+        Algorithm::LeastConn => least_conn(backend, &lineup.active, usable, random),
     };
     // Backups step in when no active server is left, not when the active ones were tried.
-    let any_active = || lineup.active.iter().any(|&i| servers[i as usize].takes_new());
-    active.or_else(|| if any_active() { None } else { lineup.backup.iter().copied().find(|&i| usable(i)) })
+    if active != Picked::Nobody || lineup.active.iter().any(|&i| servers[i as usize].takes_new()) {
+        return active;
+    }
+    match lineup.backup.iter().copied().find(|&i| usable(i)) {
+        Some(index) if backend.enter(index) => Picked::Server(index),
+        Some(_) => Picked::Full,
+        None => Picked::Nobody,
+    }
 }
 
-fn round_robin(backend: &Backend, lineup: &Lineup, usable: impl Fn(u32) -> bool) -> Option<u32> {
+fn round_robin(backend: &Backend, lineup: &Lineup, usable: impl Fn(u32) -> bool) -> Picked {
     let turn = lineup.order.len();
-    (0..turn)
-        .map(|_| lineup.order[backend.live.cursor.fetch_add(1, Relaxed) % turn])
-        .find(|&index| usable(index))
+    let mut picked = Picked::Nobody;
+    for _ in 0..turn {
+        let index = lineup.order[backend.live.cursor.fetch_add(1, Relaxed) % turn];
+        if usable(index) {
+            if backend.enter(index) {
+                return Picked::Server(index);
+            }
+            picked = Picked::Full;
+        }
+    }
+    picked
 }
 
-/// The fewest requests for its weight; equals take turns from a random start.
+/// Times another server is looked for when the one found was filled by another worker meanwhile.
+const AGAIN: usize = 3;
+
+/// The fewest requests for its weight; which of equals is left to chance.
 fn least_conn(
-    servers: &[Arc<Server>],
+    backend: &Backend,
     active: &[u32],
     usable: impl Fn(u32) -> bool,
     random: &mut Random,
-) -> Option<u32> {
-    let mut lightest = Lightest { index: None, load: u64::from(u32::MAX) + 2, weight: 1 };
-    if active.len() > SCAN_ALL {
-        for _ in 0..SAMPLE {
-            let index = active[random.below(active.len())];
-            if usable(index) {
-                lightest.consider(index, &servers[index as usize]);
+) -> Picked {
+    let free = |index: u32| usable(index) && backend.has_room(index);
+    for _ in 0..AGAIN {
+        let mut lightest = Lightest { servers: &backend.servers, found: None, equals: 1 };
+        if active.len() <= SCAN_ALL {
+            active.iter().copied().filter(|&i| free(i)).for_each(|i| lightest.compare(i, random));
+        } else {
+            for _ in 0..SAMPLE {
+                let index = active[random.below(active.len())];
+                if free(index) {
+                    lightest.compare(index, random);
+                }
+            }
+            if lightest.found.is_none() {
+                let start = random.below(active.len());
+                let mut rotated = active[start..].iter().chain(&active[..start]).copied();
+                lightest.found = rotated.find(|&i| free(i)).map(|index| (index, 0, 1));
             }
         }
-        if lightest.index.is_some() {
-            return lightest.index;
+        match lightest.found {
+            Some((index, ..)) if backend.enter(index) => return Picked::Server(index),
+            Some(_) => {}
+            None => break,
         }
     }
-    // Few servers, or a sample of which none was usable: all of them.
-    let (before, from) = active.split_at(random.below(active.len()));
-    for half in [from, before] {
-        for &index in half {
-            if usable(index) {
-                lightest.consider(index, &servers[index as usize]);
-            }
-        }
-    }
-    lightest.index
+    if active.iter().any(|&i| usable(i)) { Picked::Full } else { Picked::Nobody }
 }
 
-/// The server with the lightest load so far.
-struct Lightest {
-    index: Option<u32>,
-    load: u64,
-    weight: u64,
+/// The server with the least load of those compared so far.
+struct Lightest<'a> {
+    servers: &'a [Arc<Server>],
+    /// Index, load and weight.
+    found: Option<(u32, u64, u64)>,
+    /// How many had that load.
+    equals: usize,
 }
 
-impl Lightest {
-    #[inline]
-    fn consider(&mut self, index: u32, server: &Server) {
+impl Lightest<'_> {
+    fn compare(&mut self, index: u32, random: &mut Random) {
+        let server = &self.servers[index as usize];
         let (load, weight) = (u64::from(server.served.load(Relaxed)) + 1, u64::from(server.weight().max(1)));
-        // Fractions, compared without dividing: the first of equals stays.
-        if load * self.weight < self.load * weight {
-            *self = Self { index: Some(index), load, weight };
+        let order = match self.found {
+            None => Ordering::Less,
+            Some((_, least, of)) => (load * of).cmp(&(least * weight)),
+        };
+        match order {
+            Ordering::Less => self.equals = 1,
+            Ordering::Equal => {
+                // Each of n equals is kept with a chance of one in n.
+                self.equals += 1;
+                if random.below(self.equals) != 0 {
+                    return;
+                }
+            }
+            Ordering::Greater => return,
         }
+        self.found = Some((index, load, weight));
     }
 }
 
@@ -108,7 +153,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::config::{self, Config, Global, Mode, Retries, ServerAddress, ServerTimeouts};
+    use crate::config::{self, Config, Global, Limits, Mode, Retries, ServerAddress, ServerTimeouts};
     use crate::model::snapshot::{Site, Snapshot};
 
     fn backend(balance: Algorithm, servers: &[(u32, bool)]) -> Arc<Backend> {
@@ -117,6 +162,7 @@ mod tests {
             address: ServerAddress::Literal("127.0.0.1:1".parse().unwrap()),
             weight,
             backup,
+            limits: Limits::default(),
         });
         let s = Duration::from_secs(1);
         let config = Config {
@@ -130,18 +176,26 @@ mod tests {
                 balance,
                 check: None,
                 servers: servers.collect(),
-                timeouts: ServerTimeouts { connect: s, server: s, server_fin: None },
+                fullconn: None,
+                timeouts: ServerTimeouts { connect: s, queue: s, server: s, server_fin: None, tunnel: s },
                 retries: Retries { max: 3, conn_failure: true, empty_response: true, budget_percent: 20 },
             }],
         };
         let resolve = |_: &str, _| Err(std::io::ErrorKind::NotFound.into());
-        let site = Site { workers: 1, now_ms: 1, resolve: &resolve };
+        let site = Site { workers: 1, maxconn: 100, now_ms: 1, resolve: &resolve };
         Arc::clone(&Snapshot::build(&config, None, site).unwrap().backends[0])
     }
 
     fn picks(backend: &Backend, n: usize, tried: &[u32]) -> Vec<Option<u32>> {
         let mut random = Random::new(7);
-        (0..n).map(|_| pick(backend, tried, &mut random)).collect()
+        let mut one = || match pick(backend, tried, &mut random) {
+            Picked::Server(index) => {
+                backend.leave(index);
+                Some(index)
+            }
+            Picked::Full | Picked::Nobody => None,
+        };
+        (0..n).map(|_| one()).collect()
     }
 
     #[test]
@@ -179,5 +233,33 @@ mod tests {
         let many = backend(Algorithm::LeastConn, &[(1, false); 200]);
         many.servers.iter().for_each(|s| s.served.store(5, Relaxed));
         assert!(picks(&many, 50, &[]).iter().all(Option::is_some));
+    }
+
+    #[test]
+    fn least_conn_favours_nobody_among_equals() {
+        let six = backend(Algorithm::LeastConn, &[(1, false); 6]);
+        six.servers[2].served.store(9, Relaxed);
+        let picked = picks(&six, 5000, &[]);
+        for index in [0, 1, 3, 4, 5] {
+            let times = picked.iter().filter(|&&p| p == Some(index)).count();
+            assert!((800..1200).contains(&times), "{index}: {times}");
+        }
+    }
+
+    #[test]
+    fn a_full_server_is_passed_over() {
+        for algorithm in [Algorithm::RoundRobin, Algorithm::LeastConn] {
+            let backend = backend(algorithm, &[(1, false), (1, false), (1, true)]);
+            backend.servers.iter().for_each(|s| s.set_maxconn(2));
+            let mut random = Random::new(7);
+            let mut one = || pick(&backend, &[], &mut random);
+            let mut picked = [one(), one(), one(), one()];
+            picked.sort_by_key(|p| format!("{p:?}"));
+            assert_eq!(picked, [0, 0, 1, 1].map(Picked::Server));
+            // The backup stays back: the active ones are busy, not away.
+            assert_eq!(one(), Picked::Full);
+            backend.leave(1);
+            assert_eq!(one(), Picked::Server(1));
+        }
     }
 }

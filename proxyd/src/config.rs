@@ -203,8 +203,6 @@ pub struct ClientTimeouts {
     pub http_keep_alive: Duration,
     /// Inactivity once one direction has ended; `None` is `client`.
     pub client_fin: Option<Duration>,
-    /// Inactivity of an upgraded connection in both directions.
-    pub tunnel: Duration,
 }
 
 /// Headers added to what is sent to servers.
@@ -228,6 +226,9 @@ pub struct Backend {
     pub balance: Algorithm,
     pub check: Option<Check>,
     pub servers: Vec<Server>,
+    /// So many sessions of the backend are needed for its servers to take their `maxconn`; `None` is a tenth of what
+    /// its frontends take.
+    pub fullconn: Option<u32>,
     pub timeouts: ServerTimeouts,
     pub retries: Retries,
     /// Answers made here, in other words than the frontend's.
@@ -240,10 +241,14 @@ pub struct Backend {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct ServerTimeouts {
     pub connect: Duration,
+    /// Waiting for room on a server.
+    pub queue: Duration,
     /// Inactivity of the server while it should answer or receive.
     pub server: Duration,
     /// Inactivity once one direction has ended; `None` is `server`.
     pub server_fin: Option<Duration>,
+    /// Inactivity of an upgraded connection in both directions.
+    pub tunnel: Duration,
 }
 
 /// How the next server is chosen.
@@ -301,6 +306,18 @@ pub struct Server {
     /// 0 to 256.
     pub weight: u32,
     pub backup: bool,
+    pub limits: Limits,
+}
+
+/// How much a server takes at once; 0 is no limit.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Limits {
+    /// Most requests or TCP connections at once.
+    pub maxconn: u32,
+    /// As many while its backend carries little; between the two in proportion. 0 is `maxconn` at all times.
+    pub minconn: u32,
+    /// Most that wait for room on it.
+    pub max_queue: u32,
 }
 
 /// Where a server is.

@@ -9,6 +9,7 @@ pub mod frontend;
 pub mod journal;
 pub mod lineup;
 pub mod process;
+pub mod queue;
 pub mod server;
 pub mod shared;
 pub mod snapshot;

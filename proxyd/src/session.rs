@@ -9,6 +9,7 @@ pub mod http;
 pub mod lend;
 pub mod meter;
 pub mod pool;
+pub mod queue;
 pub mod record;
 pub mod retry;
 pub mod tcp;

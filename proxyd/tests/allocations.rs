@@ -13,8 +13,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proxyd::clock::Epoch;
-use proxyd::config;
 use proxyd::config::source::Memory;
+use proxyd::config::{self, Accept};
 use proxyd::model::process::Process;
 use proxyd::model::shared::Shared;
 use proxyd::model::snapshot::{Site, Snapshot};
@@ -24,9 +24,10 @@ use proxyd::process::worker::{self, Start};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// What a client's connection may allocate: by whom, how often at most, and why.
-const OF_A_CONNECTION: [(&str, f64, &str); 7] = [
+const OF_A_CONNECTION: [(&str, f64, &str); 8] = [
     ("process::accept::Registered::poll_accept", 1.0, "the driver's entry for the socket"),
     ("process::accept::serve", 2.0, "the task; in debug builds the runtime boxes what it runs beside it"),
+    ("session::http::Connection::run", 1.0, "the room of its requests, given back when it is parked"),
     ("session::worker::Place::new", 0.1, "the worker's table of connections grows"),
     ("net::timer::Timer::poll_at", 1.0, "the one timer, when something is first waited for"),
     ("http::request::Head::write", 2.0, "room for the head towards the server, kept for the next"),
@@ -175,7 +176,7 @@ fn worker() -> SocketAddr {
     let config = config::load(&Memory::default().with("a.ron", text), &["a.ron".into()]).unwrap().config;
     let epoch = Epoch::new();
     let resolve = |_: &str, _| Err(std::io::ErrorKind::NotFound.into());
-    let site = Site { workers: 1, now_ms: epoch.now_ms(), resolve: &resolve };
+    let site = Site { workers: 1, maxconn: 1000, now_ms: epoch.now_ms(), resolve: &resolve };
     let snapshot = Snapshot::build(&config, None, site).unwrap();
     let shared = Arc::new(Shared::new(snapshot, Process::new(1, 1000, 3000, "boot".into()), epoch));
     let frontend = Arc::clone(shared.snapshot().frontend("web").unwrap());
@@ -186,7 +187,16 @@ fn worker() -> SocketAddr {
     let (tell, inbox) = unbounded_channel();
     let (accepts, _accepting) = unbounded_channel();
     let listening = vec![Listening { socket, frontend, port: Some(address.port()) }];
-    let start = Start { index: 0, shared, listening, inbox, workers: vec![tell.clone()], seed: 1, accepts };
+    let start = Start {
+        index: 0,
+        shared,
+        listening,
+        inbox,
+        workers: vec![tell.clone()],
+        accept: Accept::Balanced,
+        seed: 1,
+        accepts,
+    };
     std::thread::spawn(move || {
         let _held_so_that_it_runs_on = tell;
         COUNTED.set(true);

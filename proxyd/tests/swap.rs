@@ -70,7 +70,12 @@ fn configuration(servers: &[(&str, SocketAddr)]) -> Config {
 
 fn snapshot(config: &Config, previous: Option<&Snapshot>, epoch: &Epoch) -> Snapshot {
     let resolve = |_: &str, _| Err(std::io::ErrorKind::NotFound.into());
-    Snapshot::build(config, previous, Site { workers: 1, now_ms: epoch.now_ms(), resolve: &resolve }).unwrap()
+    Snapshot::build(
+        config,
+        previous,
+        Site { workers: 1, maxconn: 100, now_ms: epoch.now_ms(), resolve: &resolve },
+    )
+    .unwrap()
 }
 
 #[test]

@@ -36,9 +36,13 @@ mod limits_http;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod queue;
+#[cfg(test)]
 mod retries;
 #[cfg(test)]
 mod tcp;
+#[cfg(test)]
+mod timeouts;
 #[cfg(test)]
 mod upgrade;
 #[cfg(test)]

@@ -45,6 +45,13 @@ pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
             }
         }
         Id::SetMaxconnGlobal => Command::SetMaxconnGlobal(integer(first.unwrap_or(""), table::AN_INTEGER)?),
+        Id::SetMaxconnServer => {
+            let server = server(first)?;
+            match server_maxconn(rest.get(1).copied().unwrap_or("")) {
+                Ok(maxconn) => Command::SetMaxconnServer { server, maxconn },
+                Err(refusal) => return Err(refusal.needs(Target::Server(server))),
+            }
+        }
         Id::SetServer => set_server(server(first)?, &rest[1..])?,
         Id::SetWeight => {
             let server = server(first)?;
@@ -104,6 +111,18 @@ fn integer(word: &str, otherwise: &'static str) -> Result<u32, Refusal> {
         return Err(Refusal::error(otherwise));
     }
     word.parse().ok().filter(|n| *n <= MAX_INTEGER).ok_or_else(|| Refusal::error(table::OUT_OF_RANGE))
+}
+
+/// 0 is no limit. A number is told from nonsense in HAProxy's words.
+fn server_maxconn(word: &str) -> Result<u32, Refusal> {
+    let unsigned = word.strip_prefix(['-', '+']).unwrap_or(word);
+    let digits = unsigned.bytes().take_while(u8::is_ascii_digit).count();
+    match (word, digits) {
+        ("", _) => Err(Refusal::error(table::MAXCONN)),
+        (_, 0) => Err(Refusal::error(table::MAXCONN_NONE)),
+        (_, n) if n < unsigned.len() => Err(Refusal::error(table::MAXCONN_GARBAGE)),
+        _ => integer(word, table::MAXCONN_NONE),
+    }
 }
 
 /// `50` or `50%`.

@@ -20,6 +20,7 @@ pub(super) enum Id {
     Operator,
     SetMaxconnFrontend,
     SetMaxconnGlobal,
+    SetMaxconnServer,
     SetServer,
     SetSeverityOutput,
     SetTimeout,
@@ -77,6 +78,9 @@ pub(super) const ADDRESS: &str = "set server <b>/<s> addr requires an address an
 pub(super) const INTEGER_VALUE: &str = "Integer value expected.";
 pub(super) const AN_INTEGER: &str = "Expects an integer value.";
 pub(super) const OUT_OF_RANGE: &str = "Value out of range.";
+pub(super) const MAXCONN: &str = "Require <maxconn>.";
+pub(super) const MAXCONN_NONE: &str = "maxconn string empty or preceded by garbage";
+pub(super) const MAXCONN_GARBAGE: &str = "Trailing garbage in maxconn string";
 pub(super) const CLEAR: &str = "'clear counters' only supports 'all'.";
 pub(super) const SEVERITY: &str = "one of 'none', 'number', 'string' is a required argument";
 pub(super) const TIMEOUT: &str = "'set timeout' only supports 'cli'.";
@@ -148,6 +152,11 @@ entries! {
     SetMaxconnGlobal ["set", "maxconn", "global"] Admin
         "set maxconn global <value>" "change the per-process maxconn setting" true
         "An empty line. 0 restores the value of the start, which is also the most." &[AN_INTEGER, OUT_OF_RANGE];
+    SetMaxconnServer ["set", "maxconn", "server"] Admin
+        "set maxconn server <bk>/<srv>" "change a server's maxconn setting" true
+        "An empty line. Syntax: `set maxconn server <backend>/<server> <value>`. 0 is no limit. Requests under way go \
+         on; those that wait for room that is there now are served."
+        &[SERVER_NAME, NO_BACKEND, NO_SERVER, MAXCONN, MAXCONN_NONE, MAXCONN_GARBAGE, OUT_OF_RANGE];
     SetServer ["set", "server"] Admin
         "set server <bk>/<srv> [opts]" "change a server's state, weight, address, name or ssl" true
         "`state ready|drain|maint`, `health up|stopping|down`, `weight <weight>[%]`: an empty line. \

@@ -43,7 +43,11 @@ pub(super) fn apply(shared: &Shared, command: &Command, cause: Cause<'_>) -> Res
             }
         }
         Command::SetMaxconnFrontend { frontend, maxconn } => {
-            shared.set_frontend_maxconn(find_frontend(&snapshot, frontend)?, *maxconn);
+            shared.set_frontend_maxconn(find_frontend(&snapshot, frontend)?, *maxconn, cause);
+        }
+        Command::SetMaxconnServer { server, maxconn } => {
+            let (backend, server) = find_server(&snapshot, server)?;
+            shared.set_maxconn(backend, server, *maxconn, cause);
         }
         Command::SetMaxconnGlobal(maxconn) if !shared.set_global_maxconn(*maxconn) => {
             return Err(Refusal::error("Value out of range."));

@@ -5,8 +5,9 @@ use proto::level::Level;
 use super::report::{Report, Span};
 use super::resolve::Shared;
 use super::span::Spanned;
+use super::syntax::traffic::{Retries, Timeouts};
 use super::syntax::{address, check};
-use super::{AdminSocket, Backend, Check, CheckKind, Config, Frontend, Global, Server, defaults};
+use super::{AdminSocket, Backend, Check, CheckKind, Config, Frontend, Global, Limits, Server, defaults};
 
 /// One frontend `web` on `listen`, one backend `app` with the servers of `to`, checked over HTTP if `check` names
 /// a path.
@@ -23,6 +24,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
             address,
             weight: defaults::WEIGHT,
             backup: false,
+            limits: Limits::default(),
         })
         .collect();
     let check = check.and_then(|path| http_check(path, &mut report));
@@ -33,24 +35,25 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
     let name = "app".to_owned();
     let frontend = Frontend {
         name: "web".to_owned(),
-        mode: shared.mode,
+        mode: shared.mode(),
         binds: bind.map(|bind| bind.value).into_iter().collect(),
         maxconn: None,
         default_backend: Some(name.clone()),
-        timeouts: shared.client,
+        timeouts: shared.client(&Timeouts::default()),
         forward: shared.forward,
         http: shared.http,
         pages: Vec::new(),
-        trusted: shared.trusted,
+        trusted: shared.trusted.clone(),
     };
     let backend = Backend {
         name,
-        mode: shared.mode,
+        mode: shared.mode(),
         balance: defaults::BALANCE,
         check,
         servers,
-        timeouts: shared.server,
-        retries: shared.retries,
+        fullconn: None,
+        timeouts: shared.server(&Timeouts::default()),
+        retries: shared.retries(&Retries::default()),
         pages: Vec::new(),
         abort_on_close: shared.abort_on_close,
     };

@@ -9,9 +9,10 @@ use proto::units;
 
 use super::reference::{Field, GLOBAL, HTTP, HTTP_CHECK, Preset, RETRIES, SERVER, SOCKET, Section, TIMEOUTS};
 use super::resolve::Shared;
+use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::{
-    Accept, Algorithm, Backend, Check, CheckKind, Config, ForwardHeaders, Frontend, Global, Memory, Mode,
-    Retries, Server, ServerAddress, StatusRange,
+    Accept, Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
+    Limits, Memory, Mode, Retries, Server, ServerAddress, ServerTimeouts, StatusRange,
 };
 
 pub(super) fn quoted(text: &str) -> String {
@@ -72,30 +73,17 @@ pub(super) fn memory(memory: Memory) -> String {
 
 /// The file that says what a configuration holds; reading it gives the same configuration.
 pub fn to_ron(config: &Config) -> String {
-    let none = Shared::of(None);
-    let front = config.frontends.first();
-    let back = config.backends.first();
-    let shared = Shared {
-        mode: front.map_or(none.mode, |frontend| frontend.mode),
-        client: front.map_or(none.client, |frontend| frontend.timeouts),
-        server: back.map_or(none.server, |backend| backend.timeouts),
-        retries: back.map_or(none.retries, |backend| backend.retries),
-        forward: front.map_or(none.forward, |frontend| frontend.forward),
-        trusted: none.trusted,
-        http: none.http,
-        pages: Vec::new(),
-        abort_on_close: none.abort_on_close,
-    };
+    let shared = Common::of(config);
     let mut text = String::from("(\n");
     text.push_str(&global(&config.global));
     text.push_str(&defaults(&shared));
     text.push_str("    frontends: [\n");
     for entry in &config.frontends {
-        let _ = writeln!(text, "        {},", frontend(entry, shared.forward));
+        let _ = writeln!(text, "        {},", frontend(entry, &shared));
     }
     text.push_str("    ],\n    backends: [\n");
     for entry in &config.backends {
-        text.push_str(&backend(entry));
+        text.push_str(&backend(entry, &shared));
     }
     text.push_str("    ],\n)\n");
     text
@@ -126,18 +114,66 @@ fn global(global: &Global) -> String {
     text
 }
 
-fn defaults(shared: &Shared) -> String {
-    let (client, server) = (shared.client, shared.server);
-    let timeouts = [
-        ("connect", Some(server.connect)),
+/// What stands in `defaults`: what all sections agree on, else the presets.
+struct Common {
+    mode: Mode,
+    client: ClientTimeouts,
+    server: ServerTimeouts,
+    retries: Retries,
+    forward: ForwardHeaders,
+}
+
+impl Common {
+    fn of(config: &Config) -> Self {
+        let none = Shared::of(None);
+        let (fronts, backs) = (&config.frontends, &config.backends);
+        let client = agreed(fronts.iter().map(|frontend| frontend.timeouts));
+        let server = agreed(backs.iter().map(|backend| backend.timeouts));
+        let retries = agreed(backs.iter().map(|backend| backend.retries));
+        Self {
+            mode: fronts.first().map_or_else(|| none.mode(), |frontend| frontend.mode),
+            client: client.unwrap_or_else(|| none.client(&Timeouts::default())),
+            server: server.unwrap_or_else(|| none.server(&Timeouts::default())),
+            retries: retries.unwrap_or_else(|| none.retries(&WrittenRetries::default())),
+            forward: fronts.first().map_or(none.forward, |frontend| frontend.forward),
+        }
+    }
+}
+
+/// What all have, if they have the same.
+fn agreed<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
+}
+
+fn client_timeouts(client: &ClientTimeouts) -> [(&'static str, Option<Duration>); 4] {
+    [
         ("client", Some(client.client)),
-        ("server", Some(server.server)),
+        ("client_fin", client.client_fin),
         ("http_request", Some(client.http_request)),
         ("http_keep_alive", Some(client.http_keep_alive)),
-        ("tunnel", Some(client.tunnel)),
-        ("client_fin", client.client_fin),
+    ]
+}
+
+fn server_timeouts(server: &ServerTimeouts) -> [(&'static str, Option<Duration>); 5] {
+    [
+        ("connect", Some(server.connect)),
+        ("queue", Some(server.queue)),
+        ("server", Some(server.server)),
         ("server_fin", server.server_fin),
-    ];
+        ("tunnel", Some(server.tunnel)),
+    ]
+}
+
+/// `timeouts: (..)` on one line.
+fn timeouts(values: &[(&str, Option<Duration>)]) -> String {
+    let set: Vec<String> =
+        values.iter().filter_map(|(name, value)| Some(format!("{name}: {}", duration((*value)?)))).collect();
+    format!("timeouts: ({})", set.join(", "))
+}
+
+fn defaults(shared: &Common) -> String {
+    let timeouts = server_timeouts(&shared.server).into_iter().chain(client_timeouts(&shared.client));
     let mut text = String::from("    defaults: (\n");
     let _ = writeln!(text, "        mode: {},", mode(shared.mode));
     text.push_str("        timeouts: (\n");
@@ -164,7 +200,7 @@ fn chosen(words: &[(&str, bool)]) -> String {
     words.join(", ")
 }
 
-fn frontend(frontend: &Frontend, forward: ForwardHeaders) -> String {
+fn frontend(frontend: &Frontend, shared: &Common) -> String {
     let binds: Vec<String> = frontend.binds.iter().map(|bind| quoted(&bind.to_string())).collect();
     let mut text = format!("(name: {}, mode: {}", quoted(&frontend.name), mode(frontend.mode));
     let _ = write!(text, ", bind: [{}]", binds.join(", "));
@@ -176,7 +212,10 @@ fn frontend(frontend: &Frontend, forward: ForwardHeaders) -> String {
             frontend.trusted.networks().iter().map(|network| quoted(&network.to_string())).collect();
         let _ = write!(text, ", trusted: [{}]", networks.join(", "));
     }
-    http::frontend(&mut text, frontend, forward);
+    http::frontend(&mut text, frontend, shared.forward);
+    if frontend.timeouts != shared.client {
+        let _ = write!(text, ", {}", timeouts(&client_timeouts(&frontend.timeouts)));
+    }
     if let Some(backend) = &frontend.default_backend {
         let _ = write!(text, ", default_backend: {}", quoted(backend));
     }
@@ -184,7 +223,7 @@ fn frontend(frontend: &Frontend, forward: ForwardHeaders) -> String {
     text
 }
 
-fn backend(backend: &Backend) -> String {
+fn backend(backend: &Backend, shared: &Common) -> String {
     let mut text = String::from("        (\n");
     let _ = writeln!(text, "            name: {},", quoted(&backend.name));
     let _ = writeln!(text, "            mode: {},", mode(backend.mode));
@@ -197,6 +236,15 @@ fn backend(backend: &Backend) -> String {
     }
     if !backend.pages.is_empty() {
         let _ = writeln!(text, "            http_errors: [{}],", http::pages(&backend.pages));
+    }
+    if backend.timeouts != shared.server {
+        let _ = writeln!(text, "            {},", timeouts(&server_timeouts(&backend.timeouts)));
+    }
+    if backend.retries != shared.retries {
+        let _ = writeln!(text, "            retries: {},", retries(backend.retries));
+    }
+    if let Some(fullconn) = backend.fullconn {
+        let _ = writeln!(text, "            fullconn: {fullconn},");
     }
     text.push_str("            servers: [\n");
     for entry in &backend.servers {
@@ -231,6 +279,12 @@ fn server(server: &Server) -> String {
     };
     let mut text = format!("(name: {}, address: {}", quoted(&server.name), quoted(&address));
     let _ = write!(text, ", weight: {}", server.weight);
+    let Limits { maxconn, minconn, max_queue } = server.limits;
+    for (name, limit) in [("maxconn", maxconn), ("minconn", minconn), ("max_queue", max_queue)] {
+        if limit > 0 {
+            let _ = write!(text, ", {name}: {limit}");
+        }
+    }
     if server.backup {
         text.push_str(", backup: true");
     }

@@ -7,21 +7,22 @@ use super::syntax::check::{Check as WrittenCheck, CheckKind as WrittenKind};
 use super::syntax::defaults::Defaults as WrittenDefaults;
 use super::syntax::frontend::Frontend as WrittenFrontend;
 use super::syntax::global::Global as WrittenGlobal;
+use super::syntax::http::Http;
 use super::syntax::http::Page as WrittenPage;
-use super::syntax::server::Server as WrittenServer;
+use super::syntax::server::{Server as WrittenServer, ServerDefaults};
+use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::words::RetryOn;
 use super::{
     AdminSocket, Backend, Check, CheckKind, ClientTimeouts, Config, ErrorPage, ForwardHeaders, Frontend,
-    Global, HttpOptions, Mode, Retries, Server, ServerTimeouts, Trusted,
+    Global, HttpOptions, Limits, Mode, Retries, Server, ServerTimeouts, Trusted,
 };
 
-/// What `defaults` comes to.
-#[derive(Clone, Debug)]
+/// What `defaults` says, for sections that say nothing of their own.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Shared {
-    pub(super) mode: Mode,
-    pub(super) client: ClientTimeouts,
-    pub(super) server: ServerTimeouts,
-    pub(super) retries: Retries,
+    mode: Option<Mode>,
+    timeouts: Timeouts,
+    retries: WrittenRetries,
     pub(super) forward: ForwardHeaders,
     pub(super) http: HttpOptions,
     pub(super) pages: Vec<ErrorPage>,
@@ -30,44 +31,63 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// The values of `defaults`, each its preset where it was not written.
     pub(super) fn of(written: Option<&WrittenDefaults>) -> Self {
-        let timeouts = written.map(|written| &written.timeouts);
-        let get = |pick: fn(&super::syntax::defaults::Timeouts) -> Option<std::time::Duration>| {
-            timeouts.and_then(pick)
+        let none = Self {
+            http: Http::default().over(HttpOptions::default()),
+            abort_on_close: preset::ABORT_ON_CLOSE,
+            ..Self::default()
         };
-        let retries = written.map(|written| &written.retries);
-        let on = retries.and_then(|retries| retries.on.as_deref());
-        let after = |reason: RetryOn| on.is_none_or(|on| on.contains(&reason));
+        let Some(written) = written else { return none };
         Self {
-            mode: written.and_then(|written| written.mode.as_ref()).map_or(preset::MODE, |mode| mode.value),
-            client: ClientTimeouts {
-                client: get(|t| t.client).unwrap_or(preset::CLIENT),
-                http_request: get(|t| t.http_request).unwrap_or(preset::HTTP_REQUEST),
-                http_keep_alive: get(|t| t.http_keep_alive).unwrap_or(preset::HTTP_KEEP_ALIVE),
-                client_fin: get(|t| t.client_fin),
-                tunnel: get(|t| t.tunnel).unwrap_or(preset::TUNNEL),
-            },
-            server: ServerTimeouts {
-                connect: get(|t| t.connect).unwrap_or(preset::CONNECT),
-                server: get(|t| t.server).unwrap_or(preset::SERVER),
-                server_fin: get(|t| t.server_fin),
-            },
-            retries: Retries {
-                max: retries.and_then(|retries| retries.max).unwrap_or(preset::RETRIES),
-                conn_failure: after(RetryOn::ConnFailure),
-                empty_response: after(RetryOn::EmptyResponse),
-                budget_percent: retries
-                    .and_then(|retries| retries.budget)
-                    .unwrap_or(preset::RETRY_BUDGET_PERCENT),
-            },
-            forward: written.map(|written| written.forward).unwrap_or_default(),
-            http: written.map(|written| written.http).unwrap_or_default().over(HttpOptions::default()),
-            pages: written.map(|written| pages(written.pages.clone(), &[])).unwrap_or_default(),
-            abort_on_close: written
-                .and_then(|written| written.abort_on_close)
-                .unwrap_or(preset::ABORT_ON_CLOSE),
-            trusted: written.and_then(|written| written.trusted.clone()).unwrap_or_default(),
+            mode: written.mode.as_ref().map(|mode| mode.value),
+            timeouts: written.timeouts,
+            retries: written.retries.clone(),
+            forward: written.forward,
+            http: written.http.over(none.http),
+            pages: pages(written.pages.clone(), &[]),
+            abort_on_close: written.abort_on_close.unwrap_or(none.abort_on_close),
+            trusted: written.trusted.clone().unwrap_or_default(),
+        }
+    }
+
+    pub(super) fn mode(&self) -> Mode {
+        self.mode.unwrap_or(preset::MODE)
+    }
+
+    pub(super) fn client(&self, own: &Timeouts) -> ClientTimeouts {
+        let shared = &self.timeouts;
+        ClientTimeouts {
+            client: own.client.or(shared.client).unwrap_or(preset::CLIENT),
+            http_request: own.http_request.or(shared.http_request).unwrap_or(preset::HTTP_REQUEST),
+            http_keep_alive: own
+                .http_keep_alive
+                .or(shared.http_keep_alive)
+                .unwrap_or(preset::HTTP_KEEP_ALIVE),
+            client_fin: own.client_fin.or(shared.client_fin),
+        }
+    }
+
+    pub(super) fn server(&self, own: &Timeouts) -> ServerTimeouts {
+        let shared = &self.timeouts;
+        let connect = own.connect.or(shared.connect).unwrap_or(preset::CONNECT);
+        ServerTimeouts {
+            connect,
+            queue: own.queue.or(shared.queue).unwrap_or(connect),
+            server: own.server.or(shared.server).unwrap_or(preset::SERVER),
+            server_fin: own.server_fin.or(shared.server_fin),
+            tunnel: own.tunnel.or(shared.tunnel).unwrap_or(preset::TUNNEL),
+        }
+    }
+
+    pub(super) fn retries(&self, own: &WrittenRetries) -> Retries {
+        let shared = &self.retries;
+        let on = own.on.as_deref().or(shared.on.as_deref());
+        let after = |reason: RetryOn| on.is_none_or(|on| on.contains(&reason));
+        Retries {
+            max: own.max.or(shared.max).unwrap_or(preset::RETRIES),
+            conn_failure: after(RetryOn::ConnFailure),
+            empty_response: after(RetryOn::EmptyResponse),
+            budget_percent: own.budget.or(shared.budget).unwrap_or(preset::RETRY_BUDGET_PERCENT),
         }
     }
 }
@@ -108,11 +128,11 @@ fn global(written: Option<WrittenGlobal>) -> Global {
 fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
     Frontend {
         name: written.name.map(|name| name.value).unwrap_or_default(),
-        mode: written.mode.map_or(shared.mode, |mode| mode.value),
+        mode: written.mode.map_or_else(|| shared.mode(), |mode| mode.value),
         binds: written.binds.into_iter().map(|bind| bind.value).collect(),
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
         default_backend: written.default_backend.map(|name| name.value),
-        timeouts: shared.client,
+        timeouts: shared.client(&written.timeouts),
         forward: written.forward.unwrap_or(shared.forward),
         http: written.http.over(shared.http),
         pages: pages(written.pages, &shared.pages),
@@ -121,14 +141,21 @@ fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
 }
 
 fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
+    let defaults = written.server_defaults;
     Backend {
         name: written.name.map(|name| name.value).unwrap_or_default(),
-        mode: written.mode.map_or(shared.mode, |mode| mode.value),
+        mode: written.mode.map_or_else(|| shared.mode(), |mode| mode.value),
         balance: written.balance.map_or(preset::BALANCE, |balance| balance.value),
         check: written.check.map(check),
-        servers: written.servers.into_iter().flatten().filter_map(server).collect(),
-        timeouts: shared.server,
-        retries: shared.retries,
+        servers: written
+            .servers
+            .into_iter()
+            .flatten()
+            .filter_map(|written| server(written, &defaults))
+            .collect(),
+        fullconn: written.fullconn.map(|fullconn| fullconn.value),
+        timeouts: shared.server(&written.timeouts),
+        retries: shared.retries(&written.retries),
         pages: pages(written.pages, &[]),
         abort_on_close: written.abort_on_close.unwrap_or(shared.abort_on_close),
     }
@@ -165,11 +192,17 @@ fn check(written: WrittenCheck) -> Check {
 }
 
 /// `None` for a server without an address, which is an error before it gets here.
-fn server(written: WrittenServer) -> Option<Server> {
+fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
+    let limits = written.limits.or(defaults.limits);
     Some(Server {
         name: written.name.map(|name| name.value).unwrap_or_default(),
         address: written.address?,
-        weight: written.weight.map_or(preset::WEIGHT, |weight| weight.value),
+        weight: written.weight.as_ref().or(defaults.weight.as_ref()).map_or(preset::WEIGHT, |w| w.value),
         backup: written.backup.is_some_and(|backup| backup.value),
+        limits: Limits {
+            maxconn: limits.maxconn.unwrap_or(0),
+            minconn: limits.minconn.unwrap_or(0),
+            max_queue: limits.max_queue.unwrap_or(0),
+        },
     })
 }

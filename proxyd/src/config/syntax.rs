@@ -8,8 +8,9 @@ pub(super) mod frontend;
 pub(super) mod global;
 pub(super) mod http;
 pub(super) mod server;
+pub(super) mod traffic;
 
-use super::reference::{BACKEND, FILE, FRONTEND, LISTEN};
+use super::reference::{BACKEND, CLIENT_TIMEOUTS, FILE, FRONTEND, LISTEN, SERVER_TIMEOUTS, TIMEOUTS};
 use super::report::Report;
 use super::shape::{Fields, Value};
 use super::span::{Node, Spanned};
@@ -59,8 +60,10 @@ impl Document {
         for entry in self.entries(fields.get("listen"), report) {
             match Fields::open(entry.node, &LISTEN, report) {
                 Some(fields) => {
-                    let frontend = Frontend::read(&fields, report);
+                    let mut frontend = Frontend::read(&fields, report);
                     let mut backend = Backend::read(&fields, report);
+                    let timeouts = traffic::timeouts(&fields, &TIMEOUTS, report).unwrap_or_default();
+                    (frontend.timeouts, backend.timeouts) = (timeouts, timeouts);
                     backend.name.clone_from(&frontend.name);
                     backend.mode.clone_from(&frontend.mode);
                     fields.complete(report);
@@ -73,6 +76,7 @@ impl Document {
             if let Some(fields) = Fields::open(entry.node, &FRONTEND, report) {
                 let mut frontend = Frontend::read(&fields, report);
                 frontend.read_default_backend(&fields, report);
+                frontend.timeouts = traffic::timeouts(&fields, &CLIENT_TIMEOUTS, report).unwrap_or_default();
                 fields.complete(report);
                 self.frontends.push(frontend);
             }
@@ -82,6 +86,8 @@ impl Document {
                 Some(fields) => {
                     let mut backend = Backend::read(&fields, report);
                     backend.read_identity(&fields, report);
+                    backend.timeouts =
+                        traffic::timeouts(&fields, &SERVER_TIMEOUTS, report).unwrap_or_default();
                     fields.complete(report);
                     self.backends.push(backend);
                 }

@@ -98,7 +98,7 @@ fn the_first_example_means_what_it_says() {
     assert_eq!((frontend.name.as_str(), frontend.mode), ("web", Mode::Http));
     assert_eq!(frontend.default_backend.as_deref(), Some("app"));
     assert_eq!(frontend.timeouts.client, Duration::from_secs(30));
-    assert_eq!(frontend.timeouts.tunnel, defaults::TUNNEL);
+    assert_eq!(config.backends[0].timeouts.tunnel, defaults::TUNNEL);
     let [backend] = config.backends.as_slice() else { panic!("{config:?}") };
     let check = backend.check.as_ref().unwrap();
     assert_eq!((check.interval, check.timeout), (Duration::from_secs(2), Duration::from_secs(2)));
@@ -170,6 +170,39 @@ fn one_thing_may_be_written_in_several_ways() {
         let CheckKind::Http { expect, .. } = check.kind else { panic!() };
         assert_eq!(expect, StatusRange { first, last });
     }
+}
+
+#[test]
+fn a_section_may_have_its_own_timeouts_retries_and_limits() {
+    let config = load_whole(
+        r#"(
+            defaults: (timeouts: (connect: "2s", client: "3s", server_fin: "4s"), retries: (max: 5, budget: "50%")),
+            listen: [(name: "l", bind: [":1"], timeouts: (client: "7s", queue: "8s"), servers: [(name: "s", address: "[::1]:1")])],
+            frontends: [(name: "f", bind: [":2"], timeouts: (http_request: "9s"), default_backend: "b")],
+            backends: [(
+                name: "b", timeouts: (connect: "1s", tunnel: "6s"), retries: (max: 0), fullconn: 50,
+                server_defaults: (maxconn: 20, weight: 7),
+                servers: [
+                    (name: "s", address: "[::1]:1"),
+                    (name: "t", address: "[::1]:2", maxconn: 30, minconn: 5, max_queue: 9, weight: 8),
+                    (name: "u", address: "[::1]:3", maxconn: 0),
+                ],
+            )],
+        )"#,
+    );
+    let s = Duration::from_secs;
+    let [l, f] = config.frontends.as_slice() else { panic!() };
+    assert_eq!((l.timeouts.client, f.timeouts.client, f.timeouts.http_request), (s(7), s(3), s(9)));
+    let [l, b] = config.backends.as_slice() else { panic!() };
+    assert_eq!((l.timeouts.connect, l.timeouts.queue, l.timeouts.server_fin), (s(2), s(8), Some(s(4))));
+    assert_eq!((b.timeouts.connect, b.timeouts.queue, b.timeouts.tunnel), (s(1), s(1), s(6)));
+    assert_eq!((l.retries.max, b.retries.max, b.retries.budget_percent), (5, 0, 50));
+    assert_eq!((l.fullconn, b.fullconn), (None, Some(50)));
+    let limits: Vec<_> =
+        b.servers.iter().map(|s| (s.limits.maxconn, s.limits.minconn, s.limits.max_queue)).collect();
+    assert_eq!(limits, [(20, 0, 0), (30, 5, 9), (0, 0, 0)]);
+    assert_eq!(b.servers.iter().map(|s| s.weight).collect::<Vec<_>>(), [7, 8, 7]);
+    assert_eq!(load_whole(&to_ron(&config)), config);
 }
 
 #[test]

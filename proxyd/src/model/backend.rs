@@ -1,14 +1,15 @@
 //! A backend: its servers, their lineup, and what it counts.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 
 use super::lineup::Lineup;
+use super::queue::{Queue, Wants};
 use super::server::{Rates, Server};
-use crate::config::{self, Algorithm, Check, Mode, Retries, ServerTimeouts};
+use crate::config::{self, Algorithm, Check, Limits, Mode, Retries, ServerTimeouts};
 use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::Tally;
@@ -30,6 +31,10 @@ pub struct Backend {
     pub abort_on_close: bool,
     /// In file order; a [`Lineup`] names them by index.
     pub servers: Vec<Arc<Server>>,
+    /// Of each server, as configured.
+    pub limits: Box<[Limits]>,
+    /// Sessions at which limits that grow have grown.
+    pub fullconn: u32,
     lineup: ArcSwap<Lineup>,
     /// Held while the lineup is prepared, so that the last one stored has seen every change.
     preparing: Mutex<()>,
@@ -43,6 +48,7 @@ pub struct BackendLive {
     pub cursor: CachePadded<AtomicUsize>,
     /// Requests being retried now, over all workers.
     pub retrying: CachePadded<AtomicU32>,
+    pub queue: Queue,
     /// Milliseconds of the process's epoch of the last change between up and down.
     pub changed_at: AtomicU64,
     /// Milliseconds down in closed periods.
@@ -60,6 +66,7 @@ impl BackendLive {
         Self {
             cursor: CachePadded::default(),
             retrying: CachePadded::default(),
+            queue: Queue::default(),
             changed_at: AtomicU64::new(now_ms),
             down_ms: AtomicU64::new(0),
             down_since: AtomicU64::new(0),
@@ -86,6 +93,7 @@ impl Backend {
         name: Arc<str>,
         id: u32,
         conf: &config::Backend,
+        fullconn: u32,
         servers: Vec<Arc<Server>>,
         live: Arc<BackendLive>,
     ) -> Self {
@@ -99,6 +107,8 @@ impl Backend {
             check: conf.check.clone(),
             pages: Pages::new(&conf.pages),
             abort_on_close: conf.abort_on_close,
+            limits: conf.servers.iter().map(|server| server.limits).collect(),
+            fullconn,
             lineup: ArcSwap::from_pointee(Lineup::build(&servers)),
             servers,
             preparing: Mutex::default(),
@@ -148,8 +158,126 @@ impl Backend {
         self.servers.is_empty() || self.usable().weight > 0
     }
 
+    /// Takes room for one request on a server, if there is some.
+    pub fn enter(&self, index: u32) -> bool {
+        let server = &self.servers[index as usize];
+        let maxconn = server.maxconn();
+        if maxconn == 0 {
+            server.served.fetch_add(1, Relaxed);
+            return true;
+        }
+        let limit = self.limit(index, maxconn);
+        server.served.fetch_update(SeqCst, SeqCst, |n| (n < limit).then_some(n + 1)).is_ok()
+    }
+
+    /// Whether one more would find room on a server now.
+    pub fn has_room(&self, index: u32) -> bool {
+        let server = &self.servers[index as usize];
+        let maxconn = server.maxconn();
+        maxconn == 0 || server.served.load(Relaxed) < self.limit(index, maxconn)
+    }
+
+    /// Gives room back; who waits for it has it next.
+    pub fn leave(&self, index: u32) {
+        let server = &self.servers[index as usize];
+        server.served.fetch_sub(1, SeqCst);
+        // On a server without a limit there is always room, and so nobody waits for it.
+        if server.maxconn() != 0 && self.live.queue.is_waited_in() {
+            self.live.queue.serve(server);
+        }
+    }
+
+    /// What a server takes at the load of now: from `minconn` to `maxconn` in proportion, as HAProxy does it.
+    fn limit(&self, index: u32, maxconn: u32) -> u32 {
+        let minconn = self.limits[index as usize].minconn;
+        if minconn == 0 || minconn >= maxconn {
+            return maxconn;
+        }
+        dynamic_limit(minconn, maxconn, self.live.stats.current(), self.fullconn)
+    }
+
+    /// Whether a limit depends on the load.
+    pub(super) fn limits_move(&self) -> bool {
+        self.limits.iter().any(|limits| limits.minconn > 0)
+    }
+
+    /// So many may wait: what the servers that can be used allow together.
+    pub(super) fn max_queue(&self) -> u32 {
+        let mut sum: u32 = 0;
+        for (server, limits) in self.servers.iter().zip(&self.limits) {
+            if server.is_eligible() {
+                if limits.max_queue == 0 {
+                    return u32::MAX;
+                }
+                sum = sum.saturating_add(limits.max_queue);
+            }
+        }
+        sum
+    }
+
+    /// Whether a server may get such a request, room aside.
+    pub(super) fn offers(&self, index: u32, wants: &Wants) -> bool {
+        let server = &self.servers[index as usize];
+        match wants {
+            Wants::Only(only) => *only == index && server.takes_new(),
+            Wants::AnyBut(tried) if server.backup => {
+                let first = || {
+                    self.servers
+                        .iter()
+                        .zip(0..)
+                        .find(|(s, i)| s.backup && s.is_eligible() && !tried.contains(i))
+                };
+                !self.has_active() && first().is_some_and(|(_, first)| first == index)
+            }
+            Wants::AnyBut(tried) => server.is_eligible() && !tried.contains(&index),
+        }
+    }
+
+    /// Whether there is a server that may get such a request.
+    pub(super) fn has_any(&self, wants: &Wants) -> bool {
+        (0..self.servers.len() as u32).any(|index| self.offers(index, wants))
+    }
+
+    fn has_active(&self) -> bool {
+        self.servers.iter().any(|server| !server.backup && server.is_eligible())
+    }
+
+    /// Takes up what the configuration says now of servers that were there before. What an operator set stays,
+    /// unless the configuration changed there.
+    pub(super) fn succeed(&self, before: &Self) {
+        for (i, server) in self.servers.iter().enumerate() {
+            let same = before.servers.get(i).is_some_and(|old| Arc::ptr_eq(old, server));
+            if same && before.limits[i].maxconn != self.limits[i].maxconn {
+                server.set_maxconn(self.limits[i].maxconn);
+            }
+        }
+        self.live.queue.settle(self);
+    }
+
     /// Requests its servers carry now.
     pub fn served(&self) -> u32 {
         self.servers.iter().map(|s| s.served.load(Relaxed)).sum()
+    }
+}
+
+/// HAProxy's `srv_dynamic_maxconn`.
+fn dynamic_limit(minconn: u32, maxconn: u32, carried: u64, fullconn: u32) -> u32 {
+    if carried >= u64::from(fullconn) {
+        return maxconn;
+    }
+    let share = u64::from(maxconn) * carried / u64::from(fullconn.max(1));
+    (share as u32).clamp(minconn, maxconn)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_grows_with_the_load() {
+        let limits = [0, 5, 10, 25, 50, 99, 100, 500].map(|carried| dynamic_limit(10, 100, carried, 100));
+        assert_eq!(limits, [10, 10, 10, 25, 50, 99, 100, 100]);
+        assert_eq!(dynamic_limit(1, 3, 1, 2), 1);
+        assert_eq!(dynamic_limit(u32::MAX - 1, u32::MAX, u64::from(u32::MAX) - 1, u32::MAX), u32::MAX - 1);
     }
 }

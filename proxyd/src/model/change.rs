@@ -97,8 +97,9 @@ impl Shared {
             }
         }
 
+        let mut requeued = 0;
         if before.takes_new() != after.takes_new() || before.is_up() != after.is_up() {
-            self.relineup(backend);
+            requeued = self.relineup(backend);
         }
         if was != is {
             let mut fields = from_to(&was, &is);
@@ -111,10 +112,13 @@ impl Shared {
             let up = after.takes_new();
             let backup = if usable.active == 0 && usable.backup > 0 { " Running on backup." } else { "" };
             let served = server.served.load(Relaxed);
+            let queued = backend.live.queue.waiting();
             let tail = if up {
-                "servers online. 0 sessions requeued, 0 total in queue.".to_owned()
+                format!("servers online. {requeued} sessions requeued, {queued} total in queue.")
             } else {
-                format!("servers left.{backup} {served} sessions active, 0 requeued, 0 remaining in queue.")
+                format!(
+                    "servers left.{backup} {served} sessions active, 0 requeued, {queued} remaining in queue."
+                )
             };
             let (active, backups) = (usable.active, usable.backup);
             let severity = if up { log::Severity::Notice } else { log::Severity::Warning };
@@ -137,6 +141,19 @@ impl Shared {
         let mut fields = from_to(&before.to_string(), &weight.to_string());
         cause.describe(&mut fields);
         self.journal_add("weight", server_key(server), fields);
+    }
+
+    /// 0 is no limit. Those under way stay, and those who wait for room that is there now have it.
+    pub fn set_maxconn(&self, backend: &Backend, server: &Server, maxconn: u32, cause: Cause<'_>) {
+        let before = server.maxconn();
+        if before == maxconn {
+            return;
+        }
+        server.set_maxconn(maxconn);
+        let mut fields = from_to(&before.to_string(), &maxconn.to_string());
+        cause.describe(&mut fields);
+        self.journal_add("server_maxconn", server_key(server), fields);
+        backend.live.queue.settle(backend);
     }
 
     /// New connections go to `address`; those that are open stay.
@@ -164,8 +181,14 @@ impl Shared {
     }
 
     /// 0 is no limit of its own.
-    pub fn set_frontend_maxconn(&self, frontend: &Frontend, maxconn: u32) {
+    pub fn set_frontend_maxconn(&self, frontend: &Frontend, maxconn: u32, cause: Cause<'_>) {
+        let before = frontend.live.maxconn().unwrap_or(0);
         frontend.live.set_maxconn(if maxconn == 0 { u32::MAX } else { maxconn });
+        if before != maxconn {
+            let mut fields = from_to(&before.to_string(), &maxconn.to_string());
+            cause.describe(&mut fields);
+            self.journal_add("frontend_maxconn", format!("f/{}", frontend.name), fields);
+        }
         self.room.notify_waiters();
     }
 
@@ -201,16 +224,18 @@ impl Shared {
         self.journal_add("counters_cleared", String::new(), fields);
     }
 
-    /// Prepares the backend's lineup anew and tells when the backend itself went up or down.
-    fn relineup(&self, backend: &Backend) {
+    /// Prepares the backend's lineup anew and tells when the backend itself went up or down. Returns how many of
+    /// those who waited could be served.
+    fn relineup(&self, backend: &Backend) -> u32 {
         // Held to the end: of two changes at a time the one that tells last has seen both.
         let _held = backend.rebuild();
+        let requeued = backend.live.queue.settle(backend);
         let now_ms = self.epoch.now_ms();
         let live = &backend.live;
         let was_down = live.down_since.load(Relaxed) != 0;
         let is_down = !backend.is_up();
         if was_down == is_down {
-            return;
+            return requeued;
         }
         live.changed_at.store(now_ms, Relaxed);
         let name = &backend.name;
@@ -224,6 +249,7 @@ impl Shared {
             live.down_ms.fetch_add(now_ms.saturating_sub(since), Relaxed);
             self.journal_add("backend_up", format!("b/{name}"), from_to("DOWN", "UP"));
         }
+        requeued
     }
 
     fn journal_add(&self, event: &'static str, id: String, fields: Map<String, Value>) {

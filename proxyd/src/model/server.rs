@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{
     AtomicBool, AtomicU32,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use proto::addr::Address;
 
+use super::queue::OwnLine;
 use super::state::State;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::{Peak, Tally};
@@ -30,6 +31,8 @@ pub struct Server {
     /// Changes of the address, so that a kept connection can be told from one to where the server is now.
     moves: AtomicU32,
     weight: AtomicU32,
+    /// Most it carries at once; 0 is no limit.
+    maxconn: AtomicU32,
     /// Whether new traffic may be sent: read at every pick, so that a change holds from the next one on.
     takes_new: AtomicBool,
     /// Up: idle connections to it are kept.
@@ -39,6 +42,8 @@ pub struct Server {
     control: Mutex<Control>,
     /// Requests or connections it carries now, over all workers.
     pub served: CachePadded<AtomicU32>,
+    /// Those who wait for it and no other.
+    pub line: OwnLine,
     pub stats: Sharded,
     pub rates: Rates,
     /// Failed checks while up (`chkfail`).
@@ -160,6 +165,7 @@ pub struct Parts {
     pub id: u32,
     pub backup: bool,
     pub weight: u32,
+    pub maxconn: u32,
     pub address: Address,
     /// Rise and fall.
     pub check: Option<(u32, u32)>,
@@ -179,6 +185,7 @@ impl Server {
             address: ArcSwap::from_pointee(parts.address),
             moves: AtomicU32::new(0),
             weight: AtomicU32::new(parts.weight),
+            maxconn: AtomicU32::new(parts.maxconn),
             takes_new: AtomicBool::new(true),
             up: AtomicBool::new(true),
             checking: AtomicBool::new(false),
@@ -190,6 +197,7 @@ impl Server {
                 check: CheckReport::default(),
             }),
             served: CachePadded::default(),
+            line: OwnLine::default(),
             stats: Sharded::new(parts.workers),
             rates: Rates::default(),
             check_failures: Tally::default(),
@@ -224,6 +232,21 @@ impl Server {
     /// Weight as set by the operator.
     pub fn weight(&self) -> u32 {
         self.weight.load(Relaxed)
+    }
+
+    /// Most it is to carry at once; 0 is no limit.
+    pub fn maxconn(&self) -> u32 {
+        // One order over all with the counts that the queue compares.
+        self.maxconn.load(SeqCst)
+    }
+
+    pub(crate) fn set_maxconn(&self, maxconn: u32) {
+        self.maxconn.store(maxconn, SeqCst);
+    }
+
+    /// Whether it can be picked, room aside.
+    pub fn is_eligible(&self) -> bool {
+        self.takes_new() && self.weight() > 0
     }
 
     pub(super) fn set_weight(&self, weight: u32) {

@@ -65,7 +65,13 @@ impl Shared {
 
     /// Puts a new graph in place of the old one; what is under way keeps the one it began with.
     pub fn publish(&self, snapshot: Snapshot) {
-        self.snapshot.store(Arc::new(snapshot));
+        let snapshot = Arc::new(snapshot);
+        let before = self.snapshot.swap(Arc::clone(&snapshot));
+        for backend in &snapshot.backends {
+            if let Some(before) = before.backend(&backend.name) {
+                backend.succeed(before);
+            }
+        }
         self.generation.fetch_add(1, std::sync::atomic::Ordering::Release);
         self.published.notify_waiters();
     }

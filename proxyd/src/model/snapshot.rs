@@ -25,6 +25,8 @@ pub struct Snapshot {
 #[derive(Clone, Copy)]
 pub struct Site<'a> {
     pub workers: usize,
+    /// The limit of the process, which a frontend without one of its own has.
+    pub maxconn: u32,
     /// Milliseconds of the process's epoch.
     pub now_ms: u64,
     /// Looks up a host name.
@@ -73,7 +75,8 @@ impl Snapshot {
         });
         let backends = config.backends.iter().map(|b| {
             let before = previous.and_then(|p| p.backend(&b.name));
-            backend(b, ids[b.name.as_str()], before, site).map(Arc::new)
+            let fullconn = b.fullconn.unwrap_or_else(|| fullconn(config, &b.name, site.maxconn));
+            backend(b, (ids[b.name.as_str()], fullconn), before, site).map(Arc::new)
         });
         Ok(Self { frontends: frontends.collect(), backends: backends.collect::<Result<_, _>>()? })
     }
@@ -129,9 +132,16 @@ fn frontend(conf: &config::Frontend, id: u32, before: Option<&Arc<Frontend>>, si
     }
 }
 
+/// A tenth of what the frontends take that lead to a backend, as HAProxy has it.
+fn fullconn(config: &Config, backend: &str, maxconn: u32) -> u32 {
+    let feeds = config.frontends.iter().filter(|f| f.default_backend.as_deref() == Some(backend));
+    let connections: u64 = feeds.map(|f| u64::from(f.maxconn.unwrap_or(maxconn))).sum();
+    u32::try_from(connections.div_ceil(10)).unwrap_or(u32::MAX).max(1)
+}
+
 fn backend(
     conf: &config::Backend,
-    id: u32,
+    (id, fullconn): (u32, u32),
     before: Option<&Arc<Backend>>,
     site: Site<'_>,
 ) -> Result<Backend, ResolveError> {
@@ -166,6 +176,7 @@ fn backend(
             id: i as u32 + 1,
             backup: server.backup,
             weight: server.weight,
+            maxconn: server.limits.maxconn,
             address,
             check: conf.check.as_ref().map(|c| (c.rise, c.fall)),
             workers: site.workers,
@@ -176,5 +187,5 @@ fn backend(
         Some(before) => Arc::clone(&before.live),
         None => Arc::new(BackendLive::new(site.workers, site.now_ms)),
     };
-    Ok(Backend::new(name, id, conf, servers, live))
+    Ok(Backend::new(name, id, conf, fullconn, servers, live))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::clock::Epoch;
 use crate::config::{
     Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
-    HttpOptions, Mode, Retries, Server, ServerAddress, ServerTimeouts, Trusted,
+    HttpOptions, Limits, Mode, Retries, Server, ServerAddress, ServerTimeouts, Trusted,
 };
 use crate::model::process::Process;
 use crate::model::shared::Shared;
@@ -46,7 +46,6 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
             http_request: SECOND,
             http_keep_alive: SECOND,
             client_fin: None,
-            tunnel: SECOND,
         },
         forward: ForwardHeaders::default(),
         trusted: Trusted::default(),
@@ -75,9 +74,17 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
                 address: ServerAddress::Literal(format!("127.0.0.1:{}", 18001 + i).parse().unwrap()),
                 weight: *weight,
                 backup: *backup,
+                limits: Limits::default(),
             })
             .collect(),
-        timeouts: ServerTimeouts { connect: SECOND, server: SECOND, server_fin: None },
+        fullconn: None,
+        timeouts: ServerTimeouts {
+            connect: SECOND,
+            queue: SECOND,
+            server: SECOND,
+            server_fin: None,
+            tunnel: SECOND,
+        },
         retries: Retries { max: 3, conn_failure: true, empty_response: true, budget_percent: 20 },
         pages: Vec::new(),
         abort_on_close: false,
@@ -87,7 +94,8 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
 pub(crate) fn snapshot(config: &Config, previous: Option<&Snapshot>) -> Snapshot {
     let resolve =
         |_: &str, _: u16| -> std::io::Result<SocketAddr> { Err(std::io::ErrorKind::NotFound.into()) };
-    Snapshot::build(config, previous, Site { workers: 2, now_ms: 1, resolve: &resolve }).unwrap()
+    Snapshot::build(config, previous, Site { workers: 2, maxconn: 1000, now_ms: 1, resolve: &resolve })
+        .unwrap()
 }
 
 pub(crate) fn shared() -> Arc<Shared> {

@@ -53,6 +53,17 @@ impl Stream {
         })
     }
 
+    /// Ready once the peer has ended its side, whatever it sent before.
+    pub async fn ended(&self) {
+        // Woken by the end of the stream, and not by what there is to read in front of it.
+        let ended = match self {
+            Self::Tcp(s) => s.ready(Interest::PRIORITY).await,
+            Self::Unix(s) => s.ready(Interest::PRIORITY).await,
+        };
+        // An error of the driver ends the connection as well, at the next read.
+        drop(ended);
+    }
+
     /// Reads what is there, at most the length of `buf`; 0 is the end of the stream.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut read = ReadBuf::new(buf);

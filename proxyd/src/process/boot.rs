@@ -43,9 +43,10 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     let epoch = Epoch::new();
     let workers = worker_count(config)?;
     let descriptors = limits::raise_descriptors()?;
-    let process = Process::new(workers, maxconn(config, workers, descriptors), descriptors, word());
+    let maxconn = maxconn(config, workers, descriptors);
+    let process = Process::new(workers, maxconn, descriptors, word());
     process.warnings.store(warnings, Relaxed);
-    let site = Site { workers, now_ms: epoch.now_ms(), resolve: &resolve };
+    let site = Site { workers, maxconn, now_ms: epoch.now_ms(), resolve: &resolve };
     let snapshot = Snapshot::build(config, None, site)?;
     let shared = Arc::new(Shared::new(snapshot, process, epoch));
 

@@ -7,46 +7,43 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use smallvec::SmallVec;
-
 use super::lend::borrow;
+use super::meter::Timings;
+use super::queue::{Line, NoServer};
 use super::record::Way;
 use super::retry::{self, Attempt, Failure, Verdict};
 use super::view::{BackendView, ServerView};
 use super::worker::Worker;
-use crate::balance;
-use crate::clock;
+use crate::balance::{self, Picked};
+use crate::clock::{self, Instant};
 use crate::model::backend::Backend;
+use crate::model::queue::{Indices, Wants};
 use crate::net::connect::{connect, is_local_shortage};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::stats::cells::Count;
-
-/// Servers one request was tried on.
-pub type Tried = SmallVec<[u32; 4]>;
 
 /// A request's or session's place on a server, given back when dropped.
 #[derive(Debug)]
 pub struct Slot {
     pub view: Rc<ServerView>,
     pub index: u32,
+    backend: Rc<BackendView>,
 }
 
 impl Slot {
-    /// Picks a server; `None` where nobody is left.
-    pub fn pick(worker: &Worker, backend: &BackendView, tried: &[u32]) -> Option<Self> {
-        let index = balance::pick(&backend.backend, tried, &mut worker.random.borrow_mut())?;
+    /// For room on a server that was taken.
+    fn new(worker: &Worker, backend: &Rc<BackendView>, index: u32) -> Self {
         let view = Rc::clone(&backend.servers[index as usize]);
-        view.server.served.fetch_add(1, Relaxed);
         view.cells().enter(worker.shared.maxima());
-        Some(Self { view, index })
+        Self { view, index, backend: Rc::clone(backend) }
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
-        self.view.server.served.fetch_sub(1, Relaxed);
         self.view.cells().leave();
+        self.backend.backend.leave(self.index);
     }
 }
 
@@ -111,11 +108,11 @@ pub async fn obtain(
 }
 
 /// Puts a connection back that can carry another request.
-pub fn give_back(view: &ServerView, upstream: Upstream) {
+pub fn give_back(view: &ServerView, upstream: Upstream, now: Instant) {
     if !view.server.keeps_connections() {
         return;
     }
-    view.pool.borrow_mut().put(upstream.stream, upstream.moves, clock::now());
+    view.pool.borrow_mut().put(upstream.stream, upstream.moves, now);
     view.count_idle();
 }
 
@@ -155,7 +152,7 @@ impl Drop for Permit {
 /// The tries of one request or session, over one server after the other.
 #[derive(Debug)]
 pub struct Tries {
-    tried: Tried,
+    tried: Indices,
     left: u32,
     first: bool,
     last: Option<u32>,
@@ -172,7 +169,7 @@ impl Tries {
     pub fn new(backend: &BackendView) -> Self {
         let left = backend.backend.retries.max;
         Self {
-            tried: Tried::new(),
+            tried: Indices::new(),
             left,
             first: true,
             last: None,
@@ -183,17 +180,16 @@ impl Tries {
     }
 
     /// A server for the next try. One that failed is tried again only when there is no other, after a pause.
-    pub async fn next(&mut self, worker: &Worker, backend: &BackendView) -> Option<Slot> {
-        let mut slot = Slot::pick(worker, backend, &self.tried);
-        if slot.is_none() && !self.tried.is_empty() {
-            tokio::time::sleep(TURN_AROUND.min(backend.backend.timeouts.connect)).await;
-            self.tried.clear();
-            slot = Slot::pick(worker, backend, &[]);
-        }
-        if slot.is_some() {
-            self.way.queued.get_or_insert_default();
-        }
-        if let (Some(slot), Some(last)) = (&slot, self.last) {
+    pub async fn next(
+        &mut self,
+        worker: &Worker,
+        backend: &Rc<BackendView>,
+        line: Line<'_>,
+        timings: &mut Timings,
+    ) -> Result<Slot, NoServer> {
+        let slot = self.place(worker, backend, line, timings).await?;
+        self.way.queued = Some(timings.waited);
+        if let Some(last) = self.last {
             let which = if slot.index == last { Count::Retries } else { Count::Redispatches };
             self.way.retries += 1;
             self.way.redispatched |= which == Count::Redispatches;
@@ -201,8 +197,48 @@ impl Tries {
             // At the server that failed, as HAProxy does.
             backend.servers[last as usize].cells().inc(which);
         }
-        self.last = slot.as_ref().map(|s| s.index);
-        slot
+        self.last = Some(slot.index);
+        Ok(slot)
+    }
+
+    async fn place(
+        &mut self,
+        worker: &Worker,
+        backend: &Rc<BackendView>,
+        mut line: Line<'_>,
+        timings: &mut Timings,
+    ) -> Result<Slot, NoServer> {
+        loop {
+            // Whoever comes while others wait stands behind them.
+            let picked = if backend.backend.live.queue.is_waited_in() {
+                Picked::Full
+            } else {
+                balance::pick(&backend.backend, &self.tried, &mut worker.random.borrow_mut())
+            };
+            let nobody = match picked {
+                Picked::Server(index) => return Ok(Slot::new(worker, backend, index)),
+                Picked::Full => {
+                    let wants = Wants::AnyBut(self.tried.clone());
+                    let before = clock::now();
+                    let waited = line.wait(worker, backend, wants, before).await;
+                    timings.waited += clock::now().saturating_duration_since(before);
+                    match waited {
+                        Ok((index, ahead)) => {
+                            self.way.backend_queue = ahead;
+                            return Ok(Slot::new(worker, backend, index));
+                        }
+                        Err(NoServer::Nobody) => NoServer::Nobody,
+                        Err(other) => return Err(other),
+                    }
+                }
+                Picked::Nobody => NoServer::Nobody,
+            };
+            if self.tried.is_empty() {
+                return Err(nobody);
+            }
+            tokio::time::sleep(TURN_AROUND.min(backend.backend.timeouts.connect)).await;
+            self.tried.clear();
+        }
     }
 
     /// Nothing was tried before.

@@ -1,8 +1,9 @@
 //! Where a request's traffic is counted: its frontend, its backend, its server.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use super::termination::{Cause, Termination};
+use super::termination::{Cause, Phase, Termination};
 use super::view::{BackendView, FrontendView, ServerView};
 use crate::clock::Instant;
 use crate::stats::cells::{Cells, Count, Time};
@@ -21,15 +22,19 @@ pub struct Meter {
 pub struct Timings {
     /// The request's head was complete, or the connection was accepted.
     pub start: Instant,
+    /// Time in the queue, all of it together.
+    pub waited: Duration,
     /// A connection to a server was had.
     pub connected: Option<Instant>,
     /// The answer's head was complete.
     pub answered: Option<Instant>,
+    /// All of it was passed on, and the server's connection put back.
+    pub ended: Option<Instant>,
 }
 
 impl Timings {
     pub fn new(start: Instant) -> Self {
-        Self { start, connected: None, answered: None }
+        Self { start, waited: Duration::ZERO, connected: None, answered: None, ended: None }
     }
 }
 
@@ -98,10 +103,11 @@ impl Meter {
     /// The stream is over.
     pub fn finish(&self, timings: &Timings, end: Instant, termination: Termination) {
         let ms = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis() as u64;
+        let queued = timings.start + timings.waited;
         let connected = timings.connected.unwrap_or(end);
         self.behind(|cells| {
-            cells.time(Time::Queue, self.epoch, 0);
-            cells.time(Time::Connect, self.epoch, ms(timings.start, connected));
+            cells.time(Time::Queue, self.epoch, timings.waited.as_millis() as u64);
+            cells.time(Time::Connect, self.epoch, ms(queued, connected));
             if let Some(answered) = timings.answered {
                 cells.time(Time::Response, self.epoch, ms(connected, answered));
             }
@@ -109,6 +115,8 @@ impl Meter {
         });
         match termination.cause {
             Cause::Client | Cause::ClientTimeout => self.count(Count::ClientAborts),
+            // No server had it.
+            Cause::Server | Cause::ServerTimeout if termination.phase == Phase::Queue => {}
             Cause::Server | Cause::ServerTimeout => self.count(Count::ServerAborts),
             Cause::Resource => self.count(Count::Internal),
             Cause::None | Cause::Proxy => {}

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
 use super::exchange::{Cut, Exchange, Side};
 use super::meter::{Meter, Timings};
+use super::queue::Line;
 use super::retry::{Attempt, Failure};
 use super::termination::{Cause, Phase, Termination};
 use super::transfer::Transfer;
@@ -25,7 +26,7 @@ pub async fn serve(worker: &Rc<Worker>, frontend: Rc<FrontendView>, mut client: 
     let mut timings = Timings::new(clock::now());
     let mut timer = Timer::default();
     let mut meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
-    let termination = match connect(worker, &backend, &mut meter, &mut timer).await {
+    let termination = match connect(worker, &backend, &mut meter, (&client, &mut timer), &mut timings).await {
         Ok((_slot, mut server)) => {
             let connected = clock::now();
             timings.connected = Some(connected);
@@ -73,13 +74,23 @@ pub fn cut(end: Result<(), Cut>) -> Termination {
 /// Tries servers until one accepts.
 async fn connect(
     worker: &Rc<Worker>,
-    backend: &BackendView,
+    backend: &Rc<BackendView>,
     meter: &mut Meter,
-    timer: &mut Timer,
+    (client, timer): (&Stream, &mut Timer),
+    timings: &mut Timings,
 ) -> Result<(Slot, Upstream), Termination> {
     let mut tries = Tries::new(backend);
     let mut failed = Termination::new(Cause::Server, Phase::Connect);
-    while let Some(slot) = tries.next(worker, backend).await {
+    loop {
+        // What a client sent before it ended its side is still to be forwarded.
+        let line = Line { client, timer, ended_is_gone: false };
+        let slot = match tries.next(worker, backend, line, timings).await {
+            Ok(slot) => slot,
+            Err(none) => {
+                failed = none.termination().unwrap_or(failed);
+                break;
+            }
+        };
         meter.assign(&slot.view, worker.shared.epoch.now_ms());
         match obtain(worker, &slot, Reuse::No, timer, backend.backend.timeouts.connect).await {
             Ok(upstream) => return Ok((slot, upstream)),
@@ -100,7 +111,9 @@ async fn connect(
         }
     }
     // What another try made good is no error.
-    meter.count(Count::ConnectErrors);
+    if failed != Termination::new(Cause::Client, Phase::Queue) {
+        meter.count(Count::ConnectErrors);
+    }
     Err(failed)
 }
 

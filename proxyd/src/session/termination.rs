@@ -29,6 +29,8 @@ pub enum Phase {
     Done,
     /// Waiting for the request.
     Request,
+    /// Waiting for room on a server.
+    Queue,
     /// Connecting to a server.
     Connect,
     /// Waiting for the answer's head.
@@ -64,6 +66,7 @@ impl fmt::Display for Termination {
         let phase = match self.phase {
             Phase::Done => '-',
             Phase::Request => 'R',
+            Phase::Queue => 'Q',
             Phase::Connect => 'C',
             Phase::Headers => 'H',
             Phase::Data => 'D',
@@ -86,6 +89,7 @@ mod tests {
             (Cause::Proxy, Phase::Request, "PR--"),
             (Cause::ClientTimeout, Phase::Request, "cR--"),
             (Cause::Server, Phase::Connect, "SC--"),
+            (Cause::ServerTimeout, Phase::Queue, "sQ--"),
         ] {
             assert_eq!(Termination::new(cause, phase).to_string(), text);
         }

@@ -106,7 +106,7 @@ pub fn samples<'a>(
     selection: Selection,
     since: Since,
 ) -> impl Iterator<Item = Sample> + 'a {
-    let scene = Scene { shared, snapshot, since, maxima: shared.maxima() };
+    let scene = Scene { shared, since, maxima: shared.maxima() };
     snapshot.proxies().into_iter().filter(move |proxy| selection.proxy(proxy.id)).flat_map(move |proxy| {
         let Proxy { frontend, backend, .. } = proxy;
         let front = frontend.filter(|_| selection.kind(Kind::Frontend)).map(move |f| scene.frontend(f));
@@ -126,7 +126,6 @@ pub fn samples<'a>(
 #[derive(Clone, Copy)]
 struct Scene<'a> {
     shared: &'a Shared,
-    snapshot: &'a Snapshot,
     since: Since,
     maxima: u32,
 }
@@ -231,7 +230,9 @@ impl Scene<'_> {
         }
         let usable = backend.usable();
         for (col, number) in [
-            (Col::Slim, self.fullconn(backend)),
+            (Col::Slim, u64::from(backend.fullconn)),
+            (Col::Qcur, u64::from(live.queue.waiting())),
+            (Col::Qmax, live.queue.most(self.maxima)),
             (Col::Weight, u64::from(usable.weight)),
             (Col::Uweight, u64::from(usable.weight)),
             (Col::Act, u64::from(usable.active)),
@@ -273,15 +274,6 @@ impl Scene<'_> {
         Sample { row, ages }
     }
 
-    /// A tenth of what its frontends take, where HAProxy would begin to count a backend as full.
-    fn fullconn(&self, backend: &Backend) -> u64 {
-        let feeds =
-            |f: &&Arc<Frontend>| f.id == backend.id || f.default_backend.as_ref() == Some(&backend.name);
-        let connections: u64 =
-            self.snapshot.frontends.iter().filter(feeds).map(|f| u64::from(self.maxconn(f))).sum();
-        connections.div_ceil(10).max(1)
-    }
-
     fn server(&self, backend: &Backend, server: &Server, control: &Control) -> Sample {
         let totals = self.totals(&server.stats);
         let state = &control.state;
@@ -296,6 +288,8 @@ impl Scene<'_> {
         row.set(Col::Status, state.status().word());
         let most = totals.current_max.max(server.rates.served_max.get(self.maxima)).max(now);
         for (col, number) in [
+            (Col::Qcur, u64::from(server.line.waiting())),
+            (Col::Qmax, server.line.most(self.maxima)),
             (Col::Scur, now),
             (Col::Smax, most),
             (Col::Weight, u64::from(server.weight())),
@@ -308,6 +302,14 @@ impl Scene<'_> {
             (Col::NeedConnEst, now),
         ] {
             put(&mut row, col, number);
+        }
+        let max_queue =
+            server.id.checked_sub(1).and_then(|i| backend.limits.get(i as usize)).map_or(0, |l| l.max_queue);
+        for (col, limit) in [(Col::Slim, server.maxconn()), (Col::Qlimit, max_queue)] {
+            // No limit is an empty cell.
+            if limit > 0 {
+                put(&mut row, col, u64::from(limit));
+            }
         }
         zeros(&mut row, &[Col::SafeConnCur, Col::Srid, Col::PrivIdleCur]);
         row.set(
@@ -448,7 +450,6 @@ fn served(row: &mut Row, totals: &Totals) {
         put(row, average, totals.average(time));
         put(row, maximum, totals.maximum(time));
     }
-    zeros(row, &[Col::Qcur, Col::Qmax]);
 }
 
 fn answers(row: &mut Row, totals: &Totals) {

@@ -471,7 +471,8 @@ fn operate(shared: &crate::model::shared::Shared, chance: &mut Chance, configs: 
             let address = format!("127.0.0.1:{}", 1 + chance.below(60_000)).parse().unwrap();
             shared.set_address(server, address, BY);
         }
-        960..980 => shared.set_frontend_maxconn(frontend, chance.below(100) as u32),
+        960..970 => shared.set_frontend_maxconn(frontend, chance.below(100) as u32, BY),
+        970..980 => shared.set_maxconn(backend, server, chance.below(100) as u32, BY),
         980..985 => {
             shared.pause_frontend(frontend, chance.below(2) == 0, BY);
         }

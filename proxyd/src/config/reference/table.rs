@@ -12,8 +12,8 @@ pub use check::{HTTP_CHECK, TCP_CHECK};
 pub use http::{ERROR_PAGE, HTTP};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, BIND_ENTRY, FRONTEND, LISTEN};
-pub use server::SERVER;
-pub use traffic::{DEFAULTS, RETRIES, TIMEOUTS};
+pub use server::{SERVER, SERVER_DEFAULTS};
+pub use traffic::{CLIENT_TIMEOUTS, DEFAULTS, RETRIES, SERVER_TIMEOUTS, TIMEOUTS};
 
 const NAME: Field = Field {
     name: "name",
@@ -35,9 +35,12 @@ pub const SECTIONS: &[&Section] = &[
     &ERROR_PAGE,
     &LISTEN,
     &FRONTEND,
+    &CLIENT_TIMEOUTS,
     &BIND_ENTRY,
     &BACKEND,
+    &SERVER_TIMEOUTS,
     &TCP_CHECK,
     &HTTP_CHECK,
+    &SERVER_DEFAULTS,
     &SERVER,
 ];

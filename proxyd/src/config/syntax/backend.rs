@@ -8,7 +8,8 @@ use super::super::words::{ALGORITHMS, MODES};
 use super::super::{Algorithm, Mode};
 use super::check::Check;
 use super::http::Page;
-use super::server::Server;
+use super::server::{Server, ServerDefaults};
+use super::traffic::{Retries, Timeouts, retries};
 use super::{http, name};
 
 /// A backend as written.
@@ -21,6 +22,10 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) check: Option<Check>,
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) abort_on_close: Option<bool>,
+    pub(in crate::config) fullconn: Option<Spanned<u32>>,
+    pub(in crate::config) server_defaults: ServerDefaults,
+    pub(in crate::config) timeouts: Timeouts,
+    pub(in crate::config) retries: Retries,
     /// `None` where some could not be read.
     pub(in crate::config) servers: Option<Vec<Server>>,
 }
@@ -36,6 +41,13 @@ impl Backend {
             check: fields.get("check").and_then(|value| Check::read(value, report)),
             pages: Vec::new(),
             abort_on_close: http::abort_on_close(fields, report),
+            fullconn: fields.get("fullconn").and_then(|value| value.number(1..=u32::MAX, report)),
+            server_defaults: fields
+                .get("server_defaults")
+                .and_then(|value| ServerDefaults::read(value, report))
+                .unwrap_or_default(),
+            timeouts: Timeouts::default(),
+            retries: retries(fields, report).unwrap_or_default(),
             servers: servers(fields, report),
         }
     }

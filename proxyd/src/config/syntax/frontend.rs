@@ -9,6 +9,7 @@ use super::super::span::{Kind, Spanned};
 use super::super::words::MODES;
 use super::super::{ForwardHeaders, Mode, Trusted};
 use super::http::{Http, Page};
+use super::traffic::Timeouts;
 use super::{address, defaults, http, name};
 
 /// A frontend as written.
@@ -24,6 +25,7 @@ pub(in crate::config) struct Frontend {
     pub(in crate::config) http: Http,
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) default_backend: Option<Spanned<String>>,
+    pub(in crate::config) timeouts: Timeouts,
 }
 
 impl Frontend {
@@ -40,6 +42,7 @@ impl Frontend {
             http: Http::read(fields, report),
             pages: http::pages(fields, report),
             default_backend: None,
+            timeouts: Timeouts::default(),
         }
     }
 

@@ -1,10 +1,14 @@
-//! One of `servers`.
+//! One of `servers`, and `server_defaults`.
 
 use super::super::ServerAddress;
-use super::super::report::Report;
-use super::super::shape::Fields;
+use super::super::reference::SERVER_DEFAULTS;
+use super::super::report::{Report, Span};
+use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
 use super::{address, name};
+
+/// The most `set maxconn server` takes, so that a limit can be set back at run time.
+const MOST: u32 = i32::MAX as u32;
 
 /// A server as written.
 #[derive(Debug)]
@@ -13,6 +17,24 @@ pub(in crate::config) struct Server {
     pub(in crate::config) address: Option<ServerAddress>,
     pub(in crate::config) weight: Option<Spanned<u32>>,
     pub(in crate::config) backup: Option<Spanned<bool>>,
+    pub(in crate::config) limits: Limits,
+}
+
+/// How much it takes, as written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::config) struct Limits {
+    pub(in crate::config) maxconn: Option<u32>,
+    pub(in crate::config) minconn: Option<u32>,
+    pub(in crate::config) max_queue: Option<u32>,
+    /// Where the last of `maxconn` and `minconn` stands.
+    pub(in crate::config) span: Option<Span>,
+}
+
+/// `server_defaults` as written.
+#[derive(Debug, Default)]
+pub(in crate::config) struct ServerDefaults {
+    pub(in crate::config) weight: Option<Spanned<u32>>,
+    pub(in crate::config) limits: Limits,
 }
 
 impl Server {
@@ -23,6 +45,40 @@ impl Server {
             address: address.and_then(|text| address::server(&text, report)),
             weight: fields.get("weight").and_then(|value| value.number(0..=256, report)),
             backup: fields.get("backup").and_then(|value| value.boolean(report)),
+            limits: Limits::read(fields, report),
+        }
+    }
+}
+
+impl ServerDefaults {
+    pub(super) fn read(value: Value<'_, '_>, report: &mut Report) -> Option<Self> {
+        let fields = value.section(&SERVER_DEFAULTS, report)?;
+        Some(Self {
+            weight: fields.get("weight").and_then(|value| value.number(0..=256, report)),
+            limits: Limits::read(&fields, report),
+        })
+    }
+}
+
+impl Limits {
+    fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
+        let mut read = |name| fields.get(name)?.number(0..=MOST, report);
+        let (maxconn, minconn, max_queue) = (read("maxconn"), read("minconn"), read("max_queue"));
+        Self {
+            maxconn: maxconn.as_ref().map(|maxconn| maxconn.value),
+            minconn: minconn.as_ref().map(|minconn| minconn.value),
+            max_queue: max_queue.map(|max_queue| max_queue.value),
+            span: minconn.or(maxconn).map(|limit| limit.span),
+        }
+    }
+
+    /// These, and what they leave out as `defaults` say.
+    pub(in crate::config) fn or(self, defaults: Self) -> Self {
+        Self {
+            maxconn: self.maxconn.or(defaults.maxconn),
+            minconn: self.minconn.or(defaults.minconn),
+            max_queue: self.max_queue.or(defaults.max_queue),
+            span: self.span.or(defaults.span),
         }
     }
 }

@@ -9,7 +9,7 @@ use super::super::{Mode, print, words};
 use super::{backends, frontends};
 
 pub(super) fn check(document: &Document, report: &mut Report) {
-    let shared = Shared::of(document.defaults.first()).mode;
+    let shared = Shared::of(document.defaults.first()).mode();
     let known =
         document.partial == Partial::Whole && backends(document).all(|backend| backend.name.is_some());
     for frontend in frontends(document) {

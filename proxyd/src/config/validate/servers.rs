@@ -19,28 +19,51 @@ pub(super) fn check(document: &Document, report: &mut Report) {
                 Diagnostic::warning("no-servers", format!("backend `{name}` has no servers"))
                     .at(backend.head, "every request to it is answered with 503"),
             );
-        } else if servers.iter().all(|server| weight(server) == 0) {
+        } else if servers.iter().all(|server| weight(backend, server) == 0) {
             report.push(
                 Diagnostic::warning("no-weight", format!("all servers of `{name}` have weight 0"))
                     .at(backend.head, "none of them gets traffic"),
             );
         }
         spread(name, backend, servers, report);
+        limits(backend, servers, report);
     }
 }
 
-fn weight(server: &Server) -> u32 {
-    server.weight.as_ref().map_or(defaults::WEIGHT, |weight| weight.value)
+fn weight(backend: &Backend, server: &Server) -> u32 {
+    let written = server.weight.as_ref().or(backend.server_defaults.weight.as_ref());
+    written.map_or(defaults::WEIGHT, |weight| weight.value)
+}
+
+/// A limit that grows needs somewhere to grow to.
+fn limits(backend: &Backend, servers: &[Server], report: &mut Report) {
+    for server in servers {
+        let limits = server.limits.or(backend.server_defaults.limits);
+        let (maxconn, minconn) = (limits.maxconn.unwrap_or(0), limits.minconn.unwrap_or(0));
+        if minconn == 0 || minconn <= maxconn {
+            continue;
+        }
+        let name = server.name.as_ref().map_or("?", |name| &name.value);
+        let message = match maxconn {
+            0 => format!("server `{name}` has a `minconn` and no `maxconn`"),
+            _ => format!("`minconn` of server `{name}` is more than its `maxconn`"),
+        };
+        report.push(
+            Diagnostic::error("minconn", message)
+                .at(limits.span.unwrap_or(backend.head), "nothing to grow to")
+                .help("the limit of a server grows from `minconn` to `maxconn` with the load of its backend"),
+        );
+    }
 }
 
 fn spread(name: &str, backend: &Backend, servers: &[Server], report: &mut Report) {
-    let weighted = || servers.iter().filter(|server| weight(server) > 0);
+    let weighted = || servers.iter().filter(|server| weight(backend, server) > 0);
     let (Some(low), Some(high)) =
-        (weighted().min_by_key(|s| weight(s)), weighted().max_by_key(|s| weight(s)))
+        (weighted().min_by_key(|s| weight(backend, s)), weighted().max_by_key(|s| weight(backend, s)))
     else {
         return;
     };
-    if weight(high) <= weight(low) * SPREAD {
+    if weight(backend, high) <= weight(backend, low) * SPREAD {
         return;
     }
     let place = |server: &Server| match (&server.weight, &server.name) {
@@ -49,8 +72,8 @@ fn spread(name: &str, backend: &Backend, servers: &[Server], report: &mut Report
         (None, None) => backend.head,
     };
     let said = |server: &Server| match server.weight {
-        Some(_) => format!("weight {}", weight(server)),
-        None => format!("weight {}, the default", weight(server)),
+        Some(_) => format!("weight {}", weight(backend, server)),
+        None => format!("weight {}, the default", weight(backend, server)),
     };
     report.push(
         Diagnostic::warning(

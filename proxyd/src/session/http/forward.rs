@@ -1,10 +1,10 @@
 //! One request on its way: a server, its answer, and back; on another server where a try failed.
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use super::{Connection, Next};
 use crate::clock;
+use crate::config::{ClientTimeouts, ServerTimeouts};
 use crate::http::framing::Body;
 use crate::http::refusal::Reason;
 use crate::http::reply::Reply;
@@ -13,6 +13,7 @@ use crate::net::buffer::Buffer;
 use crate::session::dispatch::{Reuse, Slot, Tries, Upstream, give_back, obtain};
 use crate::session::exchange::{Ask, Cut, Exchange, Side, Unanswered, write_all};
 use crate::session::meter::{Meter, Timings};
+use crate::session::queue::{Line, NoServer};
 use crate::session::retry::{Attempt, Failure};
 use crate::session::tcp::{cut, no_connection};
 use crate::session::termination::{Cause, Phase, Termination};
@@ -79,7 +80,7 @@ impl Connection {
             self.frontend.cells().add(Count::BytesIn, facts.length as u64);
         }
         self.up_head = up.into_prefix();
-        self.now = clock::now();
+        self.now = timings.ended.unwrap_or_else(clock::now);
         meter.finish(&timings, self.now, termination);
         next
     }
@@ -95,11 +96,20 @@ impl Connection {
         let mut watch = Watch::new(backend.backend.abort_on_close);
         let gone = Outcome::gone(Cause::Client, Phase::Connect);
         loop {
-            let next = watch.unless_gone(&self.client, tries.next(&self.place.worker, &backend)).await;
-            let slot = match next {
+            // Who waits in line and ends its side has lost patience.
+            let line = Line { client: &self.client, timer: &mut self.timer, ended_is_gone: true };
+            let next = tries.next(&self.place.worker, &backend, line, &mut request.timings);
+            let slot = match watch.unless_gone(&self.client, next).await {
                 None => return gone,
-                Some(None) => break,
-                Some(Some(slot)) => slot,
+                Some(Ok(slot)) => slot,
+                Some(Err(NoServer::ClientGone)) => return Outcome::gone(Cause::Client, Phase::Queue),
+                Some(Err(none)) => {
+                    if let Some(termination) = none.termination() {
+                        error = Count::ConnectErrors;
+                        failed = Outcome::failed(termination, Reply::Unavailable);
+                    }
+                    break;
+                }
             };
             request.meter.assign(&slot.view, self.place.worker.shared.epoch.ms(request.timings.start));
             let limit = backend.backend.timeouts.connect;
@@ -109,8 +119,8 @@ impl Connection {
                 Ok(upstream) => {
                     let reused = upstream.reused;
                     let at_once = reused && tries.is_first();
-                    request.timings.connected =
-                        Some(if at_once { request.timings.start } else { clock::now() });
+                    let before = request.timings.start + request.timings.waited;
+                    request.timings.connected = Some(if at_once { before } else { clock::now() });
                     match self.exchange(request, &slot, upstream).await {
                         Ok(outcome) => return outcome,
                         Err(unsuccessful) => {
@@ -222,11 +232,13 @@ impl Connection {
         meter.answer(answer.status);
         let mut end = exchange.relay(up, &mut down).await;
         if answer.tunnel && end.is_ok() {
-            end = tunnel(&mut exchange, client_timeouts.tunnel).await;
+            end = tunnel(&mut exchange, &client_timeouts, &backend.backend.timeouts).await;
         }
         let up_is_done = up.is_done();
         if end.is_ok() && up_is_done && answer.server_keeps && server_buffer.is_empty() {
-            give_back(&slot.view, upstream);
+            let ended = clock::now();
+            timings.ended = Some(ended);
+            give_back(&slot.view, upstream, ended);
         }
         self.down_head = down.into_prefix();
         Ok(self.answered(end, facts, &answer, up_is_done))
@@ -270,9 +282,15 @@ impl Connection {
 }
 
 /// After 101 bytes go both ways, whatever they are.
-async fn tunnel(exchange: &mut Exchange<'_>, limit: Duration) -> Result<(), Cut> {
-    exchange.client.timeout = limit;
-    exchange.server.timeout = limit;
+async fn tunnel(
+    exchange: &mut Exchange<'_>,
+    client: &ClientTimeouts,
+    server: &ServerTimeouts,
+) -> Result<(), Cut> {
+    exchange.client.timeout = server.tunnel;
+    exchange.client.fin_timeout = client.client_fin;
+    exchange.server.timeout = server.tunnel;
+    exchange.server.fin_timeout = server.server_fin;
     let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
     let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
     exchange.tunnel(&mut up, &mut down).await

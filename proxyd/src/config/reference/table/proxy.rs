@@ -42,6 +42,32 @@ const CHECK: Field = Field {
     preset: Preset::Unset("servers are not checked"),
     meaning: "How the health of the servers is asked for.",
 };
+const TIMEOUTS: Field = Field {
+    name: "timeouts",
+    shape: "section",
+    preset: Preset::Unset("those of `defaults`"),
+    meaning: "How long its clients and servers may take.",
+};
+const CLIENT_TIMEOUTS: Field = Field { meaning: "How long its clients may take.", ..TIMEOUTS };
+const SERVER_TIMEOUTS: Field = Field { meaning: "How long its servers may take.", ..TIMEOUTS };
+const RETRIES: Field = Field {
+    name: "retries",
+    shape: "section",
+    preset: Preset::Unset("those of `defaults`"),
+    meaning: "When and how often a request is tried again.",
+};
+const FULLCONN: Field = Field {
+    name: "fullconn",
+    shape: "number",
+    preset: Preset::Unset("a tenth of the `maxconn` of its frontends"),
+    meaning: "Sessions of the backend at which servers that have a `minconn` take their `maxconn`.",
+};
+const SERVER_DEFAULTS: Field = Field {
+    name: "server_defaults",
+    shape: "section",
+    preset: Preset::Unset("none"),
+    meaning: "What its servers have in common.",
+};
 const SERVERS: Field = Field {
     name: "servers",
     shape: "list of servers",
@@ -63,12 +89,16 @@ pub const LISTEN: Section = Section {
         FORWARD_HEADERS,
         OPTIONS,
         HTTP_ERRORS,
+        TIMEOUTS,
         BALANCE,
         CHECK,
+        RETRIES,
         ABORT_ON_CLOSE,
+        FULLCONN,
+        SERVER_DEFAULTS,
         SERVERS,
     ],
-    later: &["request", "response", "routes", "persistence", "panic", "server_defaults", "queue", "stick"],
+    later: &["request", "response", "routes", "persistence", "panic", "queue", "stick"],
 };
 
 /// One of `frontends`.
@@ -85,6 +115,7 @@ pub const FRONTEND: Section = Section {
         FORWARD_HEADERS,
         OPTIONS,
         HTTP_ERRORS,
+        CLIENT_TIMEOUTS,
         Field {
             name: "default_backend",
             shape: "string",
@@ -114,6 +145,18 @@ pub const BACKEND: Section = Section {
     what: "a backend",
     title: "backends",
     about: "A group of servers.",
-    fields: &[NAME, MODE, HTTP_ERRORS, BALANCE, CHECK, ABORT_ON_CLOSE, SERVERS],
-    later: &["persistence", "panic", "server_defaults", "request", "response", "queue", "stick"],
+    fields: &[
+        NAME,
+        MODE,
+        HTTP_ERRORS,
+        BALANCE,
+        CHECK,
+        SERVER_TIMEOUTS,
+        RETRIES,
+        ABORT_ON_CLOSE,
+        FULLCONN,
+        SERVER_DEFAULTS,
+        SERVERS,
+    ],
+    later: &["persistence", "panic", "request", "response", "queue", "stick"],
 };

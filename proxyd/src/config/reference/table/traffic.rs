@@ -37,69 +37,108 @@ pub const DEFAULTS: Section = Section {
     later: &[],
 };
 
-/// `defaults.timeouts`.
+/// `timeouts` of `defaults` and of a listen section.
 pub const TIMEOUTS: Section = Section {
     what: "`timeouts`",
     title: "defaults.timeouts",
-    about: "How long clients and servers may take.",
-    fields: &[
-        Field {
-            name: "connect",
-            shape: "duration",
-            preset: Preset::Value(|| duration(defaults::CONNECT)),
-            meaning: "Until a connection to a server stands.",
-        },
-        Field {
-            name: "client",
-            shape: "duration",
-            preset: Preset::Value(|| duration(defaults::CLIENT)),
-            meaning: "Inactivity of the client while it should send or receive.",
-        },
-        Field {
-            name: "server",
-            shape: "duration",
-            preset: Preset::Value(|| duration(defaults::SERVER)),
-            meaning: "Inactivity of the server while it should answer or receive.",
-        },
-        Field {
-            name: "http_request",
-            shape: "duration",
-            preset: Preset::Value(|| duration(defaults::HTTP_REQUEST)),
-            meaning: "For a whole request head, however busy the client is.",
-        },
-        Field {
-            name: "http_keep_alive",
-            shape: "duration",
-            preset: Preset::Value(|| duration(defaults::HTTP_KEEP_ALIVE)),
-            meaning: "For the first byte of the next request.",
-        },
-        Field {
-            name: "tunnel",
-            shape: "duration",
-            preset: Preset::Value(|| duration(defaults::TUNNEL)),
-            meaning: "Inactivity of an upgraded connection, in both directions.",
-        },
-        Field {
-            name: "client_fin",
-            shape: "duration",
-            preset: Preset::Unset("`client`"),
-            meaning: "Inactivity of the client once one direction has ended.",
-        },
-        Field {
-            name: "server_fin",
-            shape: "duration",
-            preset: Preset::Unset("`server`"),
-            meaning: "Inactivity of the server once one direction has ended.",
-        },
-    ],
-    later: &["queue", "tls_handshake", "tarpit"],
+    about: "How long clients and servers may take. A listen section may have its own; what it leaves out is that of \
+            `defaults`.",
+    fields: &[CONNECT, QUEUE, SERVER, SERVER_FIN, TUNNEL, CLIENT, CLIENT_FIN, HTTP_REQUEST, HTTP_KEEP_ALIVE],
+    later: LATER_TIMEOUTS,
 };
 
-/// `defaults.retries`.
+/// `timeouts` of a frontend.
+pub const CLIENT_TIMEOUTS: Section = Section {
+    what: "a frontend's `timeouts`",
+    title: "frontends.timeouts",
+    about: "How long the clients of this frontend may take.",
+    fields: &[inherited(CLIENT), inherited(CLIENT_FIN), inherited(HTTP_REQUEST), inherited(HTTP_KEEP_ALIVE)],
+    later: LATER_TIMEOUTS,
+};
+
+/// `timeouts` of a backend.
+pub const SERVER_TIMEOUTS: Section = Section {
+    what: "a backend's `timeouts`",
+    title: "backends.timeouts",
+    about: "How long the servers of this backend may take.",
+    fields: &[
+        inherited(CONNECT),
+        inherited(QUEUE),
+        inherited(SERVER),
+        inherited(SERVER_FIN),
+        inherited(TUNNEL),
+    ],
+    later: LATER_TIMEOUTS,
+};
+
+const LATER_TIMEOUTS: &[&str] = &["tls_handshake", "tarpit"];
+
+/// The same setting where `defaults` says what holds without it.
+const fn inherited(field: Field) -> Field {
+    Field { preset: Preset::Unset("that of `defaults`"), ..field }
+}
+
+const CONNECT: Field = Field {
+    name: "connect",
+    shape: "duration",
+    preset: Preset::Value(|| duration(defaults::CONNECT)),
+    meaning: "Until a connection to a server stands.",
+};
+const QUEUE: Field = Field {
+    name: "queue",
+    shape: "duration",
+    preset: Preset::Unset("`connect`"),
+    meaning: "Waiting for room on a server; then 503.",
+};
+const SERVER: Field = Field {
+    name: "server",
+    shape: "duration",
+    preset: Preset::Value(|| duration(defaults::SERVER)),
+    meaning: "Inactivity of the server while it should answer or receive.",
+};
+const SERVER_FIN: Field = Field {
+    name: "server_fin",
+    shape: "duration",
+    preset: Preset::Unset("`server`"),
+    meaning: "Inactivity of the server once one direction has ended.",
+};
+const TUNNEL: Field = Field {
+    name: "tunnel",
+    shape: "duration",
+    preset: Preset::Value(|| duration(defaults::TUNNEL)),
+    meaning: "Inactivity of an upgraded connection, in both directions.",
+};
+const CLIENT: Field = Field {
+    name: "client",
+    shape: "duration",
+    preset: Preset::Value(|| duration(defaults::CLIENT)),
+    meaning: "Inactivity of the client while it should send or receive.",
+};
+const CLIENT_FIN: Field = Field {
+    name: "client_fin",
+    shape: "duration",
+    preset: Preset::Unset("`client`"),
+    meaning: "Inactivity of the client once one direction has ended.",
+};
+const HTTP_REQUEST: Field = Field {
+    name: "http_request",
+    shape: "duration",
+    preset: Preset::Value(|| duration(defaults::HTTP_REQUEST)),
+    meaning: "For a whole request head, however busy the client is.",
+};
+const HTTP_KEEP_ALIVE: Field = Field {
+    name: "http_keep_alive",
+    shape: "duration",
+    preset: Preset::Value(|| duration(defaults::HTTP_KEEP_ALIVE)),
+    meaning: "For the first byte of the next request.",
+};
+
+/// `retries` of `defaults`, of a backend and of a listen section.
 pub const RETRIES: Section = Section {
     what: "`retries`",
     title: "defaults.retries",
-    about: "When and how often a request is tried again, always on another server where there is one.",
+    about: "When and how often a request is tried again, on another server where there is one. A backend or listen \
+            section may have its own; what it leaves out is that of `defaults`.",
     fields: &[
         Field {
             name: "max",
