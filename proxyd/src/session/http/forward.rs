@@ -222,6 +222,8 @@ impl Connection {
         meter.answer(answer.status);
         let mut end = exchange.relay(up, &mut down).await;
         if answer.tunnel && end.is_ok() {
+            exchange.client.fin_timeout = client_timeouts.client_fin;
+            exchange.server.fin_timeout = backend.backend.timeouts.server_fin;
             end = tunnel(&mut exchange, client_timeouts.tunnel).await;
         }
         let up_is_done = up.is_done();
@@ -269,7 +271,7 @@ impl Connection {
     }
 }
 
-/// After 101 bytes go both ways, whatever they are.
+/// After a switch bytes go both ways, whatever they are.
 async fn tunnel(exchange: &mut Exchange<'_>, limit: Duration) -> Result<(), Cut> {
     exchange.client.timeout = limit;
     exchange.server.timeout = limit;

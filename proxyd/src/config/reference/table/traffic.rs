@@ -82,13 +82,13 @@ pub const TIMEOUTS: Section = Section {
         Field {
             name: "client_fin",
             shape: "duration",
-            preset: Preset::Unset("`client`"),
+            preset: Preset::Unset("`client`; `tunnel` where that holds"),
             meaning: "Inactivity of the client once one direction has ended.",
         },
         Field {
             name: "server_fin",
             shape: "duration",
-            preset: Preset::Unset("`server`"),
+            preset: Preset::Unset("`server`; `tunnel` where that holds"),
             meaning: "Inactivity of the server once one direction has ended.",
         },
     ],
