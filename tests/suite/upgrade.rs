@@ -116,6 +116,25 @@ fn a_tunnel_has_a_timeout_of_its_own() {
 }
 
 #[test]
+fn half_a_tunnel_ends_sooner_than_a_whole_one() {
+    // The server takes notice of nothing and says nothing.
+    let origin = switching(|mut reader| {
+        reader.to_end().ok();
+        harness::pause(Duration::from_secs(10));
+    });
+    let config = Config::http([("app1", origin.addr())])
+        .defaults(r#"timeouts: (tunnel: "1h", client_fin: "300ms", client: "30s", server: "30s")"#);
+    let daemon = Daemon::start(&config);
+    let mut client = switch(&daemon, "");
+    assert!(!client.closed_within(Duration::from_millis(500)), "both sides are open");
+    let start = Instant::now();
+    client.half_close();
+    assert_eq!(client.read_to_end(), b"");
+    let took = start.elapsed();
+    assert!(took > Duration::from_millis(200) && took < Duration::from_secs(5), "{took:?}");
+}
+
+#[test]
 fn a_refusal_to_switch_is_an_answer_like_any_other() {
     let origin = Origin::start("app1");
     let daemon = Daemon::start(&Config::http([("app1", origin.addr())]).global("workers: 1"));

@@ -229,6 +229,8 @@ impl<'a> Exchange<'a> {
                 match self.poll_up(cx, up) {
                     Poll::Ready(Ok(())) => {
                         up_ended = true;
+                        // Its end is the last that is heard of it, and what its time runs from.
+                        self.client.active = clock::now();
                         // A server that is gone shows on the other direction.
                         let _gone = self.server.stream.shutdown_write();
                     }
@@ -242,6 +244,7 @@ impl<'a> Exchange<'a> {
                 match self.poll_down(cx, down) {
                     Poll::Ready(Ok(())) => {
                         down_ended = true;
+                        self.server.active = clock::now();
                         let _gone = self.client.stream.shutdown_write();
                     }
                     Poll::Ready(Err(Broken::Write(_))) => return Poll::Ready(Err(Cut::Client)),

@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::super::reply::Reply;
 use super::*;
 
 const SITE: Site<'_> = Site {
@@ -174,6 +175,54 @@ fn refusals() {
 }
 
 #[test]
+fn bounds() {
+    let with = |options: HttpOptions, request: &str| {
+        let site = Site { options: &options, ..SITE };
+        parse(request.as_bytes(), &mut Vec::new(), &site).map(drop)
+    };
+    let request = "POST /abc HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
+    let fits = HttpOptions {
+        max_uri: 4,
+        max_headers: 2,
+        max_header_bytes: request.len(),
+        max_body: 5,
+        connect: false,
+    };
+    assert_eq!(with(fits, request), Ok(()));
+    for (options, reason) in [
+        (HttpOptions { max_uri: 3, ..fits }, Reason::LineTooLong),
+        (HttpOptions { max_headers: 1, ..fits }, Reason::TooManyFields),
+        (HttpOptions { max_header_bytes: request.len() - 1, ..fits }, Reason::HeadTooLong),
+        (HttpOptions { max_body: 4, ..fits }, Reason::BodyTooLarge),
+    ] {
+        assert_eq!(with(options, request), Err(reason));
+    }
+}
+
+#[test]
+fn connect_names_a_host_and_a_port() {
+    let options = HttpOptions { connect: true, ..*SITE.options };
+    let parse = |target: &str, host: &str| {
+        let mut out = Vec::new();
+        let request = format!("CONNECT {target} HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        let parsed = parse(request.as_bytes(), &mut out, &Site { options: &options, ..SITE })?;
+        assert!(
+            matches!(parsed, Parsed::Complete(facts) if facts.connect && !facts.idempotent && !facts.upgrade)
+        );
+        Ok(String::from_utf8(out).unwrap())
+    };
+    for target in ["a:1", "[::1]:443", "192.0.2.1:65535"] {
+        assert_eq!(parse(target, target), Ok(format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n\r\n")));
+    }
+    for target in
+        ["a", "a:", ":1", "a:0", "a:65536", "a:+1", "a:1:2", "::1:2", "/", "*", "u@a:1", "http://a:1"]
+    {
+        assert_eq!(parse(target, target).map_err(Reason::reply), Err(Reply::BadRequest), "{target}");
+    }
+    assert_eq!(parse("a:1", "a"), Err(Reason::HostDiffers));
+}
+
+#[test]
 fn half_a_head_is_partial_at_each_byte() {
     let request = b"GET / HTTP/1.1\r\nHost: x\r\nA: b\r\n\r\n";
     for end in 0..request.len() {
@@ -182,6 +231,52 @@ fn half_a_head_is_partial_at_each_byte() {
 }
 
 proptest! {
+    #[test]
+    fn claims_are_believed_or_gone(
+        claims in proptest::collection::vec(
+            (0..6_usize, "[a-z0-9.:\"=;, -]{0,20}", any::<bool>()),
+            0..8,
+        ),
+        trusted in any::<bool>(),
+        ours in any::<[bool; 6]>(),
+    ) {
+        const NAMES: [&str; 6] = [
+            "x-forwarded-for",
+            "x-forwarded-proto",
+            "x-forwarded-host",
+            "x-forwarded-port",
+            "forwarded",
+            "x-forwarded-other",
+        ];
+        let [x_forwarded_for, x_forwarded_proto, x_forwarded_host, x_forwarded_port, forwarded, via] = ours;
+        let forward = ForwardHeaders {
+            x_forwarded_for, x_forwarded_proto, x_forwarded_host, x_forwarded_port, forwarded, via,
+        };
+        let mut request = "GET / HTTP/1.1\r\nHost: h:1\r\n".to_owned();
+        for (name, value, upper) in &claims {
+            let name = if *upper { NAMES[*name].to_uppercase() } else { NAMES[*name].to_owned() };
+            request.extend([&name, ": ", value.as_str(), "\r\n"]);
+        }
+        request.push_str("\r\n");
+        let peer = if trusted { Peer::Trusted } else { Peer::Foreign };
+        let mut out = Vec::new();
+        parse(request.as_bytes(), &mut out, &Site { forward, peer, ..SITE }).unwrap();
+        let mut fields = [httparse::EMPTY_HEADER; 32];
+        let mut sent = httparse::Request::new(&mut fields);
+        prop_assert_eq!(sent.parse(&out), Ok(httparse::Status::Complete(out.len())));
+        for (i, name) in NAMES.iter().enumerate() {
+            let claimed = claims.iter().filter(|(of, ..)| *of == i).count();
+            let kept = if trusted { claimed } else { 0 };
+            let grows = matches!(*name, "x-forwarded-for" | "forwarded");
+            let added = i < 5 && ours[i] && (grows || kept == 0);
+            let all: Vec<_> = sent.headers.iter().filter(|f| f.name.eq_ignore_ascii_case(name)).collect();
+            prop_assert_eq!(all.len(), kept + usize::from(added), "{}", name);
+            if added && *name == "x-forwarded-for" {
+                prop_assert_eq!(all.last().map(|f| f.value), Some(&b"192.0.2.7"[..]));
+            }
+        }
+    }
+
     #[test]
     fn nothing_panics_and_what_is_sent_parses(
         method in "[A-Z]{1,7}",

@@ -99,7 +99,7 @@ const SERVER: Field = Field {
 const SERVER_FIN: Field = Field {
     name: "server_fin",
     shape: "duration",
-    preset: Preset::Unset("`server`"),
+    preset: Preset::Unset("`server`; `tunnel` where that holds"),
     meaning: "Inactivity of the server once one direction has ended.",
 };
 const TUNNEL: Field = Field {
@@ -117,7 +117,7 @@ const CLIENT: Field = Field {
 const CLIENT_FIN: Field = Field {
     name: "client_fin",
     shape: "duration",
-    preset: Preset::Unset("`client`"),
+    preset: Preset::Unset("`client`; `tunnel` where that holds"),
     meaning: "Inactivity of the client once one direction has ended.",
 };
 const HTTP_REQUEST: Field = Field {
