@@ -331,7 +331,16 @@ impl fmt::Display for Command {
             Self::Quit => f.write_str("quit"),
             Self::Echo(text) => {
                 f.write_str("echo")?;
-                text.split(' ').filter(|w| !w.is_empty()).try_for_each(|word| write!(f, " {}", escaped(word)))
+                match text.as_str() {
+                    "" => Ok(()),
+                    // Blanks that belong to a word would be lost between two, and words beyond the last looked at.
+                    odd if odd.split(' ').any(str::is_empty)
+                        || odd.split(' ').count() >= words::MAX_WORDS =>
+                    {
+                        write!(f, " {}", escaped(odd))
+                    }
+                    plain => plain.split(' ').try_for_each(|word| write!(f, " {}", escaped(word))),
+                }
             }
             Self::Lower(level) => level.fmt(f),
             Self::ShowVersion => f.write_str("show version"),

@@ -74,7 +74,7 @@ fn connections_that_never_speak_are_ended() {
 #[test]
 fn connections_that_come_and_go_leave_nothing() {
     let stage = stage();
-    for round in 0..scaled(10, 100) {
+    for round in 0..scaled(10, 50) {
         let crowd = Crowd::connect(stage.web, 200);
         drop(crowd);
         assert!(stage.daemon.descriptors() < 2000, "round {round}");

@@ -273,7 +273,7 @@ fn bytes_in_front_of_a_switch_wait_for_it() {
     );
     assert_eq!(client.response("GET").text(), "good");
     client.half_close();
-    assert_eq!(client.response("GET").status, 400, "they are no request either");
+    assert!(client.try_response("GET").is_err(), "they are no request either");
     stage.ends_unharmed();
 }
 

@@ -260,6 +260,14 @@ An unknown command answers `Unknown command: '<word>', but maybe one of the foll
 commands that come near.
 ";
 
+#[test]
+fn what_is_echoed_is_echoed_again() {
+    for text in ["", "a b", "a ", " a", "a  b", "a\tb;", &"a ".repeat(100), &["a"; 100].join(" ")] {
+        let command = Command::Echo(text.into());
+        assert_eq!(run(&command.to_string(), Level::User), Ok(command), "{text:?}");
+    }
+}
+
 fn words_strategy() -> impl Strategy<Value = String> {
     let known: Vec<String> = TABLE
         .iter()
