@@ -350,7 +350,9 @@ impl Outcome {
         let (cause, reply) = match failure {
             Failure::Timeout => (Cause::ServerTimeout, Reply::GatewayTimeout),
             Failure::Invalid => (Cause::Proxy, Reply::BadGateway),
-            Failure::Empty | Failure::Connect | Failure::ConnectTimeout => (Cause::Server, Reply::BadGateway),
+            Failure::Empty | Failure::Partial | Failure::Connect | Failure::ConnectTimeout => {
+                (Cause::Server, Reply::BadGateway)
+            }
         };
         Self::failed(Termination::new(cause, Phase::Headers), reply)
     }
