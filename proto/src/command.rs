@@ -64,6 +64,7 @@ pub enum Command {
     ClearCounters {
         all: bool,
     },
+    ReopenLogs,
     SetSeverityOutput(SeverityOutput),
     SetTimeout(Duration),
     Watch(WatchRequest),
@@ -381,6 +382,7 @@ impl fmt::Display for Command {
             Self::ClearCounters { all } => {
                 f.write_str(if *all { "clear counters all" } else { "clear counters" })
             }
+            Self::ReopenLogs => f.write_str("reopen logs"),
             Self::SetSeverityOutput(output) => write!(f, "set severity-output {}", output.as_str()),
             Self::SetTimeout(timeout) => write!(f, "set timeout cli {}ms", timeout.as_millis()),
             Self::Watch(request) => request.fmt(f),

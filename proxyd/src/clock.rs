@@ -3,9 +3,12 @@
 //! The request path reads it at accept, head, answer head and end; deadlines reuse the last reading. Under a paused
 //! tokio clock everything here stands still, so that tests own time.
 
+mod zone;
+
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 pub use tokio::time::Instant;
+pub use zone::zone_offset;
 
 /// The monotonic clock.
 pub fn now() -> Instant {

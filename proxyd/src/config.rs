@@ -7,6 +7,7 @@ pub mod defaults;
 mod flags;
 mod grammar;
 mod http;
+pub mod log_format;
 mod pages;
 mod print;
 pub mod reference;
@@ -29,11 +30,14 @@ use proto::level::Level;
 
 pub use flags::from_flags;
 pub use http::{ERROR_STATUSES, ErrorPage, HttpOptions};
+use log_format::LogFormat;
 pub use print::{print_defaults, to_ron};
 use report::{Diagnostic, Report};
 use source::Source;
 use syntax::{Document, Partial};
 pub use trusted::Trusted;
+
+use crate::log::target::Target;
 
 /// A configuration that can be used, and what looks odd about it.
 #[derive(Clone, Debug)]
@@ -126,6 +130,8 @@ pub struct Global {
     pub sockets: Vec<AdminSocket>,
     /// Where `/metrics`, `/live` and `/ready` are served.
     pub metrics: Option<Address>,
+    /// Where the access log goes.
+    pub log: Vec<LogTarget>,
 }
 
 /// Which worker serves a connection that was accepted.
@@ -190,6 +196,29 @@ pub struct Frontend {
     pub pages: Vec<ErrorPage>,
     /// Whose word about a client's address is taken.
     pub trusted: Trusted,
+    pub log: ProxyLog,
+}
+
+/// A target of the access log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogTarget {
+    pub target: Target,
+    /// What lines say here; `None` is what each proxy says.
+    pub format: Option<LogFormat>,
+}
+
+/// What a frontend writes to the access log.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ProxyLog {
+    /// Nothing at all.
+    pub off: bool,
+    pub format: LogFormat,
+    /// Lines of errors have a severity of their own.
+    pub errors_separately: bool,
+    /// No line for connections over which nothing came.
+    pub without_null: bool,
+    /// No line for what went well.
+    pub without_normal: bool,
 }
 
 /// How long a client may take.

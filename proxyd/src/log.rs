@@ -1,6 +1,12 @@
-//! The daemon's own log: one line an event on standard error, written by a thread of its own.
+//! The daemon's own log: one line an event on standard error, written by a thread of its own. Beside it, the threads
+//! that take the access log to its targets ([`writer`]).
 //!
 //! A slow or dead reader of standard error delays nobody: lines beyond the channel's length are dropped and counted.
+
+pub mod feed;
+mod output;
+pub mod target;
+pub mod writer;
 
 use std::fmt;
 use std::io::Write;

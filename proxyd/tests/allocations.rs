@@ -195,6 +195,7 @@ fn worker() -> SocketAddr {
         workers: vec![tell.clone()],
         accept: Accept::Balanced,
         seed: 1,
+        logs: (Arc::new([]), Vec::new()),
         accepts,
     };
     std::thread::spawn(move || {

@@ -99,6 +99,7 @@ fn a_new_graph_takes_over_between_two_requests() {
         workers: vec![tell.clone()],
         accept: Accept::Balanced,
         seed: 1,
+        logs: (Arc::new([]), Vec::new()),
         accepts,
     };
     let thread = std::thread::spawn(|| worker::run(start).unwrap());

@@ -34,6 +34,8 @@ mod limits;
 #[cfg(test)]
 mod limits_http;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod process;
 #[cfg(test)]
 mod queue;

@@ -36,6 +36,7 @@ pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
         Id::Operator if level < Level::Operator => return Err(Refusal::denied()),
         Id::Operator => Command::Lower(Level::Operator),
         Id::User => Command::Lower(Level::User),
+        Id::ReopenLogs => Command::ReopenLogs,
         Id::SetMaxconnFrontend => {
             let frontend = frontend(first)?;
             let maxconn = rest.get(1).copied().unwrap_or("");

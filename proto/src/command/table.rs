@@ -18,6 +18,7 @@ pub(super) enum Id {
     EnableServer,
     GetWeight,
     Operator,
+    ReopenLogs,
     SetMaxconnFrontend,
     SetMaxconnGlobal,
     SetMaxconnServer,
@@ -145,6 +146,9 @@ entries! {
     Operator ["operator"] User
         "operator" "lower the level of the current CLI session to operator" true
         "An empty line; for the rest of the connection." &["Permission denied"];
+    ReopenLogs ["reopen", "logs"] Operator
+        "reopen logs" "open log files again, after they were moved away" false
+        "An empty line. Lines that were written before go to the old file." &[];
     SetMaxconnFrontend ["set", "maxconn", "frontend"] Admin
         "set maxconn frontend <frontend> <value>" "change a frontend's maxconn setting" true
         "An empty line. 0 is no limit of its own."

@@ -36,6 +36,7 @@ fn commands_are_understood() {
         ),
         ("set maxconn frontend f 0", Command::SetMaxconnFrontend { frontend: "f".into(), maxconn: 0 }),
         ("clear counters", Command::ClearCounters { all: false }),
+        ("reopen logs", Command::ReopenLogs),
         ("set timeout cli 2m", Command::SetTimeout(Duration::from_mins(2))),
         ("set timeout cli 5", Command::SetTimeout(Duration::from_secs(5))),
         ("echo  a   b", Command::Echo("a b".into())),

@@ -52,6 +52,11 @@ pub(super) fn apply(shared: &Shared, command: &Command, cause: Cause<'_>) -> Res
         Command::SetMaxconnGlobal(maxconn) if !shared.set_global_maxconn(*maxconn) => {
             return Err(Refusal::error("Value out of range."));
         }
+        Command::ReopenLogs => {
+            if let Some(logs) = shared.logs.get() {
+                logs.reopen();
+            }
+        }
         Command::ClearCounters { all } => shared.clear_counters(*all, cause),
         // The rest is answered before it comes here.
         _ => {}

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proto::level::Level;
 
 use super::{Accept, Algorithm, Memory, Mode, StatusRange};
+use crate::log::target::Facility;
 
 pub const ACCEPT: Accept = Accept::Balanced;
 pub const MEMORY: Memory = Memory::Share(Memory::PERCENT);
@@ -39,3 +40,9 @@ pub const WEIGHT: u32 = 100;
 
 pub const SOCKET_MODE: u32 = 0o600;
 pub const SOCKET_LEVEL: Level = Level::Operator;
+
+pub const LOG_FACILITY: Facility = Facility::LOCAL0;
+pub const LOG_TAG: &str = "proxyd";
+/// Of a datagram, as in HAProxy.
+pub const LOG_LENGTH_UDP: u32 = 1024;
+pub const LOG_LENGTH: u32 = 65_535;

@@ -3,7 +3,7 @@
 use proto::level::Level;
 
 use super::report::{Report, Span};
-use super::resolve::Shared;
+use super::resolve::{Shared, proxy_log};
 use super::span::Spanned;
 use super::syntax::traffic::{Retries, Timeouts};
 use super::syntax::{address, check};
@@ -44,6 +44,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
         http: shared.http,
         pages: Vec::new(),
         trusted: shared.trusted.clone(),
+        log: proxy_log(None, &shared.log, shared.mode()),
     };
     let backend = Backend {
         name,

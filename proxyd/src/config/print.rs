@@ -7,13 +7,16 @@ use std::time::Duration;
 
 use proto::units;
 
+use super::log_format::LogFormat;
 use super::reference::{Field, GLOBAL, HTTP, HTTP_CHECK, Preset, RETRIES, SERVER, SOCKET, Section, TIMEOUTS};
-use super::resolve::Shared;
+use super::resolve::{self, Shared};
+use super::syntax::log::ProxyLog as WrittenLog;
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::{
     Accept, Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
-    Limits, Memory, Mode, Retries, Server, ServerAddress, ServerTimeouts, StatusRange,
+    Limits, LogTarget, Memory, Mode, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts, StatusRange,
 };
+use crate::log::target::{Framing, Place, Sample};
 
 pub(super) fn quoted(text: &str) -> String {
     format!("{text:?}")
@@ -110,8 +113,61 @@ fn global(global: &Global) -> String {
     if let Some(metrics) = &global.metrics {
         let _ = writeln!(text, "        metrics: (bind: {}),", quoted(&metrics.to_string()));
     }
+    if !global.log.is_empty() {
+        text.push_str("        log: [\n");
+        for target in &global.log {
+            let _ = writeln!(text, "            {},", log_target(target));
+        }
+        text.push_str("        ],\n");
+    }
     text.push_str("    ),\n");
     text
+}
+
+fn log_target(LogTarget { target, format }: &LogTarget) -> String {
+    let place = match &target.place {
+        Place::Stdout => "stdout".to_owned(),
+        Place::Stderr => "stderr".to_owned(),
+        Place::File(path) => format!("file({})", quoted(&path.to_string_lossy())),
+        Place::Unix(path) => format!("syslog({})", quoted(&format!("unix@{}", path.display()))),
+        Place::Udp(address) => format!("syslog({})", quoted(address)),
+        Place::Tcp(address) => format!("syslog({})", quoted(&format!("tcp@{address}"))),
+    };
+    let framing = match target.framing {
+        Framing::Raw => "raw",
+        Framing::Rfc3164 => "rfc3164",
+        Framing::Rfc5424 => "rfc5424",
+    };
+    let mut text = format!("(target: {place}");
+    if let Some(format) = format {
+        let _ = write!(text, ", format: {}", log_format(format));
+    }
+    let (facility, tag) = (target.facility.name(), quoted(&target.tag));
+    let _ = write!(text, ", framing: {framing}, facility: {facility}, tag: {tag}, length: {}", target.length);
+    if let Some(Sample { keep, of }) = target.sample {
+        let _ = write!(text, ", sample: \"{keep}/{of}\"");
+    }
+    text.push(')');
+    text
+}
+
+fn log_format(format: &LogFormat) -> String {
+    match format {
+        LogFormat::Httplog => "httplog".to_owned(),
+        LogFormat::Tcplog => "tcplog".to_owned(),
+        LogFormat::Httpslog => "httpslog".to_owned(),
+        LogFormat::Json => "json".to_owned(),
+        LogFormat::Custom(template) => quoted(&template.text),
+    }
+}
+
+fn proxy_log(log: &ProxyLog) -> String {
+    if log.off {
+        return "off".to_owned();
+    }
+    let left_out = chosen(&[("null_connections", log.without_null), ("normal", log.without_normal)]);
+    let format = log_format(&log.format);
+    format!("(format: {format}, errors_separately: {}, leave_out: [{left_out}])", log.errors_separately)
 }
 
 /// What stands in `defaults`: what all sections agree on, else the presets.
@@ -218,6 +274,9 @@ fn frontend(frontend: &Frontend, shared: &Common) -> String {
     }
     if let Some(backend) = &frontend.default_backend {
         let _ = write!(text, ", default_backend: {}", quoted(backend));
+    }
+    if frontend.log != resolve::proxy_log(None, &WrittenLog::default(), frontend.mode) {
+        let _ = write!(text, ", log: {}", proxy_log(&frontend.log));
     }
     text.push(')');
     text

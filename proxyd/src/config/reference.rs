@@ -8,8 +8,8 @@ use std::fmt::Write as _;
 use super::words;
 pub use table::{
     BACKEND, BIND_ENTRY, CLIENT_TIMEOUTS, DEFAULTS, ERROR_PAGE, FILE, FRONTEND, GLOBAL, HTTP, HTTP_CHECK,
-    LISTEN, METRICS, RETRIES, SECTIONS, SERVER, SERVER_DEFAULTS, SERVER_TIMEOUTS, SOCKET, TCP_CHECK,
-    TIMEOUTS,
+    LISTEN, LOG_TARGET, METRICS, PROXY_LOG, RETRIES, SECTIONS, SERVER, SERVER_DEFAULTS, SERVER_TIMEOUTS,
+    SOCKET, TCP_CHECK, TIMEOUTS,
 };
 
 /// A section: a `( )` with settings of its own.
@@ -81,6 +81,7 @@ pub fn markdown() -> String {
             let _ = write!(text, "\nNot supported yet: {names}.\n");
         }
     }
+    text.push_str(&super::log_format::reference());
     text
 }
 

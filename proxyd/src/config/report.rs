@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::IsTerminal as _;
+use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
@@ -146,6 +147,21 @@ impl Report {
         (line, column)
     }
 
+    /// Part of a string that stands at `span`; all of it where the string has escapes in it.
+    pub(crate) fn within_text(&self, span: Span, text: &str, part: Range<usize>) -> Span {
+        let file = self.files.get(span.file.0);
+        let written = file.and_then(|file| file.text.get(span.start..span.end)).unwrap_or("");
+        let quote = written.find('"').map_or(0, |at| at + 1);
+        match written.get(quote..quote + text.len()) {
+            Some(same) if same == text => Span {
+                file: span.file,
+                start: span.start + quote + part.start,
+                end: span.start + quote + part.end,
+            },
+            _ => span,
+        }
+    }
+
     /// Puts the problems into the order of the files.
     pub(crate) fn sort(&mut self) {
         self.diagnostics.sort_by_key(|diagnostic| {
@@ -224,7 +240,7 @@ impl fmt::Display for Report {
 impl std::error::Error for Report {}
 
 /// A span as the renderer takes it: inside the text and between characters, whatever a caller worked out.
-fn within(text: &str, span: Span) -> std::ops::Range<usize> {
+fn within(text: &str, span: Span) -> Range<usize> {
     let floor = |mut at: usize| {
         at = at.min(text.len());
         while !text.is_char_boundary(at) {

@@ -1,6 +1,7 @@
 //! From what was written to what holds: defaults applied, sections completed. Called where no error was found.
 
 use super::defaults as preset;
+use super::log_format::LogFormat;
 use super::syntax::Document;
 use super::syntax::backend::Backend as WrittenBackend;
 use super::syntax::check::{Check as WrittenCheck, CheckKind as WrittenKind};
@@ -9,13 +10,16 @@ use super::syntax::frontend::Frontend as WrittenFrontend;
 use super::syntax::global::Global as WrittenGlobal;
 use super::syntax::http::Http;
 use super::syntax::http::Page as WrittenPage;
+use super::syntax::log::{LogTarget as WrittenTarget, ProxyLog as WrittenLog};
 use super::syntax::server::{Server as WrittenServer, ServerDefaults};
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
-use super::words::RetryOn;
+use super::words::{LeaveOut, RetryOn};
 use super::{
     AdminSocket, Backend, Check, CheckKind, ClientTimeouts, Config, ErrorPage, ForwardHeaders, Frontend,
-    Global, HttpOptions, Limits, Mode, Retries, Server, ServerTimeouts, Trusted,
+    Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Server, ServerTimeouts, Trusted,
 };
+
+use crate::log::target::{Framing, Place, Target};
 
 /// What `defaults` says, for sections that say nothing of their own.
 #[derive(Clone, Debug, Default)]
@@ -28,6 +32,8 @@ pub(super) struct Shared {
     pub(super) pages: Vec<ErrorPage>,
     pub(super) abort_on_close: bool,
     pub(super) trusted: Trusted,
+    /// As written: what it says of the format depends on the mode.
+    pub(super) log: WrittenLog,
 }
 
 impl Shared {
@@ -47,6 +53,7 @@ impl Shared {
             pages: pages(written.pages.clone(), &[]),
             abort_on_close: written.abort_on_close.unwrap_or(none.abort_on_close),
             trusted: written.trusted.clone().unwrap_or_default(),
+            log: written.log.clone().unwrap_or_default(),
         }
     }
 
@@ -122,13 +129,16 @@ fn global(written: Option<WrittenGlobal>) -> Global {
         accept: written.accept.map_or(preset::ACCEPT, |accept| accept.value),
         sockets: sockets.collect(),
         metrics: written.metrics.map(|bind| bind.value),
+        log: written.log.into_iter().filter_map(log_target).collect(),
     }
 }
 
 fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
+    let mode = written.mode.map_or_else(|| shared.mode(), |mode| mode.value);
     Frontend {
         name: written.name.map(|name| name.value).unwrap_or_default(),
-        mode: written.mode.map_or_else(|| shared.mode(), |mode| mode.value),
+        mode,
+        log: proxy_log(written.log, &shared.log, mode),
         binds: written.binds.into_iter().map(|bind| bind.value).collect(),
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
         default_backend: written.default_backend.map(|name| name.value),
@@ -137,6 +147,46 @@ fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
         http: written.http.over(shared.http),
         pages: pages(written.pages, &shared.pages),
         trusted: written.trusted.unwrap_or_else(|| shared.trusted.clone()),
+    }
+}
+
+/// `None` for a target without a place, which is an error before it gets here.
+fn log_target(written: WrittenTarget) -> Option<LogTarget> {
+    let place = written.place?;
+    let framing = match place {
+        Place::Stdout | Place::Stderr | Place::File(_) => Framing::Raw,
+        Place::Unix(_) | Place::Udp(_) | Place::Tcp(_) => Framing::Rfc3164,
+    };
+    let length = if matches!(place, Place::Udp(_)) { preset::LOG_LENGTH_UDP } else { preset::LOG_LENGTH };
+    let target = Target {
+        framing: written.framing.unwrap_or(framing),
+        facility: written.facility.unwrap_or(preset::LOG_FACILITY),
+        tag: written.tag.unwrap_or_else(|| preset::LOG_TAG.to_owned()),
+        length: written.length.unwrap_or(length) as usize,
+        sample: written.sample,
+        place,
+    };
+    Some(LogTarget { target, format: written.format })
+}
+
+/// What a proxy of that mode writes; its own settings go before those of `defaults`.
+pub(super) fn proxy_log(own: Option<WrittenLog>, shared: &WrittenLog, mode: Mode) -> ProxyLog {
+    let own = own.unwrap_or_default();
+    let off = own.off || shared.off && !own.says_something;
+    let (own, shared) = if off { (WrittenLog::default(), &WrittenLog::default()) } else { (own, shared) };
+    let left_out = own.leave_out.as_ref().or(shared.leave_out.as_ref());
+    let without = |what| left_out.is_some_and(|words| words.contains(&what));
+    let format = own.format.or_else(|| shared.format.clone()).map(|format| format.value);
+    ProxyLog {
+        off,
+        format: match (format, mode) {
+            (None, Mode::Http) => LogFormat::Httplog,
+            (None | Some(LogFormat::Httplog | LogFormat::Httpslog), Mode::Tcp) => LogFormat::Tcplog,
+            (Some(format), _) => format,
+        },
+        errors_separately: own.errors_separately.or(shared.errors_separately).unwrap_or(false),
+        without_null: without(LeaveOut::NullConnections),
+        without_normal: without(LeaveOut::Normal),
     }
 }
 

@@ -294,7 +294,7 @@ impl<'n, 'a> Value<'n, 'a> {
     }
 
     /// One of a closed set of words; `word()` counts as `word`.
-    pub(super) fn choice<T: Copy>(
+    pub(super) fn choice<T: Clone>(
         self,
         choices: &'static Choices<T>,
         report: &mut Report,
@@ -354,7 +354,7 @@ impl<'n, 'a> Value<'n, 'a> {
 }
 
 /// A word that is none of a set.
-pub(super) fn no_choice<T: Copy>(word: &str, value: Value<'_, '_>, choices: &Choices<T>) -> Diagnostic {
+pub(super) fn no_choice<T: Clone>(word: &str, value: Value<'_, '_>, choices: &Choices<T>) -> Diagnostic {
     let span = value.node.span;
     if choices.later.contains(&word) {
         return not_yet(&format!("`{word}` as {}", choices.what), span);

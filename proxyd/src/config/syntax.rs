@@ -7,6 +7,7 @@ pub(super) mod defaults;
 pub(super) mod frontend;
 pub(super) mod global;
 pub(super) mod http;
+pub(super) mod log;
 pub(super) mod server;
 pub(super) mod traffic;
 

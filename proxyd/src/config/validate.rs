@@ -2,6 +2,7 @@
 //! whole document and reports all it finds.
 
 mod listeners;
+mod logs;
 mod names;
 mod references;
 mod servers;
@@ -17,6 +18,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     names::check(document, report);
     references::check(document, report);
     listeners::check(document, report);
+    logs::check(document, report);
     servers::check(document, report);
     let idle = document.frontends.is_empty() && document.listen.is_empty();
     if idle && document.partial == Partial::Whole && !report.has_errors() {

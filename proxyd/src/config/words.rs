@@ -2,7 +2,9 @@
 
 use proto::level::Level;
 
+use super::log_format::LogFormat;
 use super::{Accept, Algorithm, Mode};
+use crate::log::target::{FACILITIES, Facility, Framing};
 
 /// The words one setting takes.
 #[derive(Debug)]
@@ -16,10 +18,10 @@ pub(crate) struct Choices<T: 'static> {
     pub(crate) later: &'static [&'static str],
 }
 
-impl<T: Copy> Choices<T> {
+impl<T: Clone> Choices<T> {
     /// What a word stands for.
     pub(crate) fn find(&self, word: &str) -> Option<T> {
-        self.known.iter().chain(self.also).find(|(name, _)| *name == word).map(|(_, value)| *value)
+        self.known.iter().chain(self.also).find(|(name, _)| *name == word).map(|(_, value)| value.clone())
     }
 
     /// The words as a sentence lists them.
@@ -132,6 +134,76 @@ pub(crate) const FORWARD_HEADERS: Choices<ForwardHeader> = Choices {
     later: &["x_real_ip"],
 };
 
+/// What a log target is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum TargetWord {
+    Stdout,
+    Stderr,
+    File,
+    Syslog,
+}
+
+pub(crate) const TARGETS: Choices<TargetWord> = Choices {
+    what: "a log target",
+    known: &[
+        ("stdout", TargetWord::Stdout),
+        ("stderr", TargetWord::Stderr),
+        ("file", TargetWord::File),
+        ("syslog", TargetWord::Syslog),
+    ],
+    also: &[],
+    later: &["ring", "fd"],
+};
+
+pub(crate) const FRAMINGS: Choices<Framing> = Choices {
+    what: "a framing",
+    known: &[("raw", Framing::Raw), ("rfc3164", Framing::Rfc3164), ("rfc5424", Framing::Rfc5424)],
+    also: &[],
+    later: &["short", "timed", "iso", "priority"],
+};
+
+pub(crate) const FORMATS: Choices<LogFormat> = Choices {
+    what: "a log format",
+    known: &[
+        ("httplog", LogFormat::Httplog),
+        ("httpslog", LogFormat::Httpslog),
+        ("tcplog", LogFormat::Tcplog),
+        ("json", LogFormat::Json),
+    ],
+    also: &[],
+    later: &["clf", "cbor"],
+};
+
+/// The facilities by their names.
+pub(crate) const FACILITY: Choices<Facility> = Choices {
+    what: "a facility",
+    known: &{
+        let mut all = [("", Facility(0)); FACILITIES.len()];
+        let mut at = 0;
+        while at < all.len() {
+            all[at] = (FACILITIES[at], Facility(at as u8));
+            at += 1;
+        }
+        all
+    },
+    also: &[],
+    later: &[],
+};
+
+/// What gets no line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum LeaveOut {
+    NullConnections,
+    Normal,
+}
+
+pub(crate) const LEAVE_OUT: Choices<LeaveOut> = Choices {
+    what: "a kind of lines to leave out",
+    known: &[("null_connections", LeaveOut::NullConnections), ("normal", LeaveOut::Normal)],
+    also: &[],
+    later: &[],
+};
+
 /// HAProxy's keywords, in `snake_case`, and how the same is said here.
 const HAPROXY: &[(&str, &str)] = &[
     ("abortonclose", "it is called `abort_on_close` here, and stands in `defaults` or a backend"),
@@ -142,6 +214,9 @@ const HAPROXY: &[(&str, &str)] = &[
     ("default_server", "write `server_defaults: (maxconn: 200)` in the backend"),
     ("disabled", "take a server out at run time with `set server <backend>/<server> state maint`"),
     ("downinter", "it is called `down_interval` here, and not supported yet"),
+    ("dontlog_normal", "write `log: (leave_out: [normal])`"),
+    ("dontlognull", "write `log: (leave_out: [null_connections])`"),
+    ("error_log_format", "errors have the format of the other lines"),
     ("fastinter", "it is called `fast_interval` here, and not supported yet"),
     ("errorfile", "write `http_errors: [(status: 503, file: \"errors/503.html\")]`"),
     ("forwarded", "write `forward_headers: [forwarded]`"),
@@ -149,16 +224,28 @@ const HAPROXY: &[(&str, &str)] = &[
     ("frontend", "frontends stand in a list: `frontends: [(name: \"web\", ..)]`"),
     ("http_check", "write `check: http(path: \"/healthz\")` in the backend"),
     ("httpchk", "write `check: http(path: \"/\")` in the backend"),
+    ("httplog", "write `log: (format: httplog)`"),
+    ("httpslog", "write `log: (format: httpslog)`"),
     ("inter", "write `interval` in the check: `check: http(interval: \"2s\")`"),
     ("maxqueue", "it is called `max_queue` here"),
+    ("log_global", "the targets of `global.log` are everybody's"),
+    ("log_format", "write `log: (format: \"..\")`"),
+    ("log_separate_errors", "write `log: (errors_separately: true)`"),
+    ("log_tag", "write `tag` in the target: `log: [(target: stdout, tag: \"proxyd\")]` in `global`"),
+    ("logasap", "`as_soon_as_possible` is not supported yet"),
+    ("logformat", "write `log: (format: \"..\")`"),
     ("nbproc", "it is called `workers` and stands in `global`"),
     ("nbthread", "it is called `workers` and stands in `global`"),
     ("option", "HAProxy's options are settings of their own here, such as `check: http(..)`"),
     ("redispatch", "a retry always goes to another server where there is one"),
     ("retry_on", "write `retries: (on: [conn_failure, empty_response])` in `defaults`"),
+    ("raw", "write `framing: raw`"),
+    ("rfc3164", "write `framing: rfc3164`"),
+    ("rfc5424", "write `framing: rfc5424`"),
     ("server", "servers stand in a list: `servers: [(name: \"app1\", address: \"127.0.0.1:9001\")]`"),
     ("stats", "a socket is written `sockets: [(path: \"./proxyd.sock\")]` in `global`"),
     ("tcp_check", "write `check: tcp` in the backend"),
+    ("tcplog", "write `log: (format: tcplog)`"),
     ("timeout", "write `timeouts: (connect: \"5s\", ..)` in `defaults`"),
     ("use_backend", "routes are not supported yet: write `default_backend: \"app\"`"),
 ];
@@ -175,6 +262,7 @@ pub(crate) fn haproxy(word: &str) -> Option<String> {
         ("timeout", name) => Some(format!("write `timeouts: ({name}: \"5s\")` in `defaults`")),
         ("stats", _) => haproxy("stats"),
         ("option", name) => haproxy(name),
+        ("log_format", _) => haproxy(first),
         ("balance", "roundrobin" | "leastconn") => Some(format!("write `balance: {rest}`")),
         _ => None,
     }

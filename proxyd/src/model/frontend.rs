@@ -1,11 +1,12 @@
 //! A frontend: where clients arrive, and how many may.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
 use proto::addr::Address;
 
+use super::access_log::AccessLog;
 use super::server::Rates;
 use crate::config::{ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
 use crate::http::refusal::Reason;
@@ -30,6 +31,8 @@ pub struct Frontend {
     pub default_backend: Option<Arc<str>>,
     /// As configured; a port of 0 is still 0 here, `Shared::listeners` has the real ones.
     pub binds: Vec<Address>,
+    /// What is written of its traffic; `None` is nothing.
+    pub log: Option<AccessLog>,
     pub live: Arc<FrontendLive>,
 }
 
@@ -42,6 +45,8 @@ pub struct FrontendLive {
     maxconn: AtomicU32,
     /// `disable frontend`.
     paused: AtomicBool,
+    /// Lines of the access log, where one says their number.
+    pub logged: AtomicU64,
     pub stats: Sharded,
     /// Requests that were refused, by reason.
     pub refusals: Slots,
@@ -54,6 +59,7 @@ impl FrontendLive {
             connections: CachePadded::default(),
             maxconn: AtomicU32::new(maxconn.unwrap_or(u32::MAX)),
             paused: AtomicBool::new(false),
+            logged: AtomicU64::new(0),
             stats: Sharded::new(workers),
             refusals: Slots::new(workers, Reason::COUNT),
             rates: Rates::default(),

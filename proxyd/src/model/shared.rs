@@ -1,7 +1,7 @@
 //! The handle everybody holds: the graph of now, the process, the journal, the listeners as bound.
 
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arc_swap::ArcSwap;
 use proto::addr::Address;
@@ -11,6 +11,7 @@ use super::journal::Journal;
 use super::process::Process;
 use super::snapshot::Snapshot;
 use crate::clock::Epoch;
+use crate::log::writer::Targets;
 
 /// State of one process, shared by all its threads.
 #[derive(Debug)]
@@ -24,6 +25,10 @@ pub struct Shared {
     /// The epoch of maxima; `clear counters` begins a new one.
     maxima: AtomicU32,
     listeners: Mutex<Vec<Listener>>,
+    /// Targets of the access log; set once, before the workers start.
+    pub logs: OnceLock<Targets>,
+    /// Requests and sessions, where the access log says their number.
+    pub numbered: AtomicU64,
     /// Told when there may be room for a connection again.
     pub room: Notify,
     /// Told when stopping begins.
@@ -52,6 +57,8 @@ impl Shared {
             epoch,
             maxima: AtomicU32::new(0),
             listeners: Mutex::new(Vec::new()),
+            logs: OnceLock::new(),
+            numbered: AtomicU64::new(0),
             room: Notify::new(),
             stopping: Notify::new(),
             published: Notify::new(),
@@ -87,6 +94,11 @@ impl Shared {
     /// Maxima start anew.
     pub(super) fn next_maxima(&self) {
         self.maxima.fetch_add(1, Relaxed);
+    }
+
+    /// Lines of the access log that were lost.
+    pub fn dropped_lines(&self) -> u64 {
+        self.logs.get().map_or(0, Targets::dropped)
     }
 
     pub fn listeners(&self) -> Vec<Listener> {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use proto::addr::Address;
 
+use super::access_log::AccessLog;
 use super::backend::{Backend, BackendLive};
 use super::frontend::{Frontend, FrontendLive};
 use super::server::{self, Server};
-use crate::config::{self, Config, ServerAddress};
+use crate::config::{self, Config, LogTarget, ServerAddress};
 use crate::http::reply::Pages;
 
 /// Frontends and backends of one configuration.
@@ -71,7 +72,7 @@ impl Snapshot {
         }
         let frontends = config.frontends.iter().map(|f| {
             let before = previous.and_then(|p| p.frontend(&f.name));
-            Arc::new(frontend(f, ids[f.name.as_str()], before, site))
+            Arc::new(frontend(f, ids[f.name.as_str()], before, &config.global.log, site))
         });
         let backends = config.backends.iter().map(|b| {
             let before = previous.and_then(|p| p.backend(&b.name));
@@ -112,7 +113,13 @@ impl Snapshot {
     }
 }
 
-fn frontend(conf: &config::Frontend, id: u32, before: Option<&Arc<Frontend>>, site: Site<'_>) -> Frontend {
+fn frontend(
+    conf: &config::Frontend,
+    id: u32,
+    before: Option<&Arc<Frontend>>,
+    targets: &[LogTarget],
+    site: Site<'_>,
+) -> Frontend {
     let live = match before {
         Some(before) => Arc::clone(&before.live),
         None => Arc::new(FrontendLive::new(site.workers, conf.maxconn)),
@@ -128,6 +135,7 @@ fn frontend(conf: &config::Frontend, id: u32, before: Option<&Arc<Frontend>>, si
         trusted: conf.trusted.clone(),
         default_backend: conf.default_backend.as_deref().map(Into::into),
         binds: conf.binds.clone(),
+        log: AccessLog::new(&conf.log, conf.mode, targets),
         live,
     }
 }

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Epoch;
+use crate::config::log_format::LogFormat;
 use crate::config::{
     Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
-    HttpOptions, Limits, Mode, Retries, Server, ServerAddress, ServerTimeouts, Trusted,
+    HttpOptions, Limits, Mode, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts, Trusted,
 };
 use crate::model::process::Process;
 use crate::model::shared::Shared;
@@ -51,6 +52,13 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
         trusted: Trusted::default(),
         http: HttpOptions::default(),
         pages: Vec::new(),
+        log: ProxyLog {
+            off: false,
+            format: LogFormat::Tcplog,
+            errors_separately: false,
+            without_null: false,
+            without_normal: false,
+        },
     }
 }
 

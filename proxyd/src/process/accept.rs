@@ -314,7 +314,7 @@ pub fn serve(
         Mode::Http => tokio::task::spawn_local(http::serve(found, place, stream, addresses)),
         Mode::Tcp => tokio::task::spawn_local(async move {
             let _busy = Busy::new(&place);
-            tcp::serve(&place.worker, found.0, stream).await;
+            tcp::serve(&place.worker, found.0, stream, addresses).await;
         }),
     };
     worker.served_by(key, task.abort_handle());

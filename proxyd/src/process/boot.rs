@@ -16,7 +16,8 @@ use super::control::{self, Control, Ended, Threads};
 use super::inbox::Workers;
 use super::worker::{self, Start};
 use crate::clock::Epoch;
-use crate::config::Config;
+use crate::config::{Config, LogTarget};
+use crate::log::writer;
 use crate::model::process::Process;
 use crate::model::shared::{Listener, Shared};
 use crate::model::snapshot::{Site, Snapshot};
@@ -49,6 +50,11 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     let site = Site { workers, maxconn, now_ms: epoch.now_ms(), resolve: &resolve };
     let snapshot = Snapshot::build(config, None, site)?;
     let shared = Arc::new(Shared::new(snapshot, process, epoch));
+    let writer::Started { targets, feeds, writers } =
+        writer::start(config.global.log.iter().map(|log| &log.target), workers)?;
+    shared.logs.get_or_init(|| targets);
+    let mut feeds = feeds.into_iter();
+    let log_targets: Arc<[LogTarget]> = config.global.log.as_slice().into();
 
     let (mut listening, files) = bind_frontends(&shared)?;
     let control = Control::bind(&shared, config)?;
@@ -64,6 +70,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
             workers: inboxes.clone(),
             accept: config.global.accept,
             seed: random(),
+            logs: (Arc::clone(&log_targets), feeds.next().unwrap_or_default()),
             accepts: accepts.clone(),
         };
         thread(format!("worker-{index}"), || worker::run(start), ended.clone())?;
@@ -75,6 +82,8 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     let threads = Threads { workers: Workers::new(inboxes), accepting, ends };
     let well = runtime.block_on(control::run(control, threads, source, started))?;
     drop(files);
+    // The workers have ended: what they logged last is on its way.
+    drop(writers);
     Ok(well)
 }
 

@@ -12,9 +12,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::accept::{self, Listening};
 use super::inbox::{Handed, Message, Spread, Workers};
 use crate::clock;
-use crate::config::Accept;
+use crate::config::{Accept, LogTarget};
 use crate::log;
+use crate::log::feed::Feed;
 use crate::model::shared::Shared;
+use crate::session::access_log::AccessLog;
 use crate::session::worker::Worker;
 
 /// What a worker thread begins with.
@@ -27,6 +29,8 @@ pub struct Start {
     pub workers: Vec<UnboundedSender<Message>>,
     pub accept: Accept,
     pub seed: u64,
+    /// Targets of the access log, and the ways to them.
+    pub logs: (Arc<[LogTarget]>, Vec<Feed>),
     /// Told once this worker accepts.
     pub accepts: UnboundedSender<()>,
 }
@@ -39,9 +43,16 @@ pub fn run(start: Start) -> io::Result<()> {
 }
 
 async fn work(start: Start) {
-    let Start { index, shared, listening, mut inbox, workers, accept, seed, accepts } = start;
+    let Start { index, shared, listening, mut inbox, workers, accept, seed, logs, accepts } = start;
     let others = Workers::new(workers.clone());
     let worker = Worker::new(index, shared, seed, Box::new(move |lender, loan| others.ask(lender, loan)));
+    let (targets, feeds) = logs;
+    let log = (!feeds.is_empty()).then(|| Rc::new(AccessLog::new(&targets, feeds)));
+    if let Some(log) = &log {
+        worker.log.get_or_init(|| Rc::clone(log));
+        tokio::task::spawn_local(Rc::clone(log).run());
+    }
+    let _last_lines = LastLines(log);
     // Held by each accepting task for as long as it runs.
     let stop = Rc::new(Notify::new());
     for listening in listening {
@@ -86,6 +97,17 @@ async fn work(start: Start) {
                     worker.give_back_memory();
                 }
             }
+        }
+    }
+}
+
+/// Sends what waits in the access log when the worker ends.
+struct LastLines(Option<Rc<AccessLog>>);
+
+impl Drop for LastLines {
+    fn drop(&mut self) {
+        if let Some(log) = &self.0 {
+            log.flush();
         }
     }
 }

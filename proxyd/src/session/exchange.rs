@@ -167,7 +167,7 @@ impl<'a> Exchange<'a> {
                     _ => return Poll::Ready(Err(Failure::Invalid)),
                 }
             }
-            let broken = |buffer: &Buffer| if buffer.is_empty() { Failure::Empty } else { Failure::Invalid };
+            let broken = |buffer: &Buffer| if buffer.is_empty() { Failure::Empty } else { Failure::Partial };
             match stream.poll_read(cx, buffer.room()) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(broken(buffer))),

@@ -1,12 +1,14 @@
 //! A connection in HTTP mode: one request after the other, each on a server's connection of its own choosing.
 
 mod forward;
+mod log;
 
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
+use super::access_log::Trace;
 use super::exchange::write_all;
 use super::view::{BackendView, FrontendView};
 use super::worker::{Busy, Place};
@@ -55,6 +57,7 @@ struct Connection {
     requests: u64,
     /// A request is under way: what goes now is cut.
     under_way: bool,
+    trace: Option<Box<Trace>>,
     /// The last reading of the clock.
     now: Instant,
 }
@@ -87,7 +90,9 @@ pub fn serve(
     client: Stream,
     addresses: Addresses,
 ) -> impl Future<Output = ()> {
+    let now = clock::now();
     let mut connection = Connection {
+        trace: Trace::new(&frontend, now),
         frontend,
         generation,
         place,
@@ -99,7 +104,7 @@ pub fn serve(
         down_head: Vec::new(),
         requests: 0,
         under_way: false,
-        now: clock::now(),
+        now,
     };
     async move { connection.run().await }
 }
@@ -116,7 +121,11 @@ impl Connection {
                 // The kernel knows of a request before the driver does.
                 Err(Elapsed) if self.client.has_input() => Box::pin(self.requests()).await,
                 // One may be on its way: the end is told, and what crosses it does not reset the connection.
-                Ok(false) | Err(Elapsed) => Next::Linger,
+                Ok(false) => {
+                    self.log_gone();
+                    Next::Linger
+                }
+                Err(Elapsed) => Next::Linger,
             };
             match next {
                 Next::Request => self.park(),
@@ -149,13 +158,20 @@ impl Connection {
     }
 
     async fn one_request(&mut self) -> Next {
+        let idle_since = self.now;
         self.now = clock::now();
+        if let Some(trace) = &mut self.trace {
+            trace.begin(idle_since, self.now);
+        }
         let deadline = self.now + self.frontend.frontend.timeouts.http_request;
         let waited = self.read_head(deadline).await;
         self.refresh();
         let cells = self.frontend.cells();
         match waited {
-            Waited::Gone => Next::Close,
+            Waited::Gone => {
+                self.log_gone();
+                Next::Close
+            }
             Waited::Idle => Next::Linger,
             Waited::Refused(reason) => self.refuse(reason).await,
             Waited::Request(facts) => {
@@ -175,6 +191,9 @@ impl Connection {
         self.up_head = Vec::new();
         self.down_head = Vec::new();
         self.timer = Timer::default();
+        if let Some(trace) = &mut self.trace {
+            trace.line = Vec::new();
+        }
     }
 
     /// A new graph is taken up between two requests.
@@ -219,6 +238,9 @@ impl Connection {
                 self.skip_line_ends();
                 match self.parse() {
                     Ok(Parsed::Complete(facts)) => {
+                        if let Some(trace) = &mut self.trace {
+                            trace.take_line(self.buffer.data());
+                        }
                         self.buffer.consume(facts.length);
                         if waited {
                             self.now = clock::now();
@@ -289,6 +311,7 @@ impl Connection {
         cells.status(reason.reply().status());
         self.frontend.refused(reason);
         self.write_reply(reason.reply(), None, true, false).await;
+        self.log_refused(reason);
         Next::Linger
     }
 

@@ -1,5 +1,6 @@
 //! Where a request's traffic is counted: its frontend, its backend, its server.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -15,6 +16,10 @@ pub struct Meter {
     backend: Rc<BackendView>,
     server: Option<Rc<ServerView>>,
     epoch: u32,
+    /// Bytes of this stream alone, and its status: for the access log.
+    received: Cell<u64>,
+    sent: Cell<u64>,
+    status: Cell<Option<u16>>,
 }
 
 /// Readings of the clock along a session's way.
@@ -44,11 +49,34 @@ impl Meter {
         let cells = backend.cells();
         cells.enter(epoch);
         cells.inc(Count::Sessions);
-        Self { frontend, backend, server: None, epoch }
+        Self {
+            frontend,
+            backend,
+            server: None,
+            epoch,
+            received: Cell::default(),
+            sent: Cell::default(),
+            status: Cell::default(),
+        }
     }
 
     pub fn backend(&self) -> &Rc<BackendView> {
         &self.backend
+    }
+
+    /// The last one it was given.
+    pub fn server(&self) -> Option<&ServerView> {
+        self.server.as_deref()
+    }
+
+    /// Bytes from the client and to it.
+    pub fn bytes(&self) -> (u64, u64) {
+        (self.received.get(), self.sent.get())
+    }
+
+    /// What the client was answered.
+    pub fn status(&self) -> Option<u16> {
+        self.status.get()
     }
 
     /// From here on the stream is this server's.
@@ -75,6 +103,7 @@ impl Meter {
     /// Bytes towards the server.
     pub fn bytes_in(&self, n: u64) {
         if n > 0 {
+            self.received.update(|bytes| bytes + n);
             self.everywhere(|cells| cells.add(Count::BytesIn, n));
         }
     }
@@ -82,12 +111,14 @@ impl Meter {
     /// Bytes towards the client.
     pub fn bytes_out(&self, n: u64) {
         if n > 0 {
+            self.sent.update(|bytes| bytes + n);
             self.everywhere(|cells| cells.add(Count::BytesOut, n));
         }
     }
 
     /// An answer of a server.
     pub fn answer(&self, status: u16) {
+        self.status.set(Some(status));
         self.everywhere(|cells| cells.status(status));
         if let Some(server) = &self.server {
             server.cells().inc(Count::Requests);
@@ -96,6 +127,7 @@ impl Meter {
 
     /// An answer of our own.
     pub fn reply(&self, status: u16) {
+        self.status.set(Some(status));
         self.frontend.cells().status(status);
         self.backend.cells().status(status);
     }

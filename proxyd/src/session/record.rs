@@ -26,8 +26,6 @@ pub struct Way {
 /// Readings of the clock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Moments {
-    /// The connection was accepted; the time a line of TCP bears.
-    pub accepted: Instant,
     /// Since when the connection waited for this request: its accept, or the end of the answer before.
     pub idle_since: Instant,
     /// The request's first byte came; the time a line of HTTP bears.
@@ -66,16 +64,15 @@ fn ms(from: Instant, to: Instant) -> u64 {
 }
 
 impl Moments {
-    /// Of a connection that was accepted at `accepted`, before anything else happened.
-    pub fn at_accept(accepted: Instant) -> Self {
+    /// Before anything came.
+    pub fn waiting(since: Instant) -> Self {
         Self {
-            accepted,
-            idle_since: accepted,
+            idle_since: since,
             first_byte: None,
             complete: None,
             connected: None,
             answered: None,
-            ended: accepted,
+            ended: since,
         }
     }
 
@@ -146,7 +143,7 @@ mod tests {
         let start = clock::now();
         let at = |ms| start + Duration::from_millis(ms);
         let mut record = Record {
-            moments: Moments { ended: at(30), ..Moments::at_accept(start) },
+            moments: Moments { ended: at(30), ..Moments::waiting(start) },
             way: Way::default(),
             status: None,
             bytes_in: 0,

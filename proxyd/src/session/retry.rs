@@ -13,7 +13,9 @@ pub enum Failure {
     ConnectTimeout,
     /// Closed or reset before a byte of an answer.
     Empty,
-    /// Bytes that are no answer, or half an answer's head.
+    /// Closed or reset inside an answer's head.
+    Partial,
+    /// Bytes that are no answer.
     Invalid,
     /// Nothing within the server's timeout.
     Timeout,
@@ -50,7 +52,7 @@ impl Attempt {
         let wanted = match self.failure {
             Failure::Connect | Failure::ConnectTimeout => retries.conn_failure,
             Failure::Empty => retries.empty_response,
-            Failure::Invalid | Failure::Timeout => false,
+            Failure::Partial | Failure::Invalid | Failure::Timeout => false,
         };
         if !wanted || self.left == 0 || self.body_begun || self.answer_begun {
             Verdict::GiveUp
@@ -79,7 +81,7 @@ mod tests {
 
     #[test]
     fn table() {
-        use Failure::{Connect, ConnectTimeout, Empty, Invalid, Timeout};
+        use Failure::{Connect, ConnectTimeout, Empty, Invalid, Partial, Timeout};
         use Verdict::{Budgeted, Free, GiveUp};
         #[rustfmt::skip]
         let table = [
@@ -96,6 +98,7 @@ mod tests {
             (Empty,          true,      90,   false, true,   1,    GiveUp),
             (Empty,          true,      90,   false, false,  0,    GiveUp),
             (Invalid,        true,      90,   false, true,   1,    GiveUp),
+            (Partial,        true,      90,   false, true,   1,    GiveUp),
             (Invalid,        true,      90,   false, false,  1,    GiveUp),
             (Timeout,        true,      90,   false, false,  1,    GiveUp),
             (Timeout,        true,      0,    false, false,  1,    GiveUp),

@@ -2,10 +2,13 @@
 
 use std::rc::Rc;
 
+use super::access_log::{Entry, Trace};
 use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
 use super::exchange::{Cut, Exchange, Side};
+use super::http::Addresses;
 use super::meter::{Meter, Timings};
 use super::queue::Line;
+use super::record::{Moments, Record, Way};
 use super::retry::{Attempt, Failure};
 use super::termination::{Cause, Phase, Termination};
 use super::transfer::Transfer;
@@ -19,45 +22,84 @@ use crate::net::timer::Timer;
 use crate::stats::cells::Count;
 
 /// Serves one client until both directions have ended.
-pub async fn serve(worker: &Rc<Worker>, frontend: Rc<FrontendView>, mut client: Stream) -> Termination {
-    let Some(backend) = frontend.backend.clone() else {
-        return Termination::new(Cause::Server, Phase::Connect);
-    };
+pub async fn serve(
+    worker: &Rc<Worker>,
+    frontend: Rc<FrontendView>,
+    mut client: Stream,
+    addresses: Addresses,
+) {
+    let Some(backend) = frontend.backend.clone() else { return };
     let mut timings = Timings::new(clock::now());
     let mut timer = Timer::default();
     let mut meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
-    let termination = match connect(worker, &backend, &mut meter, (&client, &mut timer), &mut timings).await {
-        Ok((_slot, mut server)) => {
-            let connected = clock::now();
-            timings.connected = Some(connected);
-            let limits = (&frontend.frontend.timeouts, &backend.backend.timeouts);
-            let (mut up_buffer, mut down_buffer) = (Buffer::small(), Buffer::medium());
-            let mut exchange = Exchange::new(
-                Side::new(&mut client, &mut up_buffer, limits.0.client, limits.0.client_fin, connected),
-                Side::new(
-                    &mut server.stream,
-                    &mut down_buffer,
-                    limits.1.server,
-                    limits.1.server_fin,
-                    connected,
-                ),
-                &mut timer,
-                &meter,
-            );
-            let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
-            let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
-            let end = exchange.tunnel(&mut up, &mut down).await;
-            if end.is_err() {
-                // Neither side may take what it got for the whole.
-                client.reset_on_close();
-                server.stream.reset_on_close();
+    let mut trace = Trace::new(&frontend, timings.start);
+    let mut way = Way::default();
+    let termination =
+        match connect(worker, &backend, &mut meter, (&client, &mut timer), (&mut timings, &mut way)).await {
+            Ok((_slot, mut server)) => {
+                let connected = clock::now();
+                timings.connected = Some(connected);
+                if let (Some(trace), Some(log)) = (&mut trace, &frontend.frontend.log)
+                    && log.wants_source
+                {
+                    trace.source = server.stream.local_addr();
+                }
+                let limits = (&frontend.frontend.timeouts, &backend.backend.timeouts);
+                let (mut up_buffer, mut down_buffer) = (Buffer::small(), Buffer::medium());
+                let mut exchange = Exchange::new(
+                    Side::new(&mut client, &mut up_buffer, limits.0.client, limits.0.client_fin, connected),
+                    Side::new(
+                        &mut server.stream,
+                        &mut down_buffer,
+                        limits.1.server,
+                        limits.1.server_fin,
+                        connected,
+                    ),
+                    &mut timer,
+                    &meter,
+                );
+                let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+                let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+                let end = exchange.tunnel(&mut up, &mut down).await;
+                if end.is_err() {
+                    // Neither side may take what it got for the whole.
+                    client.reset_on_close();
+                    server.stream.reset_on_close();
+                }
+                cut(end)
             }
-            cut(end)
-        }
-        Err(termination) => termination,
-    };
-    meter.finish(&timings, clock::now(), termination);
-    termination
+            Err(termination) => termination,
+        };
+    let ended = clock::now();
+    meter.finish(&timings, ended, termination);
+    if let (Some(trace), Some(log)) = (trace, worker.log.get()) {
+        let (bytes_in, bytes_out) = meter.bytes();
+        let record = Record {
+            moments: Moments {
+                complete: Some(timings.start),
+                connected: timings.connected,
+                ended,
+                ..trace.moments
+            },
+            way,
+            status: None,
+            bytes_in,
+            bytes_out,
+            termination,
+            reason: None,
+        };
+        let entry = Entry {
+            record: &record,
+            frontend: &frontend,
+            backend: Some(&backend),
+            server: meter.server(),
+            addresses: &addresses,
+            local: &|| client.local_addr(),
+            source: trace.source,
+            request_line: None,
+        };
+        log.write(&worker.shared, &entry);
+    }
 }
 
 /// How a tunnel's end is called.
@@ -77,14 +119,16 @@ async fn connect(
     backend: &Rc<BackendView>,
     meter: &mut Meter,
     (client, timer): (&Stream, &mut Timer),
-    timings: &mut Timings,
+    (timings, way): (&mut Timings, &mut Way),
 ) -> Result<(Slot, Upstream), Termination> {
     let mut tries = Tries::new(backend);
     let mut failed = Termination::new(Cause::Server, Phase::Connect);
     loop {
         // What a client sent before it ended its side is still to be forwarded.
         let line = Line { client, timer, ended_is_gone: false };
-        let slot = match tries.next(worker, backend, line, timings).await {
+        let next = tries.next(worker, backend, line, timings).await;
+        *way = tries.way;
+        let slot = match next {
             Ok(slot) => slot,
             Err(none) => {
                 failed = none.termination().unwrap_or(failed);

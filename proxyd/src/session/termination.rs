@@ -1,7 +1,5 @@
 //! How a session ended, in HAProxy's letters (configuration manual 8.5).
 
-use std::fmt;
-
 /// Who or what ended it first.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Cause {
@@ -52,27 +50,27 @@ impl Termination {
     }
 }
 
-impl fmt::Display for Termination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Termination {
+    /// Cause, phase, and two places for cookies, which are not looked at.
+    pub const fn letters(self) -> [u8; 4] {
         let cause = match self.cause {
-            Cause::None => '-',
-            Cause::Client => 'C',
-            Cause::Server => 'S',
-            Cause::ClientTimeout => 'c',
-            Cause::ServerTimeout => 's',
-            Cause::Proxy => 'P',
-            Cause::Resource => 'R',
+            Cause::None => b'-',
+            Cause::Client => b'C',
+            Cause::Server => b'S',
+            Cause::ClientTimeout => b'c',
+            Cause::ServerTimeout => b's',
+            Cause::Proxy => b'P',
+            Cause::Resource => b'R',
         };
         let phase = match self.phase {
-            Phase::Done => '-',
-            Phase::Request => 'R',
-            Phase::Queue => 'Q',
-            Phase::Connect => 'C',
-            Phase::Headers => 'H',
-            Phase::Data => 'D',
+            Phase::Done => b'-',
+            Phase::Request => b'R',
+            Phase::Queue => b'Q',
+            Phase::Connect => b'C',
+            Phase::Headers => b'H',
+            Phase::Data => b'D',
         };
-        // Cookies, the last two places, are not looked at yet.
-        write!(f, "{cause}{phase}--")
+        [cause, phase, b'-', b'-']
     }
 }
 
@@ -91,7 +89,7 @@ mod tests {
             (Cause::Server, Phase::Connect, "SC--"),
             (Cause::ServerTimeout, Phase::Queue, "sQ--"),
         ] {
-            assert_eq!(Termination::new(cause, phase).to_string(), text);
+            assert_eq!(Termination::new(cause, phase).letters(), text.as_bytes());
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One worker's state: its view of the graph, its connections, its random numbers. Lives on one thread.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -9,6 +9,7 @@ use std::task::Waker;
 use slab::Slab;
 use tokio::task::AbortHandle;
 
+use super::access_log::AccessLog;
 use super::lend::{Ask, Loan};
 use super::view::{FrontendView, View};
 use crate::balance::Random;
@@ -47,6 +48,8 @@ pub struct Worker {
     /// The highest load since memory was last given back.
     most_load: Cell<usize>,
     pub random: RefCell<Random>,
+    /// Set at start where there are targets.
+    pub log: OnceCell<Rc<AccessLog>>,
     /// Debug builds obey a header that asks for a fault.
     pub faults: bool,
 }
@@ -72,6 +75,7 @@ impl Worker {
             busy: Cell::new(0),
             most_load: Cell::new(0),
             random: RefCell::new(Random::new(seed)),
+            log: OnceCell::new(),
             faults: cfg!(debug_assertions) && std::env::var_os("PROXYD_FAULTS").is_some(),
         })
     }

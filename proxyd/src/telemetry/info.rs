@@ -131,7 +131,7 @@ pub fn values(shared: &Shared, float: bool) -> InfoValues {
         (Info::Stopping, u64::from(process.is_stopping())),
         (Info::Jobs, connections + listeners),
         (Info::Listeners, listeners),
-        (Info::DroppedLogs, log::dropped()),
+        (Info::DroppedLogs, log::dropped() + shared.dropped_lines()),
         (Info::TotalBytesOut, sum(Count::BytesOut)),
         (Info::BytesOutRate, process.bytes_out_rate.get()),
         (Info::TotalWarnings, u64::from(process.warnings.load(Relaxed))),

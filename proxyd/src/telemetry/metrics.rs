@@ -17,6 +17,7 @@ use tokio::runtime::Handle;
 
 use super::rows::{Selection, Since, rows};
 use super::{info, refusals};
+use crate::log::feed::Status;
 use crate::model::shared::Shared;
 use crate::{clock, log, memory};
 
@@ -51,6 +52,7 @@ impl Exporter {
             text.extend_from_slice(self.own.rendered.render().trim_end().as_bytes());
             text.push(b'\n');
             processor_time(&mut text);
+            log_targets(&mut text, shared);
         }
         self.own.scrapes.increment(1);
         self.own.scrape_duration.set((clock::now() - begun).as_secs_f64());
@@ -126,7 +128,8 @@ impl Own {
                 threads: gauge("process_threads", "Threads of the process"),
                 log_lines_dropped: counter(
                     "proxyd_log_lines_dropped_total",
-                    "Lines of the log that were lost because nobody read standard error",
+                    "Lines of the log that were lost because nobody read standard error, or a target of the access \
+                     log was slow or dead",
                 ),
                 accept_failures: counter(
                     "proxyd_accept_failures_total",
@@ -164,7 +167,7 @@ impl Own {
         let process = &shared.process;
         self.max_fds.set(process.descriptors as f64);
         self.start_time.set(shared.epoch.start_wall_ms() as f64 / 1000.0);
-        self.log_lines_dropped.absolute(log::dropped());
+        self.log_lines_dropped.absolute(log::dropped() + shared.dropped_lines());
         self.accept_failures.absolute(process.accept_failures.load(Relaxed));
         self.events.absolute(shared.journal.counts().0);
         self.config_warnings.set(f64::from(process.warnings.load(Relaxed)));
@@ -204,6 +207,21 @@ fn processor_time(text: &mut Vec<u8>) {
         "\n# HELP process_cpu_seconds_total Processor time the process has used\n\
          # TYPE process_cpu_seconds_total counter\nprocess_cpu_seconds_total {seconds:.6}\n"
     );
+}
+
+/// Lines of each target of the access log.
+fn log_targets(text: &mut Vec<u8>, shared: &Shared) {
+    let Some(logs) = shared.logs.get().filter(|logs| logs.iter().next().is_some()) else { return };
+    let mut family = |name: &str, help: &str, value: fn(&Status) -> u64| {
+        // Writing to a Vec cannot fail.
+        let _infallible = write!(text, "\n# HELP {name} {help}\n# TYPE {name} counter\n");
+        for target in logs.iter() {
+            let label = target.name.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+            let _infallible = writeln!(text, "{name}{{target=\"{label}\"}} {}", value(target));
+        }
+    };
+    family("proxyd_log_target_lines_total", "Lines of the access log a target took", Status::written);
+    family("proxyd_log_target_lines_dropped_total", "Lines of the access log a target lost", Status::dropped);
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::MissedTickBehavior;
 
 use crate::clock::{self, Instant};
+use crate::log::feed::Status;
 use crate::model::server::Rates;
 use crate::model::shared::Shared;
 use crate::stats::cells::{Count, Sharded};
@@ -30,6 +31,9 @@ pub async fn run(shared: Arc<Shared>) {
         sample(&shared, now.duration_since(last)).await;
         last = now;
         usage.measure(&shared);
+        if let Some(logs) = shared.logs.get() {
+            logs.iter().for_each(Status::tell_losses);
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod check;
 mod http;
+mod log;
 mod process;
 mod proxy;
 mod server;
@@ -10,6 +11,7 @@ mod traffic;
 use super::{Field, Preset, Section};
 pub use check::{HTTP_CHECK, TCP_CHECK};
 pub use http::{ERROR_PAGE, HTTP};
+pub use log::{LOG_TARGET, PROXY_LOG};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, BIND_ENTRY, FRONTEND, LISTEN};
 pub use server::{SERVER, SERVER_DEFAULTS};
@@ -22,17 +24,26 @@ const NAME: Field = Field {
     meaning: "Letters, digits, `-`, `_`, `.` and `:`. Unique among its kind.",
 };
 
+const LOG: Field = Field {
+    name: "log",
+    shape: "section, or `off`",
+    preset: Preset::Unset("each its default"),
+    meaning: "What is written to the targets of `global.log`.",
+};
+
 /// All of them, as the reference lists them.
 pub const SECTIONS: &[&Section] = &[
     &FILE,
     &GLOBAL,
     &SOCKET,
     &METRICS,
+    &LOG_TARGET,
     &DEFAULTS,
     &TIMEOUTS,
     &RETRIES,
     &HTTP,
     &ERROR_PAGE,
+    &PROXY_LOG,
     &LISTEN,
     &FRONTEND,
     &CLIENT_TIMEOUTS,

@@ -113,7 +113,7 @@ pub(in crate::config) fn too_long(text: &Spanned<String>, length: usize) -> Diag
 }
 
 /// Letters, digits, `-`, `_` and dots; one whose last part is a number would be a mistyped IPv4 address.
-fn is_host_name(text: &str) -> bool {
+pub(in crate::config) fn is_host_name(text: &str) -> bool {
     let part = |part: &str| {
         !part.is_empty()
             && part.len() <= 63

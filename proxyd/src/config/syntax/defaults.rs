@@ -7,6 +7,7 @@ use super::super::span::Spanned;
 use super::super::words::{FORWARD_HEADERS, ForwardHeader, MODES};
 use super::super::{ForwardHeaders, Mode, Trusted};
 use super::http::{Http, Page};
+use super::log::ProxyLog;
 use super::traffic::{Retries, Timeouts, retries, timeouts};
 use super::{address, http};
 
@@ -22,6 +23,7 @@ pub(in crate::config) struct Defaults {
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) abort_on_close: Option<bool>,
     pub(in crate::config) trusted: Option<Trusted>,
+    pub(in crate::config) log: Option<ProxyLog>,
 }
 
 impl Defaults {
@@ -37,6 +39,7 @@ impl Defaults {
             pages: http::pages(&fields, report),
             abort_on_close: http::abort_on_close(&fields, report),
             trusted: fields.get("trusted").and_then(|value| address::networks(value, report)),
+            log: ProxyLog::read(&fields, report),
         })
     }
 }

@@ -9,6 +9,7 @@ use super::super::span::{Kind, Spanned};
 use super::super::words::MODES;
 use super::super::{ForwardHeaders, Mode, Trusted};
 use super::http::{Http, Page};
+use super::log::ProxyLog;
 use super::traffic::Timeouts;
 use super::{address, defaults, http, name};
 
@@ -26,6 +27,7 @@ pub(in crate::config) struct Frontend {
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) default_backend: Option<Spanned<String>>,
     pub(in crate::config) timeouts: Timeouts,
+    pub(in crate::config) log: Option<ProxyLog>,
 }
 
 impl Frontend {
@@ -43,6 +45,7 @@ impl Frontend {
             pages: http::pages(fields, report),
             default_backend: None,
             timeouts: Timeouts::default(),
+            log: ProxyLog::read(fields, report),
         }
     }
 

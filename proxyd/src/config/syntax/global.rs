@@ -12,6 +12,7 @@ use super::super::span::{Kind, Spanned};
 use super::super::words::{ACCEPTS, LEVELS};
 use super::super::{Accept, Memory};
 use super::address;
+use super::log::LogTarget;
 
 /// With less than this hardly a connection could be served.
 const LEAST_MEMORY: u64 = 16 * 1024 * 1024;
@@ -26,6 +27,7 @@ pub(in crate::config) struct Global {
     pub(in crate::config) memory: Option<Memory>,
     pub(in crate::config) sockets: Vec<Socket>,
     pub(in crate::config) metrics: Option<Spanned<Address>>,
+    pub(in crate::config) log: Vec<LogTarget>,
 }
 
 /// A socket as written.
@@ -47,6 +49,7 @@ impl Global {
             memory: fields.get("memory").and_then(|value| memory(value, report)),
             sockets: sockets(&fields, report),
             metrics: metrics(&fields, report),
+            log: LogTarget::read_all(&fields, report),
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::log::End;
 use super::{Connection, Next};
 use crate::clock;
 use crate::config::{ClientTimeouts, ServerTimeouts};
@@ -14,6 +15,7 @@ use crate::session::dispatch::{Reuse, Slot, Tries, Upstream, give_back, obtain};
 use crate::session::exchange::{Ask, Cut, Exchange, Side, Unanswered, write_all};
 use crate::session::meter::{Meter, Timings};
 use crate::session::queue::{Line, NoServer};
+use crate::session::record::Way;
 use crate::session::retry::{Attempt, Failure};
 use crate::session::tcp::{cut, no_connection};
 use crate::session::termination::{Cause, Phase, Termination};
@@ -33,6 +35,9 @@ struct Request<'a> {
     /// Its head as the server is sent it, and its body.
     up: Transfer,
     timings: Timings,
+    way: Way,
+    /// Why it was refused.
+    reason: Option<Reason>,
 }
 
 /// How a request ended.
@@ -55,7 +60,22 @@ impl Connection {
     pub(super) async fn forward(&mut self, facts: &request::Facts) -> Next {
         let Some(backend) = self.frontend.backend.clone() else {
             self.frontend.cells().add(Count::BytesIn, facts.length as u64);
-            return self.reply(facts, Reply::Unavailable, None, facts.body == Body::None).await;
+            let timings = Timings::new(self.now);
+            let next = self.reply(facts, Reply::Unavailable, None, facts.body == Body::None).await;
+            self.now = clock::now();
+            self.log_request(
+                None,
+                Some(Reply::Unavailable.status()),
+                End {
+                    timings,
+                    way: Way::default(),
+                    termination: Termination::new(Cause::Server, Phase::Connect),
+                    bytes_in: facts.length as u64,
+                    bytes_out: self.down_head.len() as u64,
+                    reason: None,
+                },
+            );
+            return next;
         };
         #[cfg(debug_assertions)]
         self.fault();
@@ -64,24 +84,40 @@ impl Connection {
         meter.request();
         let up = Transfer::new(std::mem::take(&mut self.up_head), facts.body, facts.body)
             .at_most(self.frontend.frontend.http.max_body);
-        let mut request = Request { facts, backend, meter, up, timings: Timings::new(self.now) };
+        let timings = Timings::new(self.now);
+        let mut request = Request { facts, backend, meter, up, timings, way: Way::default(), reason: None };
+        let mut own_bytes = 0;
         let (termination, next) = match self.attempts(&mut request).await {
             Outcome::Answered { cut, next } => (cut, next),
             Outcome::Failed { termination, reply: None } => (termination, Next::Close),
             Outcome::Failed { termination, reply: Some(reply) } => {
                 request.meter.reply(reply.status());
                 let whole = facts.body == Body::None || request.up.is_done();
-                (termination, self.reply(facts, reply, Some(&request.backend), whole).await)
+                let next = self.reply(facts, reply, Some(&request.backend), whole).await;
+                own_bytes = self.down_head.len() as u64;
+                (termination, next)
             }
         };
-        let Request { meter, up, timings, .. } = request;
-        if up.written == 0 {
+        let Request { meter, up, timings, way, reason, .. } = request;
+        let nothing_sent = up.written == 0;
+        if nothing_sent {
             // What goes to a server is counted as it goes; this went nowhere.
             self.frontend.cells().add(Count::BytesIn, facts.length as u64);
         }
         self.up_head = up.into_prefix();
         self.now = timings.ended.unwrap_or_else(clock::now);
         meter.finish(&timings, self.now, termination);
+        if self.trace.is_some() {
+            let (received, sent) = meter.bytes();
+            let bytes_in = if nothing_sent { facts.length as u64 } else { received };
+            let bytes_out = sent + own_bytes;
+            let reason = reason.map(Reason::text);
+            self.log_request(
+                Some(&meter),
+                meter.status(),
+                End { timings, way, termination, bytes_in, bytes_out, reason },
+            );
+        }
         next
     }
 
@@ -99,7 +135,9 @@ impl Connection {
             // Who waits in line and ends its side has lost patience.
             let line = Line { client: &self.client, timer: &mut self.timer, ended_is_gone: true };
             let next = tries.next(&self.place.worker, &backend, line, &mut request.timings);
-            let slot = match watch.unless_gone(&self.client, next).await {
+            let next = watch.unless_gone(&self.client, next).await;
+            request.way = tries.way;
+            let slot = match next {
                 None => return gone,
                 Some(Ok(slot)) => slot,
                 Some(Err(NoServer::ClientGone)) => return Outcome::gone(Cause::Client, Phase::Queue),
@@ -118,6 +156,7 @@ impl Connection {
             let (unsuccessful, reused) = match obtained {
                 Ok(upstream) => {
                     let reused = upstream.reused;
+                    self.note_source(&upstream.stream);
                     let at_once = reused && tries.is_first();
                     let before = request.timings.start + request.timings.waited;
                     request.timings.connected = Some(if at_once { before } else { clock::now() });
@@ -164,7 +203,7 @@ impl Connection {
         slot: &Slot,
         mut upstream: Upstream,
     ) -> Result<Outcome, Unsuccessful> {
-        let Request { facts, backend, meter, up, timings } = request;
+        let Request { facts, backend, meter, up, timings, reason: refused, .. } = request;
         let client_timeouts = self.frontend.frontend.timeouts;
         let server_timeout = backend.backend.timeouts.server;
         let mut begun = timings.connected.unwrap_or(timings.start);
@@ -203,12 +242,14 @@ impl Connection {
                 Err(Unanswered::ClientGone) => return Ok(Outcome::gone(Cause::Client, Phase::Headers)),
                 Err(Unanswered::ClientTimeout) => {
                     self.frontend.refused(Reason::BodyTimeout);
+                    *refused = Some(Reason::BodyTimeout);
                     let termination = Termination::new(Cause::ClientTimeout, Phase::Headers);
                     return Ok(Outcome::failed(termination, Reply::RequestTimeout));
                 }
                 Err(Unanswered::BadBody(reason)) => {
                     self.frontend.cells().inc(Count::BadRequests);
                     self.frontend.refused(reason);
+                    *refused = Some(reason);
                     let termination = Termination::new(Cause::Proxy, Phase::Request);
                     return Ok(Outcome::failed(termination, reason.reply()));
                 }
@@ -309,7 +350,9 @@ impl Outcome {
         let (cause, reply) = match failure {
             Failure::Timeout => (Cause::ServerTimeout, Reply::GatewayTimeout),
             Failure::Invalid => (Cause::Proxy, Reply::BadGateway),
-            Failure::Empty | Failure::Connect | Failure::ConnectTimeout => (Cause::Server, Reply::BadGateway),
+            Failure::Empty | Failure::Partial | Failure::Connect | Failure::ConnectTimeout => {
+                (Cause::Server, Reply::BadGateway)
+            }
         };
         Self::failed(Termination::new(cause, Phase::Headers), reply)
     }

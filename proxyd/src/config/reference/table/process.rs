@@ -86,8 +86,14 @@ pub const GLOBAL: Section = Section {
             preset: Preset::Unset("not served"),
             meaning: "Where `/metrics`, `/live` and `/ready` are served.",
         },
+        Field {
+            name: "log",
+            shape: "list of targets",
+            preset: Preset::Unset("no access log"),
+            meaning: "Where the access log goes: a line for each request, and for each session of mode tcp.",
+        },
     ],
-    later: &["user", "group", "chroot", "state_file", "log"],
+    later: &["user", "group", "chroot", "state_file"],
 };
 
 /// One of `global.sockets`.

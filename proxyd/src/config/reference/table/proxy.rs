@@ -3,8 +3,8 @@
 use super::super::super::defaults;
 use super::super::super::print;
 use super::super::{Field, Preset, Section};
-use super::NAME;
 use super::http::{ABORT_ON_CLOSE, FORWARD_HEADERS, HTTP_ERRORS, OPTIONS};
+use super::{LOG, NAME};
 
 const MODE: Field = Field {
     name: "mode",
@@ -86,6 +86,7 @@ pub const LISTEN: Section = Section {
         BIND,
         FRONTEND_MAXCONN,
         TRUSTED,
+        LOG,
         FORWARD_HEADERS,
         OPTIONS,
         HTTP_ERRORS,
@@ -122,6 +123,7 @@ pub const FRONTEND: Section = Section {
             preset: Preset::Required,
             meaning: "Name of the backend or listen section that gets the traffic.",
         },
+        LOG,
     ],
     later: &["request", "response", "routes"],
 };

@@ -3,6 +3,7 @@
 use super::super::super::defaults;
 use super::super::super::print::{self, duration};
 use super::super::{Field, Preset, Section};
+use super::LOG;
 
 /// `defaults`.
 pub const DEFAULTS: Section = Section {
@@ -33,6 +34,7 @@ pub const DEFAULTS: Section = Section {
         super::http::HTTP_ERRORS,
         Field { preset: Preset::Value(|| "false".into()), ..super::http::ABORT_ON_CLOSE },
         Field { preset: Preset::Value(|| "[]".into()), ..super::proxy::TRUSTED },
+        LOG,
     ],
     later: &[],
 };
