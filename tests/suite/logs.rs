@@ -269,6 +269,37 @@ fn retries_are_told() {
 }
 
 #[test]
+fn queues_are_told() {
+    let origin = Origin::start("app1");
+    let config = Config::new()
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", "")
+        .server("app1", origin.address(), "maxconn: 1")
+        .defaults(r#"timeouts: (queue: "400ms")"#);
+    let daemon = logging(config, "");
+    let mut served = daemon.client();
+    served.send("GET /slow/3000 HTTP/1.1\r\nHost: test\r\n\r\n");
+    eventually("it is served", || (daemon.stat("app", "app1", "scur") == "1").then_some(()));
+    let mut first = daemon.client();
+    first.send("GET /first HTTP/1.1\r\nHost: test\r\n\r\n");
+    eventually("one waits", || (daemon.stat("app", "BACKEND", "qcur") == "1").then_some(()));
+    let mut second = daemon.client();
+    second.send("GET /second HTTP/1.1\r\nHost: test\r\n\r\n");
+    assert_eq!((first.response("GET").status, second.response("GET").status), (503, 503));
+    let lines = lines(&daemon, "access", 2);
+    for line in &lines {
+        let words: Vec<_> = line.split(' ').collect();
+        assert_eq!(
+            (words[3], words[5], words[9], words[11]),
+            ("app/<NOSRV>", "503", "sQ--", "0/0"),
+            "{line}"
+        );
+        let timers: Vec<i64> = words[4].split('/').map(|it| it.parse().unwrap()).collect();
+        assert!(timers[1] >= 400 && timers[2..4] == [-1, -1], "{line}");
+    }
+}
+
+#[test]
 fn injected_lines_are_one_line() {
     let origin = Origin::start("app1");
     let daemon = logging(Config::http([("app1", origin.address())]), "");

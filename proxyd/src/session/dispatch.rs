@@ -222,9 +222,11 @@ impl Tries {
                     let before = clock::now();
                     let waited = line.wait(worker, backend, wants, before).await;
                     timings.waited += clock::now().saturating_duration_since(before);
+                    self.way.queued = Some(timings.waited);
                     match waited {
                         Ok((index, ahead)) => {
-                            self.way.backend_queue = ahead;
+                            // A request that waits anew has been through both lines.
+                            self.way.backend_queue += ahead;
                             return Ok(Slot::new(worker, backend, index));
                         }
                         Err(NoServer::Nobody) => NoServer::Nobody,
