@@ -322,7 +322,7 @@ impl Connection {
     }
 }
 
-/// After 101 bytes go both ways, whatever they are.
+/// After a switch bytes go both ways, whatever they are.
 async fn tunnel(
     exchange: &mut Exchange<'_>,
     client: &ClientTimeouts,
