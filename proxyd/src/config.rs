@@ -9,6 +9,7 @@ mod grammar;
 mod http;
 mod pages;
 mod print;
+pub mod reasons;
 pub mod reference;
 pub mod report;
 mod resolve;
@@ -30,6 +31,7 @@ use proto::level::Level;
 pub use flags::from_flags;
 pub use http::{ERROR_STATUSES, ErrorPage, HttpOptions};
 pub use print::{print_defaults, to_ron};
+use reasons::Reasons;
 use report::{Diagnostic, Report};
 use source::Source;
 use syntax::{Document, Partial};
@@ -263,10 +265,30 @@ pub enum Algorithm {
 pub struct Retries {
     /// Further tries after the first.
     pub max: u32,
-    pub conn_failure: bool,
-    pub empty_response: bool,
+    /// After what.
+    pub on: Reasons,
+    /// On another server, where there is one; else on the same one.
+    pub redispatch: bool,
+    /// Longest body that is kept to be sent again.
+    pub replay: u32,
+    /// Requests are sent again that a server may already have acted on, whatever their method.
+    pub non_idempotent: bool,
     /// Share of the backend's active requests that may be retries, in percent.
     pub budget_percent: u32,
+}
+
+impl Default for Retries {
+    /// What holds where nothing is written.
+    fn default() -> Self {
+        Self {
+            max: defaults::RETRIES,
+            on: defaults::RETRY_ON.into_iter().collect(),
+            redispatch: true,
+            replay: defaults::REPLAY,
+            non_idempotent: false,
+            budget_percent: defaults::RETRY_BUDGET_PERCENT,
+        }
+    }
 }
 
 /// How a server's health is asked for.
