@@ -178,7 +178,7 @@ mod tests {
                 servers: servers.collect(),
                 fullconn: None,
                 timeouts: ServerTimeouts { connect: s, queue: s, server: s, server_fin: None, tunnel: s },
-                retries: Retries { max: 3, conn_failure: true, empty_response: true, budget_percent: 20 },
+                retries: Retries::default(),
             }],
         };
         let resolve = |_: &str, _| Err(std::io::ErrorKind::NotFound.into());

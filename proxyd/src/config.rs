@@ -10,6 +10,7 @@ mod http;
 pub mod log_format;
 mod pages;
 mod print;
+pub mod reasons;
 pub mod reference;
 pub mod report;
 mod resolve;
@@ -32,6 +33,7 @@ pub use flags::from_flags;
 pub use http::{ERROR_STATUSES, ErrorPage, HttpOptions};
 use log_format::LogFormat;
 pub use print::{print_defaults, to_ron};
+use reasons::Reasons;
 use report::{Diagnostic, Report};
 use source::Source;
 use syntax::{Document, Partial};
@@ -292,10 +294,30 @@ pub enum Algorithm {
 pub struct Retries {
     /// Further tries after the first.
     pub max: u32,
-    pub conn_failure: bool,
-    pub empty_response: bool,
+    /// After what.
+    pub on: Reasons,
+    /// On another server, where there is one; else on the same one.
+    pub redispatch: bool,
+    /// Longest body that is kept to be sent again.
+    pub replay: u32,
+    /// Requests are sent again that a server may already have acted on, whatever their method.
+    pub non_idempotent: bool,
     /// Share of the backend's active requests that may be retries, in percent.
     pub budget_percent: u32,
+}
+
+impl Default for Retries {
+    /// What holds where nothing is written.
+    fn default() -> Self {
+        Self {
+            max: defaults::RETRIES,
+            on: defaults::RETRY_ON.into_iter().collect(),
+            redispatch: true,
+            replay: defaults::REPLAY,
+            non_idempotent: false,
+            budget_percent: defaults::RETRY_BUDGET_PERCENT,
+        }
+    }
 }
 
 /// How a server's health is asked for.

@@ -1,11 +1,13 @@
 //! What is tried again, on which server, and what never is.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use harness::origin::Refusing;
 use harness::origin::faulty::{ANSWER, End, Fault, Faulty};
-use harness::origin::http::Origin;
+use harness::origin::http::{Answer, Origin};
 use harness::origin::slow::Silent;
+use harness::stream::Address;
 use harness::{Client, Config, Daemon};
 
 /// A GET that meets the faulty server first is answered by the good one.
@@ -159,4 +161,154 @@ fn retries_can_be_switched_off() {
     let statuses: Vec<_> = (0..4).map(|_| daemon.client().get("/").status).collect();
     assert_eq!(statuses.iter().filter(|it| **it == 200).count(), 2, "{statuses:?}");
     assert_eq!(statuses.iter().filter(|it| **it >= 500).count(), 2, "{statuses:?}");
+}
+
+/// A server that answers one thing.
+fn answering(bytes: &'static [u8]) -> Origin {
+    Origin::scripted(move |_| Answer { bytes: bytes.to_vec(), close: true })
+}
+
+const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nX-Origin: busy\r\nContent-Length: 5\r\n\r\nbusy\n";
+
+/// All requests are answered by the good server of the two, and `asked` counts those the other one saw.
+fn all_end_well(bad: &Address, good: &Origin, retries: &str, request: &str, asked: impl Fn() -> usize) {
+    let config = Config::http([("bad", bad.clone()), ("good", good.address())])
+        .defaults(&format!(r#"timeouts: (server: "400ms"), retries: ({retries})"#));
+    let daemon = Daemon::start(&config);
+    for n in 0..4 {
+        let mut client = daemon.client();
+        client.send(request);
+        let answer = client.response(request.split(' ').next().unwrap());
+        assert_eq!((answer.status, answer.origin()), (200, "good"), "request {n} with {retries}");
+    }
+    assert!(asked() >= 1, "the bad server was never asked");
+    assert_eq!(good.hits(), 4);
+    assert_eq!(daemon.count("app", "BACKEND", "hrsp_5xx"), 0, "what was asked again is no answer");
+    assert_eq!(daemon.count("app", "BACKEND", "wredis"), asked() as u64);
+    assert_eq!(daemon.count("app", "bad", "wredis"), asked() as u64);
+    assert_eq!(daemon.count("app", "BACKEND", "eresp"), 0, "nor an error");
+}
+
+const GET: &str = "GET / HTTP/1.1\r\nHost: test\r\n\r\n";
+
+#[test]
+fn a_status_may_be_a_reason() {
+    let (busy, good) = (answering(BUSY), Origin::start("good"));
+    all_end_well(&busy.address(), &good, "on: [conn_failure, status(429), status(503)]", GET, || busy.hits());
+}
+
+#[test]
+fn nonsense_may_be_a_reason() {
+    for nonsense in
+        [&b"what?\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\nContent-Le", b"HTTP/1.1 200 OK\r\nA b: c\r\n\r\n"]
+    {
+        let (bad, good) = (answering(nonsense), Origin::start("good"));
+        all_end_well(&bad.address(), &good, "on: [junk_response]", GET, || bad.hits());
+    }
+}
+
+#[test]
+fn silence_may_be_a_reason() {
+    let (silent, good) = (Silent::start(), Origin::start("good"));
+    all_end_well(&silent.address(), &good, "on: [response_timeout]", GET, || silent.requests());
+}
+
+#[test]
+fn the_last_answer_is_passed_on() {
+    let servers = [answering(BUSY), answering(BUSY), answering(BUSY)];
+    let names = ["s1", "s2", "s3"];
+    let config = Config::http(names.into_iter().zip(servers.iter().map(Origin::address)))
+        .defaults("retries: (max: 1, on: [status(503)])");
+    let daemon = Daemon::start(&config);
+    let answer = daemon.client().get("/");
+    assert_eq!((answer.status, answer.origin(), answer.text().as_str()), (503, "busy", "busy\n"));
+    assert_eq!(servers.iter().map(Origin::hits).sum::<usize>(), 2);
+    assert_eq!(daemon.count("app", "BACKEND", "hrsp_5xx"), 1);
+    // What may not be repeated is passed on at once.
+    assert_eq!(daemon.client().post("/", b"pay once").status, 503);
+    assert_eq!(servers.iter().map(Origin::hits).sum::<usize>(), 3);
+}
+
+fn put(target: &str, body: &[u8]) -> String {
+    let body = String::from_utf8(body.to_vec()).unwrap();
+    format!("PUT {target} HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[test]
+fn a_small_body_is_sent_again() {
+    let body = vec![b'x'; 16 * 1024];
+    let (busy, good) = (answering(BUSY), Origin::start("good"));
+    all_end_well(&busy.address(), &good, "on: [status(503)]", &put("/echo", &body), || busy.hits());
+    assert!(good.record().requests.iter().all(|request| request.body.bytes == body));
+    assert!(busy.record().requests.iter().all(|request| request.body.bytes == body));
+
+    let chunks = "PUT /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n\
+                  5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n";
+    let (busy, good) = (answering(BUSY), Origin::start("good"));
+    all_end_well(&busy.address(), &good, "on: [status(503)]", chunks, || busy.hits());
+    assert!(good.record().requests.iter().all(|request| request.body.bytes == b"hello world"));
+
+    let post = put("/echo", b"as often as it takes").replacen("PUT", "POST", 1);
+    let (faulty, good) = (Faulty::start(Fault::Response(0), End::Reset), Origin::start("good"));
+    all_end_well(&faulty.address(), &good, "non_idempotent: true", &post, || faulty.requests());
+}
+
+#[test]
+fn a_body_that_is_still_coming_is_sent_again_whole() {
+    // It is refused while its second half is still on its way.
+    let (busy, good) = (Faulty::start(Fault::Request(60), End::Close), Origin::start("good"));
+    let daemon = Daemon::start(&Config::http([("bad", busy.address()), ("good", good.address())]));
+    for _ in 0..4 {
+        let mut client = daemon.client();
+        client.send("PUT /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nhello");
+        // The first half is on its way by now, whoever has it.
+        harness::pause(Duration::from_millis(100));
+        client.send("again");
+        let answer = client.response("PUT");
+        assert_eq!((answer.status, answer.text().as_str()), (200, "helloagain"));
+    }
+    assert!(busy.accepted() >= 1);
+}
+
+#[test]
+fn a_large_body_is_not_kept() {
+    for (retries, length) in [("on: [status(503)]", 16 * 1024 + 1), (r#"on: [status(503)], replay: "0B""#, 1)]
+    {
+        let (busy, good) = (answering(BUSY), Origin::start("good"));
+        let config = Config::http([("bad", busy.address()), ("good", good.address())])
+            .defaults(&format!("retries: ({retries})"));
+        let daemon = Daemon::start(&config);
+        let mut statuses: Vec<u16> = (0..2)
+            .map(|_| {
+                let mut client = daemon.client();
+                client.send(put("/echo", &vec![b'x'; length]));
+                client.response("PUT").status
+            })
+            .collect();
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 503], "{retries}");
+        assert_eq!((busy.hits(), good.hits()), (1, 1));
+    }
+}
+
+#[test]
+fn a_retry_may_have_to_stay_where_it_was() {
+    let count = AtomicUsize::new(0);
+    let moody = Origin::scripted(move |_| match count.fetch_add(1, Ordering::SeqCst) % 2 {
+        0 => Answer { bytes: BUSY.to_vec(), close: false },
+        _ => Answer {
+            bytes: b"HTTP/1.1 200 OK\r\nX-Origin: moody\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            close: false,
+        },
+    });
+    let other = Origin::start("other");
+    let config = Config::http([("moody", moody.address()), ("other", other.address())])
+        .defaults(r#"timeouts: (connect: "100ms"), retries: (on: [status(503)], redispatch: false)"#);
+    let daemon = Daemon::start(&config);
+    for _ in 0..4 {
+        assert_eq!(daemon.client().get("/").status, 200);
+    }
+    assert_eq!((moody.hits(), other.hits()), (4, 2), "two of four met the moody one, each twice");
+    assert_eq!(daemon.count("app", "BACKEND", "wretr"), 2);
+    assert_eq!(daemon.count("app", "BACKEND", "wredis"), 0);
 }

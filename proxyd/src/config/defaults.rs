@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use proto::level::Level;
 
+use super::reasons::Reason;
 use super::{Accept, Algorithm, Memory, Mode, StatusRange};
 use crate::log::target::Facility;
 
@@ -27,6 +28,8 @@ pub const ABORT_ON_CLOSE: bool = false;
 
 pub const RETRIES: u32 = 3;
 pub const RETRY_BUDGET_PERCENT: u32 = 20;
+pub const RETRY_ON: [Reason; 2] = [Reason::ConnFailure, Reason::EmptyResponse];
+pub const REPLAY: u32 = 16 * 1024;
 
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(2);
 pub const CHECK_RISE: u32 = 2;

@@ -246,9 +246,17 @@ fn defaults(shared: &Common) -> String {
 }
 
 fn retries(retries: Retries) -> String {
-    let on = [("conn_failure", retries.conn_failure), ("empty_response", retries.empty_response)];
-    let on = chosen(&on);
-    format!("(max: {}, on: [{on}], budget: {})", retries.max, percent(retries.budget_percent))
+    let on = retries.on.words().join(", ");
+    let mut text = format!("(max: {}, on: [{on}], budget: {}", retries.max, percent(retries.budget_percent));
+    let _ = write!(text, ", replay: {}", size(retries.replay.into()));
+    if !retries.redispatch {
+        text.push_str(", redispatch: false");
+    }
+    if retries.non_idempotent {
+        text.push_str(", non_idempotent: true");
+    }
+    text.push(')');
+    text
 }
 
 fn chosen(words: &[(&str, bool)]) -> String {

@@ -13,7 +13,7 @@ use super::syntax::http::Page as WrittenPage;
 use super::syntax::log::{LogTarget as WrittenTarget, ProxyLog as WrittenLog};
 use super::syntax::server::{Server as WrittenServer, ServerDefaults};
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
-use super::words::{LeaveOut, RetryOn};
+use super::words::LeaveOut;
 use super::{
     AdminSocket, Backend, Check, CheckKind, ClientTimeouts, Config, ErrorPage, ForwardHeaders, Frontend,
     Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Server, ServerTimeouts, Trusted,
@@ -88,13 +88,14 @@ impl Shared {
 
     pub(super) fn retries(&self, own: &WrittenRetries) -> Retries {
         let shared = &self.retries;
-        let on = own.on.as_deref().or(shared.on.as_deref());
-        let after = |reason: RetryOn| on.is_none_or(|on| on.contains(&reason));
+        let preset = Retries::default();
         Retries {
-            max: own.max.or(shared.max).unwrap_or(preset::RETRIES),
-            conn_failure: after(RetryOn::ConnFailure),
-            empty_response: after(RetryOn::EmptyResponse),
-            budget_percent: own.budget.or(shared.budget).unwrap_or(preset::RETRY_BUDGET_PERCENT),
+            max: own.max.or(shared.max).unwrap_or(preset.max),
+            on: own.on.or(shared.on).unwrap_or(preset.on),
+            redispatch: own.redispatch.or(shared.redispatch).unwrap_or(preset.redispatch),
+            replay: own.replay.or(shared.replay).unwrap_or(preset.replay),
+            non_idempotent: own.non_idempotent.or(shared.non_idempotent).unwrap_or(preset.non_idempotent),
+            budget_percent: own.budget.or(shared.budget).unwrap_or(preset.budget_percent),
         }
     }
 }

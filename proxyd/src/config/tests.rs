@@ -108,7 +108,7 @@ fn the_first_example_means_what_it_says() {
     let weights: Vec<_> = backend.servers.iter().map(|server| (server.weight, server.backup)).collect();
     assert_eq!(weights, [(100, false), (50, false), (100, true)]);
     assert_eq!(backend.retries.max, 3);
-    assert!(backend.retries.conn_failure && backend.retries.empty_response);
+    assert_eq!(backend.retries.on, defaults::RETRY_ON.into_iter().collect());
     let [socket] = config.global.sockets.as_slice() else { panic!("{config:?}") };
     assert_eq!((socket.mode, socket.level), (0o600, Level::Admin));
     assert_eq!(config.global.metrics.as_ref().map(ToString::to_string).as_deref(), Some("127.0.0.1:8405"));
@@ -180,7 +180,8 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
             listen: [(name: "l", bind: [":1"], timeouts: (client: "7s", queue: "8s"), servers: [(name: "s", address: "[::1]:1")])],
             frontends: [(name: "f", bind: [":2"], timeouts: (http_request: "9s"), default_backend: "b")],
             backends: [(
-                name: "b", timeouts: (connect: "1s", tunnel: "6s"), retries: (max: 0), fullconn: 50,
+                name: "b", timeouts: (connect: "1s", tunnel: "6s"), fullconn: 50,
+                retries: (max: 0, on: [junk_response, status(503)], redispatch: false, replay: "1KiB", non_idempotent: true),
                 server_defaults: (maxconn: 20, weight: 7),
                 servers: [
                     (name: "s", address: "[::1]:1"),
@@ -197,6 +198,14 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
     assert_eq!((l.timeouts.connect, l.timeouts.queue, l.timeouts.server_fin), (s(2), s(8), Some(s(4))));
     assert_eq!((b.timeouts.connect, b.timeouts.queue, b.timeouts.tunnel), (s(1), s(1), s(6)));
     assert_eq!((l.retries.max, b.retries.max, b.retries.budget_percent), (5, 0, 50));
+    let on = [reasons::Reason::JunkResponse, reasons::Reason::Status(503)].into_iter().collect();
+    assert_eq!((b.retries.on, b.retries.replay), (on, 1024));
+    assert!(
+        l.retries.redispatch
+            && !b.retries.redispatch
+            && !l.retries.non_idempotent
+            && b.retries.non_idempotent
+    );
     assert_eq!((l.fullconn, b.fullconn), (None, Some(50)));
     let limits: Vec<_> =
         b.servers.iter().map(|s| (s.limits.maxconn, s.limits.minconn, s.limits.max_queue)).collect();

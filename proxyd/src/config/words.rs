@@ -3,6 +3,7 @@
 use proto::level::Level;
 
 use super::log_format::LogFormat;
+use super::reasons::Reason;
 use super::{Accept, Algorithm, Mode};
 use crate::log::target::{FACILITIES, Facility, Framing};
 
@@ -95,18 +96,16 @@ pub(crate) const CHECKS: Choices<CheckWord> = Choices {
     ],
 };
 
-/// What a try may be repeated after.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum RetryOn {
-    ConnFailure,
-    EmptyResponse,
-}
-
-pub(crate) const RETRY_ON: Choices<RetryOn> = Choices {
+pub(crate) const RETRY_ON: Choices<Reason> = Choices {
     what: "a reason to retry",
-    known: &[("conn_failure", RetryOn::ConnFailure), ("empty_response", RetryOn::EmptyResponse)],
+    known: &[
+        ("conn_failure", Reason::ConnFailure),
+        ("empty_response", Reason::EmptyResponse),
+        ("junk_response", Reason::JunkResponse),
+        ("response_timeout", Reason::ResponseTimeout),
+    ],
     also: &[],
-    later: &["response_timeout", "status", "junk_response", "early_data_rejected", "all_retryable_errors"],
+    later: &["early_data_rejected", "all_retryable_errors"],
 };
 
 /// A header that tells servers about the client.

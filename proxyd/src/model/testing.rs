@@ -93,7 +93,7 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
             server_fin: None,
             tunnel: SECOND,
         },
-        retries: Retries { max: 3, conn_failure: true, empty_response: true, budget_percent: 20 },
+        retries: Retries { budget_percent: 20, ..Retries::default() },
         pages: Vec::new(),
         abort_on_close: false,
     }

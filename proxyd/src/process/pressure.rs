@@ -71,8 +71,8 @@ pub(super) async fn run(shared: Arc<Shared>, workers: Workers, memory: Memory) {
             shared.room.notify_waiters();
             workers.tell(|| Message::Pressure(now));
             told = clock::now();
-        } else if now == Pressure::Shed && told.elapsed() >= INTERVAL {
-            // What the last ones held is free by now.
+        } else if now != Pressure::None && told.elapsed() >= INTERVAL {
+            // What connections held that ended since is free by now.
             told = clock::now();
             workers.tell(|| Message::Pressure(now));
         }

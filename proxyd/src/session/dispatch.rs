@@ -127,19 +127,26 @@ impl Permit {
     /// Waits until the backend's budget has room, at most `limit`. Waiting, not failing: when a server dies, all
     /// its requests come here at once, and each takes but a moment on another server.
     pub async fn wait(backend: &BackendView, limit: Duration) -> Option<Self> {
-        let model = &backend.backend;
         let give_up = clock::now() + limit;
         loop {
-            let budget = retry::budget(model.served(), &model.retries);
-            let taken = model.live.retrying.fetch_update(Relaxed, Relaxed, |n| (n < budget).then_some(n + 1));
-            if taken.is_ok() {
-                return Some(Self(Arc::clone(model)));
+            if let Some(permit) = Self::take(backend) {
+                return Some(permit);
             }
             if clock::now() >= give_up {
                 return None;
             }
             tokio::time::sleep(ASK_AGAIN).await;
         }
+    }
+}
+
+impl Permit {
+    /// One at once, if the budget has room.
+    fn take(backend: &BackendView) -> Option<Self> {
+        let model = &backend.backend;
+        let budget = retry::budget(model.served(), &model.retries);
+        let taken = model.live.retrying.fetch_update(Relaxed, Relaxed, |n| (n < budget).then_some(n + 1));
+        taken.is_ok().then(|| Self(Arc::clone(model)))
     }
 }
 
@@ -208,39 +215,58 @@ impl Tries {
         mut line: Line<'_>,
         timings: &mut Timings,
     ) -> Result<Slot, NoServer> {
+        let model = &backend.backend;
         loop {
-            // Whoever comes while others wait stands behind them.
-            let picked = if backend.backend.live.queue.is_waited_in() {
-                Picked::Full
-            } else {
-                balance::pick(&backend.backend, &self.tried, &mut worker.random.borrow_mut())
+            let again = self.last.filter(|_| !model.retries.redispatch);
+            if let Some(last) = again
+                && self.tried.contains(&last)
+            {
+                self.pause(backend).await;
+            }
+            let picked = match again {
+                Some(last) if !backend.servers[last as usize].server.takes_new() => {
+                    return Err(NoServer::Nobody);
+                }
+                // Whoever comes while others wait stands behind them.
+                _ if model.live.queue.is_waited_in() => Picked::Full,
+                Some(last) if model.enter(last) => Picked::Server(last),
+                Some(_) => Picked::Full,
+                None => balance::pick(model, &self.tried, &mut worker.random.borrow_mut()),
             };
-            let nobody = match picked {
+            match picked {
                 Picked::Server(index) => return Ok(Slot::new(worker, backend, index)),
                 Picked::Full => {
-                    let wants = Wants::AnyBut(self.tried.clone());
+                    let wants = again.map_or_else(|| Wants::AnyBut(self.tried.clone()), Wants::Only);
                     let before = clock::now();
                     let waited = line.wait(worker, backend, wants, before).await;
                     timings.waited += clock::now().saturating_duration_since(before);
                     self.way.queued = Some(timings.waited);
                     match waited {
                         Ok((index, ahead)) => {
-                            // A request that waits anew has been through both lines.
-                            self.way.backend_queue += ahead;
+                            let place = match again {
+                                Some(_) => &mut self.way.server_queue,
+                                None => &mut self.way.backend_queue,
+                            };
+                            *place = ahead;
                             return Ok(Slot::new(worker, backend, index));
                         }
-                        Err(NoServer::Nobody) => NoServer::Nobody,
+                        Err(NoServer::Nobody) => {}
                         Err(other) => return Err(other),
                     }
                 }
-                Picked::Nobody => NoServer::Nobody,
-            };
-            if self.tried.is_empty() {
-                return Err(nobody);
+                Picked::Nobody => {}
             }
-            tokio::time::sleep(TURN_AROUND.min(backend.backend.timeouts.connect)).await;
-            self.tried.clear();
+            if self.tried.is_empty() {
+                return Err(NoServer::Nobody);
+            }
+            self.pause(backend).await;
         }
+    }
+
+    /// Lets servers that just failed have a moment before they are tried again.
+    async fn pause(&mut self, backend: &BackendView) {
+        tokio::time::sleep(TURN_AROUND.min(backend.backend.timeouts.connect)).await;
+        self.tried.clear();
     }
 
     /// Nothing was tried before.
@@ -251,6 +277,20 @@ impl Tries {
     /// How the next connection is got: not from the idle ones once one of them was dead.
     pub fn reuse(&self, first: Reuse) -> Reuse {
         self.reuse.unwrap_or(first)
+    }
+
+    /// Whether an answer is one after which the request is tried again, and can be now.
+    pub fn may_repeat(&mut self, backend: &BackendView, attempt: Attempt) -> bool {
+        match (Attempt { left: self.left, ..attempt }).verdict(&backend.backend.retries) {
+            Verdict::GiveUp => false,
+            Verdict::Free => true,
+            Verdict::Budgeted => {
+                if self.permit.is_none() {
+                    self.permit = Permit::take(backend);
+                }
+                self.permit.is_some()
+            }
+        }
     }
 
     /// A try failed. Says whether another follows, once the budget has room for it.

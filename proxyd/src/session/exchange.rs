@@ -61,12 +61,16 @@ pub struct Exchange<'a> {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unanswered {
     Server(Failure),
-    /// The client closed while it owed a part of its request.
-    ClientGone,
-    /// The client was silent while it owed a part of its request.
-    ClientTimeout,
-    /// The request's body cannot be taken.
-    BadBody(Reason),
+    Client(Gone),
+}
+
+/// What a client did while it owed a part of its request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Gone {
+    Closed,
+    Silent,
+    /// It sent a body that cannot be taken.
+    Nonsense(Reason),
 }
 
 /// What is asked of a server.
@@ -110,13 +114,13 @@ impl<'a> Exchange<'a> {
                     // It may have answered before it closed; reading tells, if not at once then soon.
                     Poll::Ready(Err(Broken::Write(_))) => up_failed = true,
                     Poll::Ready(Err(Broken::Malformed)) => {
-                        return Poll::Ready(Err(Unanswered::BadBody(Reason::Chunks)));
+                        return Poll::Ready(Err(Unanswered::Client(Gone::Nonsense(Reason::Chunks))));
                     }
                     Poll::Ready(Err(Broken::TooLarge)) => {
-                        return Poll::Ready(Err(Unanswered::BadBody(Reason::BodyTooLarge)));
+                        return Poll::Ready(Err(Unanswered::Client(Gone::Nonsense(Reason::BodyTooLarge))));
                     }
                     Poll::Ready(Err(Broken::Read(_) | Broken::Eof)) => {
-                        return Poll::Ready(Err(Unanswered::ClientGone));
+                        return Poll::Ready(Err(Unanswered::Client(Gone::Closed)));
                     }
                 }
             }
@@ -131,12 +135,12 @@ impl<'a> Exchange<'a> {
                 return Poll::Ready(head.map_err(Unanswered::Server));
             }
             if up.is_done() && watch.poll(cx, self.client.stream).is_ready() {
-                return Poll::Ready(Err(Unanswered::ClientGone));
+                return Poll::Ready(Err(Unanswered::Client(Gone::Closed)));
             }
             let held = ask.held && !up.body_is_gone();
             let waits_for_client = !up.is_done() && !up.has_output() && !up_failed && !held;
             let (deadline, error) = if waits_for_client {
-                (self.client.deadline(false), Unanswered::ClientTimeout)
+                (self.client.deadline(false), Unanswered::Client(Gone::Silent))
             } else {
                 (self.server.deadline(false), Unanswered::Server(Failure::Timeout))
             };

@@ -4,6 +4,8 @@
 //! left is repeated always. Repeating is bounded per request, and over the backend by a budget.
 
 use crate::config::Retries;
+use crate::config::reasons::Reason;
+use crate::http::framing::Body;
 
 /// Why an attempt ended without an answer.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,6 +21,8 @@ pub enum Failure {
     Invalid,
     /// Nothing within the server's timeout.
     Timeout,
+    /// An answer of a status after which another try was asked for.
+    Status(u16),
 }
 
 /// How far an attempt came.
@@ -29,9 +33,9 @@ pub struct Attempt {
     pub idempotent: bool,
     /// Bytes of the request that were sent.
     pub sent: u64,
-    /// Bytes of the body are gone from our buffer.
+    /// Bytes of the body are gone and were not kept.
     pub body_begun: bool,
-    /// Bytes of an answer came.
+    /// Something of an answer went to the client.
     pub answer_begun: bool,
     /// Further tries that are left.
     pub left: u32,
@@ -49,21 +53,34 @@ pub enum Verdict {
 
 impl Attempt {
     pub fn verdict(&self, retries: &Retries) -> Verdict {
-        let wanted = match self.failure {
-            Failure::Connect | Failure::ConnectTimeout => retries.conn_failure,
-            Failure::Empty => retries.empty_response,
-            Failure::Partial | Failure::Invalid | Failure::Timeout => false,
+        let reason = match self.failure {
+            Failure::Connect | Failure::ConnectTimeout => Reason::ConnFailure,
+            Failure::Empty => Reason::EmptyResponse,
+            Failure::Partial | Failure::Invalid => Reason::JunkResponse,
+            Failure::Timeout => Reason::ResponseTimeout,
+            Failure::Status(status) => Reason::Status(status),
         };
-        if !wanted || self.left == 0 || self.body_begun || self.answer_begun {
+        if !retries.on.has(reason) || self.left == 0 || self.body_begun || self.answer_begun {
             Verdict::GiveUp
         } else if self.sent == 0 {
             Verdict::Free
-        } else if self.idempotent {
+        } else if self.idempotent || retries.non_idempotent {
             Verdict::Budgeted
         } else {
             Verdict::GiveUp
         }
     }
+}
+
+/// So much of a body is kept while it is sent; `None` where it would be of no use, or is too long in any case.
+pub fn kept(retries: &Retries, idempotent: bool, body: Body) -> Option<usize> {
+    let repeated = retries.max > 0 && retries.on.outlive_sending() && (idempotent || retries.non_idempotent);
+    let fits = match body {
+        Body::None | Body::UntilClose => false,
+        Body::Length(length) => length <= u64::from(retries.replay),
+        Body::Chunked => retries.replay > 0,
+    };
+    (repeated && fits).then_some(retries.replay as usize)
 }
 
 /// Requests of a backend that may be retried at one time.
@@ -76,13 +93,13 @@ pub fn budget(active: u32, retries: &Retries) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const RETRIES: Retries = Retries { max: 3, conn_failure: true, empty_response: true, budget_percent: 20 };
+    use crate::config::reasons::{Reasons, STATUSES};
 
     #[test]
     fn table() {
-        use Failure::{Connect, ConnectTimeout, Empty, Invalid, Partial, Timeout};
+        use Failure::{Connect, ConnectTimeout, Empty, Invalid, Partial, Status, Timeout};
         use Verdict::{Budgeted, Free, GiveUp};
+        let retries = Retries::default();
         #[rustfmt::skip]
         let table = [
             // failure,     idempotent, sent, body,  answer, left, verdict
@@ -102,30 +119,69 @@ mod tests {
             (Invalid,        true,      90,   false, false,  1,    GiveUp),
             (Timeout,        true,      90,   false, false,  1,    GiveUp),
             (Timeout,        true,      0,    false, false,  1,    GiveUp),
+            (Status(503),    true,      90,   false, false,  1,    GiveUp),
         ];
         for (failure, idempotent, sent, body_begun, answer_begun, left, verdict) in table {
             let attempt = Attempt { failure, idempotent, sent, body_begun, answer_begun, left };
-            assert_eq!(attempt.verdict(&RETRIES), verdict, "{attempt:?}");
+            assert_eq!(attempt.verdict(&retries), verdict, "{attempt:?}");
         }
     }
 
     #[test]
-    fn what_is_not_asked_for_is_not_retried() {
-        let attempt = Attempt {
-            failure: Failure::Empty,
+    fn what_is_asked_for_is_retried_and_nothing_else() {
+        let of = |failure| Attempt {
+            failure,
             idempotent: true,
-            sent: 1,
+            sent: 90,
             body_begun: false,
             answer_begun: false,
             left: 1,
         };
-        assert_eq!(attempt.verdict(&Retries { empty_response: false, ..RETRIES }), Verdict::GiveUp);
-        let attempt = Attempt { failure: Failure::Connect, sent: 0, ..attempt };
-        assert_eq!(attempt.verdict(&Retries { conn_failure: false, ..RETRIES }), Verdict::GiveUp);
+        let statuses = STATUSES.map(|status| (Reason::Status(status), Failure::Status(status)));
+        let named = [
+            (Reason::ConnFailure, Failure::Connect),
+            (Reason::EmptyResponse, Failure::Empty),
+            (Reason::JunkResponse, Failure::Invalid),
+            (Reason::ResponseTimeout, Failure::Timeout),
+        ];
+        let all: Vec<_> = named.into_iter().chain(statuses).collect();
+        for (reason, _) in &all {
+            let retries = Retries { on: Reasons::default().with(*reason), ..Retries::default() };
+            for (other, failure) in &all {
+                let verdict = of(*failure).verdict(&retries);
+                assert_eq!(verdict == Verdict::Budgeted, reason == other, "{reason:?} {failure:?}");
+                // What the client has seen a part of is its answer, for better or worse.
+                let begun = Attempt { answer_begun: true, ..of(*failure) };
+                assert_eq!(begun.verdict(&retries), Verdict::GiveUp);
+                let post = Attempt { idempotent: false, ..of(*failure) };
+                assert_eq!(post.verdict(&retries), Verdict::GiveUp);
+                let told = Retries { non_idempotent: true, ..retries };
+                assert_eq!(post.verdict(&told) == Verdict::Budgeted, reason == other);
+            }
+        }
+    }
+
+    #[test]
+    fn a_body_is_kept_where_it_may_be_needed() {
+        let retries = Retries { replay: 100, ..Retries::default() };
+        let only_connecting = Retries { on: Reasons::default().with(Reason::ConnFailure), ..retries };
+        for (retries, idempotent, body, expected) in [
+            (retries, true, Body::Length(100), Some(100)),
+            (retries, true, Body::Length(101), None),
+            (retries, true, Body::Chunked, Some(100)),
+            (retries, true, Body::None, None),
+            (retries, false, Body::Length(1), None),
+            (Retries { non_idempotent: true, ..retries }, false, Body::Length(1), Some(100)),
+            (Retries { max: 0, ..retries }, true, Body::Length(1), None),
+            (Retries { replay: 0, ..retries }, true, Body::Chunked, None),
+            (only_connecting, true, Body::Length(1), None),
+        ] {
+            assert_eq!(kept(&retries, idempotent, body), expected, "{retries:?} {body:?}");
+        }
     }
 
     #[test]
     fn the_budget_is_a_share_and_at_least_three() {
-        assert_eq!([0, 15, 20, 100].map(|n| budget(n, &RETRIES)), [3, 3, 4, 20]);
+        assert_eq!([0, 15, 20, 100].map(|n| budget(n, &Retries::default())), [3, 3, 4, 20]);
     }
 }

@@ -37,6 +37,8 @@ pub struct Transfer {
     pub written: u64,
     /// Something of the body was found in the buffer.
     body_begun: bool,
+    /// What was written behind the head, where it may have to be written again.
+    kept: Option<Kept>,
     /// Payload that may still come in chunks.
     most: u64,
 }
@@ -46,6 +48,27 @@ enum Source {
     Length(u64),
     Chunked(Decoder),
     UntilClose,
+}
+
+/// Bytes that were written, for another time.
+#[derive(Debug)]
+struct Kept {
+    bytes: Vec<u8>,
+    /// How many more there may be.
+    room: usize,
+}
+
+impl Kept {
+    /// False where there is no room for them.
+    fn add(&mut self, parts: [&[u8]; 3]) -> bool {
+        let length = parts.iter().map(|part| part.len()).sum();
+        let Some(room) = self.room.checked_sub(length) else { return false };
+        self.room = room;
+        for part in parts {
+            self.bytes.extend_from_slice(part);
+        }
+        true
+    }
 }
 
 /// Which side made a transfer fail.
@@ -94,6 +117,7 @@ impl Transfer {
             last_filled: false,
             written: 0,
             body_begun: false,
+            kept: None,
             most: u64::MAX,
         }
     }
@@ -105,18 +129,29 @@ impl Transfer {
         self
     }
 
-    /// Back to the start, for another server; only while nothing was written, or nothing of a body.
+    /// Keeps what is written behind the head, up to so many bytes.
+    #[must_use]
+    pub fn keep(mut self, most: Option<usize>) -> Self {
+        self.kept = most.map(|room| Kept { bytes: Vec::new(), room });
+        self
+    }
+
+    /// Back to the start, for another server; only while [`Self::body_is_gone`] says no.
     pub fn rewind(&mut self) {
-        debug_assert!(self.written == 0 || !self.body_begun, "what is gone cannot be sent again");
+        debug_assert!(!self.body_is_gone(), "what is gone cannot be sent again");
         self.prefix_sent = 0;
-        // An empty chunked body is all framing: its end may have been written, and is due again.
-        self.tail_sent = 0;
+        match &mut self.kept {
+            // What was written comes first again, and the rest goes on from where it stood.
+            Some(kept) => self.prefix.append(&mut kept.bytes),
+            // An empty chunked body is all framing: its end may have been written, and is due again.
+            None => self.tail_sent = 0,
+        }
         self.written = 0;
     }
 
     /// Some of the body is gone, and so it cannot be sent again.
     pub fn body_is_gone(&self) -> bool {
-        self.written > 0 && self.body_begun
+        self.written > 0 && self.body_begun && self.kept.is_none()
     }
 
     /// All is written.
@@ -281,11 +316,23 @@ impl Transfer {
             taken
         };
         self.prefix_sent += take(self.prefix.len() - self.prefix_sent);
-        self.size_line_sent += take(self.size_line.1 - self.size_line_sent);
+        let line = self.size_line_sent;
+        self.size_line_sent += take(self.size_line.1 - line);
         let payload = take(self.payload);
+        let tail = self.tail_sent;
+        self.tail_sent += take(self.tail.len() - tail);
+        if let Some(kept) = &mut self.kept {
+            let parts = [
+                &self.size_line.0[line..self.size_line_sent],
+                &buffer.data()[..payload],
+                &self.tail[tail..self.tail_sent],
+            ];
+            if !kept.add(parts) {
+                self.kept = None;
+            }
+        }
         self.payload -= payload;
         buffer.consume(payload);
-        self.tail_sent += take(self.tail.len() - self.tail_sent);
         if self.payload == 0 {
             buffer.consume(std::mem::take(&mut self.gap));
         }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::super::reasons::{Reason, Reasons, STATUSES};
 use super::super::reference::{RETRIES, Section};
-use super::super::report::Report;
-use super::super::shape::Fields;
-use super::super::words::{RETRY_ON, RetryOn};
+use super::super::report::{Diagnostic, Report};
+use super::super::shape::{Fields, Value};
+use super::super::span::{Kind, Node};
+use super::super::words::RETRY_ON;
 
 /// `timeouts` as written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -25,7 +27,10 @@ pub(in crate::config) struct Timeouts {
 #[derive(Clone, Debug, Default)]
 pub(in crate::config) struct Retries {
     pub(in crate::config) max: Option<u32>,
-    pub(in crate::config) on: Option<Vec<RetryOn>>,
+    pub(in crate::config) on: Option<Reasons>,
+    pub(in crate::config) redispatch: Option<bool>,
+    pub(in crate::config) replay: Option<u32>,
+    pub(in crate::config) non_idempotent: Option<bool>,
     pub(in crate::config) budget: Option<u32>,
 }
 
@@ -56,9 +61,46 @@ pub(super) fn retries(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Re
     let fields = fields.get("retries")?.section(&RETRIES, report)?;
     let max = fields.get("max").and_then(|value| value.number(0..=u32::MAX, report));
     let on = fields.get("on").and_then(|value| value.list(report));
-    let on = on.map(|words| {
-        words.into_iter().filter_map(|word| Some(word.choice(&RETRY_ON, report)?.value)).collect()
-    });
+    let on = on.map(|words| words.into_iter().filter_map(|word| reason(word, report)).collect());
     let budget = fields.get("budget").and_then(|value| value.percent(report));
-    Some(Retries { max: max.map(|max| max.value), on, budget: budget.map(|budget| budget.value) })
+    let mut flag = |name| Some(fields.get(name)?.boolean(report)?.value);
+    let (redispatch, non_idempotent) = (flag("redispatch"), flag("non_idempotent"));
+    let replay = fields.get("replay").and_then(|value| value.size(0..=MOST_REPLAYED, report));
+    Some(Retries {
+        max: max.map(|max| max.value),
+        on,
+        redispatch,
+        replay: replay.and_then(|replay| u32::try_from(replay.value).ok()),
+        non_idempotent,
+        budget: budget.map(|budget| budget.value),
+    })
+}
+
+/// A body that is kept is memory that every such request takes.
+const MOST_REPLAYED: u64 = 1024 * 1024;
+
+/// A word of `on`, or `status(503)`.
+fn reason(value: Value<'_, '_>, report: &mut Report) -> Option<Reason> {
+    let settings = match &value.node.kind {
+        Kind::Word("status") => value.node,
+        Kind::Variant("status", settings) => settings,
+        _ => return Some(value.choice(&RETRY_ON, report)?.value),
+    };
+    let status = match &settings.kind {
+        Kind::Tuple(values) => match values.as_slice() {
+            [Node { kind: Kind::Number(number), .. }] => number.parse().ok(),
+            _ => None,
+        },
+        _ => None,
+    };
+    let status = status.filter(|status| STATUSES.contains(status));
+    if status.is_none() {
+        let statuses: Vec<String> = STATUSES.iter().map(u16::to_string).collect();
+        report.push(
+            Diagnostic::error("bad-status", "this is no status after which a request can be tried again")
+                .at(settings.span, "expected one such as `status(503)`")
+                .help(format!("there are {}", statuses.join(", "))),
+        );
+    }
+    status.map(Reason::Status)
 }

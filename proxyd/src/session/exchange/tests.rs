@@ -83,7 +83,7 @@ async fn silence_of_the_client_is_told_from_the_servers() {
     let mut kept = None;
     let (answer, _) = answered(|far| kept = Some(far)).await;
     // The client owes 995 bytes.
-    assert_eq!(answer, Err(Unanswered::ClientTimeout));
+    assert_eq!(answer, Err(Unanswered::Client(Gone::Silent)));
 }
 
 #[tokio::test]

@@ -12,11 +12,11 @@ use crate::http::reply::Reply;
 use crate::http::{request, response};
 use crate::net::buffer::Buffer;
 use crate::session::dispatch::{Reuse, Slot, Tries, Upstream, give_back, obtain};
-use crate::session::exchange::{Ask, Cut, Exchange, Side, Unanswered, write_all};
+use crate::session::exchange::{Ask, Cut, Exchange, Gone, Side, Unanswered, write_all};
 use crate::session::meter::{Meter, Timings};
 use crate::session::queue::{Line, NoServer};
 use crate::session::record::Way;
-use crate::session::retry::{Attempt, Failure};
+use crate::session::retry::{self, Attempt, Failure};
 use crate::session::tcp::{cut, no_connection};
 use crate::session::termination::{Cause, Phase, Termination};
 use crate::session::transfer::Transfer;
@@ -51,7 +51,7 @@ enum Outcome {
 /// A try that failed before anything of it had reached the client.
 struct Unsuccessful {
     failure: Failure,
-    /// Bytes of an answer came.
+    /// Something of an answer went to the client.
     answer_begun: bool,
 }
 
@@ -83,7 +83,8 @@ impl Connection {
             Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.place.worker.shared.maxima());
         meter.request();
         let up = Transfer::new(std::mem::take(&mut self.up_head), facts.body, facts.body)
-            .at_most(self.frontend.frontend.http.max_body);
+            .at_most(self.frontend.frontend.http.max_body)
+            .keep(retry::kept(&backend.backend.retries, facts.idempotent, facts.body));
         let timings = Timings::new(self.now);
         let mut request = Request { facts, backend, meter, up, timings, way: Way::default(), reason: None };
         let mut own_bytes = 0;
@@ -160,7 +161,7 @@ impl Connection {
                     let at_once = reused && tries.is_first();
                     let before = request.timings.start + request.timings.waited;
                     request.timings.connected = Some(if at_once { before } else { clock::now() });
-                    match self.exchange(request, &slot, upstream).await {
+                    match self.exchange(request, &slot, &mut tries, upstream).await {
                         Ok(outcome) => return outcome,
                         Err(unsuccessful) => {
                             error = Count::ResponseErrors;
@@ -175,14 +176,7 @@ impl Connection {
                     (Unsuccessful { failure: none.failure, answer_begun: false }, false)
                 }
             };
-            let attempt = Attempt {
-                failure: unsuccessful.failure,
-                idempotent: facts.idempotent,
-                sent: request.up.written,
-                body_begun: request.up.body_is_gone(),
-                answer_begun: unsuccessful.answer_begun,
-                left: 0,
-            };
+            let attempt = unsuccessful.attempt(facts, &request.up);
             let again = tries.again(&backend, slot, attempt, reused);
             match watch.unless_gone(&self.client, again).await {
                 None => return gone,
@@ -201,6 +195,7 @@ impl Connection {
         &mut self,
         request: &mut Request<'_>,
         slot: &Slot,
+        tries: &mut Tries,
         mut upstream: Upstream,
     ) -> Result<Outcome, Unsuccessful> {
         let Request { facts, backend, meter, up, timings, reason: refused, .. } = request;
@@ -236,25 +231,15 @@ impl Connection {
                 }
                 Ok(answer) => break answer,
                 Err(Unanswered::Server(failure)) => {
-                    let answer_begun = interim > 0 || !server_buffer.is_empty();
-                    return Err(Unsuccessful { failure, answer_begun });
+                    return Err(Unsuccessful { failure, answer_begun: interim > 0 });
                 }
-                Err(Unanswered::ClientGone) => return Ok(Outcome::gone(Cause::Client, Phase::Headers)),
-                Err(Unanswered::ClientTimeout) => {
-                    self.frontend.refused(Reason::BodyTimeout);
-                    *refused = Some(Reason::BodyTimeout);
-                    let termination = Termination::new(Cause::ClientTimeout, Phase::Headers);
-                    return Ok(Outcome::failed(termination, Reply::RequestTimeout));
-                }
-                Err(Unanswered::BadBody(reason)) => {
-                    self.frontend.cells().inc(Count::BadRequests);
-                    self.frontend.refused(reason);
-                    *refused = Some(reason);
-                    let termination = Termination::new(Cause::Proxy, Phase::Request);
-                    return Ok(Outcome::failed(termination, reason.reply()));
-                }
+                Err(Unanswered::Client(gone)) => return Ok(self.gave_up(gone, refused)),
             }
         };
+        let unwanted = Unsuccessful { failure: Failure::Status(answer.status), answer_begun: interim > 0 };
+        if tries.may_repeat(backend, unwanted.attempt(facts, up)) {
+            return Err(unwanted);
+        }
         let answered = clock::now();
         timings.answered = Some(answered);
         let mut down = Transfer::new(std::mem::take(&mut self.down_head), answer.body, answer.sent);
@@ -267,7 +252,7 @@ impl Connection {
         if exchange.look_ahead(&mut down).is_err() {
             // Nonsense came right behind the head: the client can still be told, as nothing of it has left.
             self.down_head = down.into_prefix();
-            return Err(Unsuccessful { failure: Failure::Invalid, answer_begun: true });
+            return Err(Unsuccessful { failure: Failure::Invalid, answer_begun: interim > 0 });
         }
         // Before its client can ask how often it was answered.
         meter.answer(answer.status);
@@ -283,6 +268,21 @@ impl Connection {
         }
         self.down_head = down.into_prefix();
         Ok(self.answered(end, facts, &answer, up_is_done))
+    }
+
+    /// The client did not do its part.
+    fn gave_up(&self, gone: Gone, refused: &mut Option<Reason>) -> Outcome {
+        let (reason, cause, phase) = match gone {
+            Gone::Closed => return Outcome::gone(Cause::Client, Phase::Headers),
+            Gone::Silent => (Reason::BodyTimeout, Cause::ClientTimeout, Phase::Headers),
+            Gone::Nonsense(reason) => {
+                self.frontend.cells().inc(Count::BadRequests);
+                (reason, Cause::Proxy, Phase::Request)
+            }
+        };
+        self.frontend.refused(reason);
+        *refused = Some(reason);
+        Outcome::failed(Termination::new(cause, phase), reason.reply())
     }
 
     /// Sends an answer before the answer; false if the client is gone.
@@ -337,6 +337,20 @@ async fn tunnel(
     exchange.tunnel(&mut up, &mut down).await
 }
 
+impl Unsuccessful {
+    /// How far it came.
+    fn attempt(&self, facts: &request::Facts, up: &Transfer) -> Attempt {
+        Attempt {
+            failure: self.failure,
+            idempotent: facts.idempotent,
+            sent: up.written,
+            body_begun: up.body_is_gone(),
+            answer_begun: self.answer_begun,
+            left: 0,
+        }
+    }
+}
+
 impl Outcome {
     const fn failed(termination: Termination, reply: Reply) -> Self {
         Self::Failed { termination, reply: Some(reply) }
@@ -350,9 +364,11 @@ impl Outcome {
         let (cause, reply) = match failure {
             Failure::Timeout => (Cause::ServerTimeout, Reply::GatewayTimeout),
             Failure::Invalid => (Cause::Proxy, Reply::BadGateway),
-            Failure::Empty | Failure::Partial | Failure::Connect | Failure::ConnectTimeout => {
-                (Cause::Server, Reply::BadGateway)
-            }
+            Failure::Empty
+            | Failure::Partial
+            | Failure::Connect
+            | Failure::ConnectTimeout
+            | Failure::Status(_) => (Cause::Server, Reply::BadGateway),
         };
         Self::failed(Termination::new(cause, Phase::Headers), reply)
     }

@@ -150,9 +150,31 @@ pub const RETRIES: Section = Section {
         },
         Field {
             name: "on",
-            shape: "list of `conn_failure`, `empty_response`",
+            shape: "list of `conn_failure`, `empty_response`, `junk_response`, `response_timeout`, `status(503)`",
             preset: Preset::Value(|| "[conn_failure, empty_response]".into()),
-            meaning: "After what: no connection, or a request that may be repeated got no byte of an answer.",
+            meaning: "After what: no connection; a connection that ends before an answer, or brings something else than \
+                      one; no answer in time; an answer of 401, 403, 404, 408, 425, 429, 500, 501, 502, 503 or 504, \
+                      the last of which is passed on. What was sent is sent again only if its method may be repeated \
+                      and nothing of an answer has reached the client.",
+        },
+        Field {
+            name: "redispatch",
+            shape: "`true` or `false`",
+            preset: Preset::Value(|| "true".into()),
+            meaning: "Whether another server is tried, where there is one. If not, it is the same one, after a pause.",
+        },
+        Field {
+            name: "replay",
+            shape: "size",
+            preset: Preset::Value(|| print::size(defaults::REPLAY.into())),
+            meaning: "Longest body that is kept to be sent again, up to \"1MiB\". Kept only where `on` asks for more \
+                      than `conn_failure` and the request may be repeated; \"0B\" is never.",
+        },
+        Field {
+            name: "non_idempotent",
+            shape: "`true` or `false`",
+            preset: Preset::Value(|| "false".into()),
+            meaning: "Whether POST and PATCH are sent again too, though a server may have acted on them.",
         },
         Field {
             name: "budget",
