@@ -13,6 +13,7 @@ pub mod reference;
 pub mod report;
 mod resolve;
 mod shape;
+mod socket;
 pub mod source;
 mod span;
 mod syntax;
@@ -31,6 +32,7 @@ pub use flags::from_flags;
 pub use http::{ERROR_STATUSES, ErrorPage, HttpOptions};
 pub use print::{print_defaults, to_ron};
 use report::{Diagnostic, Report};
+pub use socket::{Bind, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, TcpOptions, Uplink};
 use source::Source;
 use syntax::{Document, Partial};
 pub use trusted::Trusted;
@@ -179,7 +181,7 @@ pub enum Mode {
 pub struct Frontend {
     pub name: String,
     pub mode: Mode,
-    pub binds: Vec<Address>,
+    pub binds: Vec<Bind>,
     /// Most connections at once; `None` is as many as the process takes.
     pub maxconn: Option<u32>,
     pub default_backend: Option<String>,
@@ -307,6 +309,7 @@ pub struct Server {
     pub weight: u32,
     pub backup: bool,
     pub limits: Limits,
+    pub uplink: Uplink,
 }
 
 /// How much a server takes at once; 0 is no limit.

@@ -3,6 +3,7 @@
 //! One task owns a client's connection and, while a request is under way, the server's too. Nothing of it is shared
 //! with another thread but counters and the model.
 
+pub mod client;
 pub mod dispatch;
 pub mod exchange;
 pub mod http;

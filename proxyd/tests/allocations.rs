@@ -180,13 +180,15 @@ fn worker() -> SocketAddr {
     let snapshot = Snapshot::build(&config, None, site).unwrap();
     let shared = Arc::new(Shared::new(snapshot, Process::new(1, 1000, 3000, "boot".into()), epoch));
     let frontend = Arc::clone(shared.snapshot().frontend("web").unwrap());
-    let Bound::Tcp { address, mut shards } = bind::bind(&frontend.binds[0], 1).unwrap() else {
+    let bind = Arc::clone(&frontend.binds[0]);
+    let conf = &bind.conf;
+    let Bound::Tcp { address, mut shards } = bind::bind(&conf.address, &conf.options, 1).unwrap() else {
         panic!("an IP address was bound")
     };
     let socket = Socket::Tcp(shards.remove(0));
     let (tell, inbox) = unbounded_channel();
     let (accepts, _accepting) = unbounded_channel();
-    let listening = vec![Listening { socket, frontend, port: Some(address.port()) }];
+    let listening = vec![Listening { socket, frontend, bind, port: Some(address.port()) }];
     let start = Start {
         index: 0,
         shared,

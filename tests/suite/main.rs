@@ -36,6 +36,8 @@ mod limits_http;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod proxy_protocol;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod retries;

@@ -1,6 +1,7 @@
 //! Writes RON: a configuration as a file that says the same, and the table of defaults.
 
 mod http;
+mod socket;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -201,7 +202,7 @@ fn chosen(words: &[(&str, bool)]) -> String {
 }
 
 fn frontend(frontend: &Frontend, shared: &Common) -> String {
-    let binds: Vec<String> = frontend.binds.iter().map(|bind| quoted(&bind.to_string())).collect();
+    let binds: Vec<String> = frontend.binds.iter().map(socket::bind).collect();
     let mut text = format!("(name: {}, mode: {}", quoted(&frontend.name), mode(frontend.mode));
     let _ = write!(text, ", bind: [{}]", binds.join(", "));
     if let Some(maxconn) = frontend.maxconn {
@@ -288,6 +289,7 @@ fn server(server: &Server) -> String {
     if server.backup {
         text.push_str(", backup: true");
     }
+    socket::uplink(&mut text, &server.uplink);
     text.push(')');
     text
 }

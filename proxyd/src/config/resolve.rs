@@ -204,5 +204,6 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
             minconn: limits.minconn.unwrap_or(0),
             max_queue: limits.max_queue.unwrap_or(0),
         },
+        uplink: written.uplink,
     })
 }

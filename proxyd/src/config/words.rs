@@ -60,6 +60,41 @@ pub(crate) const ACCEPTS: Choices<Accept> = Choices {
     later: &[],
 };
 
+/// The form of a PROXY header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ProxyVersion {
+    V1,
+    V2,
+}
+
+pub(crate) const PROXY_VERSIONS: Choices<ProxyVersion> = Choices {
+    what: "a version of the PROXY protocol",
+    known: &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)],
+    also: &[],
+    later: &[],
+};
+
+/// What a PROXY header of version 2 may carry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ProxyTlv {
+    Alpn,
+    Authority,
+    UniqueId,
+    Crc32c,
+}
+
+pub(crate) const PROXY_TLVS: Choices<ProxyTlv> = Choices {
+    what: "a TLV of the PROXY protocol",
+    known: &[
+        ("alpn", ProxyTlv::Alpn),
+        ("authority", ProxyTlv::Authority),
+        ("unique_id", ProxyTlv::UniqueId),
+        ("crc32c", ProxyTlv::Crc32c),
+    ],
+    also: &[],
+    later: &["ssl", "cert_cn", "netns"],
+};
+
 pub(crate) const LEVELS: Choices<Level> = Choices {
     what: "a level",
     known: &[("user", Level::User), ("operator", Level::Operator), ("admin", Level::Admin)],
@@ -137,6 +172,7 @@ const HAPROXY: &[(&str, &str)] = &[
     ("abortonclose", "it is called `abort_on_close` here, and stands in `defaults` or a backend"),
     ("acl", "conditions are not supported yet"),
     ("backend", "backends stand in a list: `backends: [(name: \"app\", ..)]`"),
+    ("check_send_proxy", "checks send a PROXY header wherever `send_proxy` is set"),
     ("check_timeout", "write it in the check: `check: http(timeout: \"1s\")`"),
     ("daemon", "proxyd stays in the foreground and leaves this to the service manager"),
     ("default_server", "write `server_defaults: (maxconn: 200)` in the backend"),
@@ -156,10 +192,14 @@ const HAPROXY: &[(&str, &str)] = &[
     ("option", "HAProxy's options are settings of their own here, such as `check: http(..)`"),
     ("redispatch", "a retry always goes to another server where there is one"),
     ("retry_on", "write `retries: (on: [conn_failure, empty_response])` in `defaults`"),
+    ("send_proxy_v2", "write `send_proxy: v2`"),
     ("server", "servers stand in a list: `servers: [(name: \"app1\", address: \"127.0.0.1:9001\")]`"),
     ("stats", "a socket is written `sockets: [(path: \"./proxyd.sock\")]` in `global`"),
+    ("tcp_ut", "it is called `user_timeout` here"),
     ("tcp_check", "write `check: tcp` in the backend"),
+    ("tfo", "it is called `fast_open` here"),
     ("timeout", "write `timeouts: (connect: \"5s\", ..)` in `defaults`"),
+    ("usesrc", "write `source: client`"),
     ("use_backend", "routes are not supported yet: write `default_backend: \"app\"`"),
 ];
 

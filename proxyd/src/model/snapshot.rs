@@ -9,7 +9,7 @@ use std::sync::Arc;
 use proto::addr::Address;
 
 use super::backend::{Backend, BackendLive};
-use super::frontend::{Frontend, FrontendLive};
+use super::frontend::{Bind, Frontend, FrontendLive};
 use super::server::{self, Server};
 use crate::config::{self, Config, ServerAddress};
 use crate::http::reply::Pages;
@@ -127,7 +127,7 @@ fn frontend(conf: &config::Frontend, id: u32, before: Option<&Arc<Frontend>>, si
         pages: Pages::new(&conf.pages),
         trusted: conf.trusted.clone(),
         default_backend: conf.default_backend.as_deref().map(Into::into),
-        binds: conf.binds.clone(),
+        binds: conf.binds.iter().map(|bind| Arc::new(Bind::new(bind.clone()))).collect(),
         live,
     }
 }
@@ -155,6 +155,7 @@ fn backend(
             && kept.id == i as u32 + 1
             && kept.backup == server.backup
             && kept.initial_weight == server.weight
+            && kept.uplink == server.uplink
         {
             servers.push(Arc::clone(kept));
             continue;
@@ -177,6 +178,7 @@ fn backend(
             backup: server.backup,
             weight: server.weight,
             maxconn: server.limits.maxconn,
+            uplink: server.uplink.clone(),
             address,
             check: conf.check.as_ref().map(|c| (c.rise, c.fall)),
             workers: site.workers,

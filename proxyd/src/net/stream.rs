@@ -82,6 +82,32 @@ impl Stream {
         }
     }
 
+    /// What could be read now, which stays there to be read; 0 is the end of the stream.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        loop {
+            ready!(self.poll_readable(cx))?;
+            let mut peek = || {
+                let (n, _) =
+                    rustix::net::recv(self.as_fd(), &mut *buf, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+                Ok(n)
+            };
+            let peeked = match self {
+                Self::Tcp(s) => s.try_io(Interest::READABLE, &mut peek),
+                Self::Unix(s) => s.try_io(Interest::READABLE, &mut peek),
+            };
+            match peeked {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Reads what was peeked at.
+    pub fn take_peeked(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let (n, _) = rustix::net::recv(self.as_fd(), buf, RecvFlags::DONTWAIT)?;
+        Ok(n)
+    }
+
     /// Writes as much as the kernel takes at once.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let written = match (self, bufs) {

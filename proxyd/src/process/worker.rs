@@ -91,9 +91,9 @@ async fn work(start: Start) {
 }
 
 fn take(worker: &Rc<Worker>, handed: Handed) {
-    let Handed { stream, frontend, addresses, reservation } = handed;
+    let Handed { stream, frontend, addresses, opening, reservation } = handed;
     match stream.attach() {
-        Ok(stream) => accept::serve(worker, &frontend, stream, addresses, reservation),
+        Ok(stream) => accept::serve(worker, &frontend, stream, (addresses, opening), reservation),
         Err(error) => log::warning(format_args!("a connection could not be taken over: {error}")),
     }
 }

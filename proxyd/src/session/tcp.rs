@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::client::{Addresses, Behalf, Private};
 use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
 use super::exchange::{Cut, Exchange, Side};
 use super::meter::{Meter, Timings};
@@ -19,14 +20,20 @@ use crate::net::timer::Timer;
 use crate::stats::cells::Count;
 
 /// Serves one client until both directions have ended.
-pub async fn serve(worker: &Rc<Worker>, frontend: Rc<FrontendView>, mut client: Stream) -> Termination {
+pub async fn serve(
+    worker: &Rc<Worker>,
+    frontend: Rc<FrontendView>,
+    mut client: Stream,
+    addresses: &Addresses,
+) -> Termination {
     let Some(backend) = frontend.backend.clone() else {
         return Termination::new(Cause::Server, Phase::Connect);
     };
     let mut timings = Timings::new(clock::now());
     let mut timer = Timer::default();
     let mut meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
-    let termination = match connect(worker, &backend, &mut meter, (&client, &mut timer), &mut timings).await {
+    let behalf = Behalf { addresses, private: &Private::default(), stream: &client };
+    let termination = match connect(worker, &backend, &mut meter, behalf, &mut timer, &mut timings).await {
         Ok((_slot, mut server)) => {
             let connected = clock::now();
             timings.connected = Some(connected);
@@ -76,14 +83,15 @@ async fn connect(
     worker: &Rc<Worker>,
     backend: &Rc<BackendView>,
     meter: &mut Meter,
-    (client, timer): (&Stream, &mut Timer),
+    behalf: Behalf<'_>,
+    timer: &mut Timer,
     timings: &mut Timings,
 ) -> Result<(Slot, Upstream), Termination> {
     let mut tries = Tries::new(backend);
     let mut failed = Termination::new(Cause::Server, Phase::Connect);
     loop {
         // What a client sent before it ended its side is still to be forwarded.
-        let line = Line { client, timer, ended_is_gone: false };
+        let line = Line { client: behalf.stream, timer, ended_is_gone: false };
         let slot = match tries.next(worker, backend, line, timings).await {
             Ok(slot) => slot,
             Err(none) => {
@@ -92,7 +100,7 @@ async fn connect(
             }
         };
         meter.assign(&slot.view, worker.shared.epoch.now_ms());
-        match obtain(worker, &slot, Reuse::No, timer, backend.backend.timeouts.connect).await {
+        match obtain(worker, &slot, Reuse::No, timer, backend.backend.timeouts.connect, behalf).await {
             Ok(upstream) => return Ok((slot, upstream)),
             Err(none) => {
                 failed = no_connection(none.failure, none.local);

@@ -5,14 +5,16 @@ mod http;
 mod process;
 mod proxy;
 mod server;
+mod socket;
 mod traffic;
 
 use super::{Field, Preset, Section};
 pub use check::{HTTP_CHECK, TCP_CHECK};
 pub use http::{ERROR_PAGE, HTTP};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
-pub use proxy::{BACKEND, BIND_ENTRY, FRONTEND, LISTEN};
+pub use proxy::{BACKEND, FRONTEND, LISTEN};
 pub use server::{SERVER, SERVER_DEFAULTS};
+pub use socket::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
 pub use traffic::{CLIENT_TIMEOUTS, DEFAULTS, RETRIES, SERVER_TIMEOUTS, TIMEOUTS};
 
 const NAME: Field = Field {
@@ -43,4 +45,6 @@ pub const SECTIONS: &[&Section] = &[
     &HTTP_CHECK,
     &SERVER_DEFAULTS,
     &SERVER,
+    &KEEPALIVE,
+    &SEND_PROXY,
 ];

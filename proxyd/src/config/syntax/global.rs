@@ -104,7 +104,7 @@ fn metrics(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Spanned<Addre
     address::listener(&bind, report)
 }
 
-fn file_mode(value: Value<'_, '_>, report: &mut Report) -> Option<u32> {
+pub(super) fn file_mode(value: Value<'_, '_>, report: &mut Report) -> Option<u32> {
     let span = value.node.span;
     let text = match &value.node.kind {
         Kind::Number(number) => {
