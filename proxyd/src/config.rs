@@ -32,7 +32,9 @@ pub use flags::from_flags;
 pub use http::{ERROR_STATUSES, ErrorPage, HttpOptions};
 pub use print::{print_defaults, to_ron};
 use report::{Diagnostic, Report};
-pub use socket::{Bind, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, TcpOptions, Uplink};
+pub use socket::{
+    Bind, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, Splice, TcpOptions, Uplink,
+};
 use source::Source;
 use syntax::{Document, Partial};
 pub use trusted::Trusted;
@@ -124,6 +126,7 @@ pub struct Global {
     pub maxconn: Option<u32>,
     pub accept: Accept,
     pub memory: Memory,
+    pub splice: Splice,
     /// Runtime API sockets.
     pub sockets: Vec<AdminSocket>,
     /// Where `/metrics`, `/live` and `/ready` are served.

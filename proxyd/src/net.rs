@@ -6,5 +6,6 @@ pub mod connect;
 pub mod limits;
 mod option;
 pub mod proxy_protocol;
+pub mod splice;
 pub mod stream;
 pub mod timer;

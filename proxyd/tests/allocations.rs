@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proxyd::clock::Epoch;
 use proxyd::config::source::Memory;
-use proxyd::config::{self, Accept};
+use proxyd::config::{self, Accept, Splice};
 use proxyd::model::process::Process;
 use proxyd::model::shared::Shared;
 use proxyd::model::snapshot::{Site, Snapshot};
@@ -196,6 +196,7 @@ fn worker() -> SocketAddr {
         inbox,
         workers: vec![tell.clone()],
         accept: Accept::Balanced,
+        splice: Splice::Auto,
         seed: 1,
         accepts,
     };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use proxyd::clock::Epoch;
 use proxyd::config::source::Memory;
-use proxyd::config::{self, Accept, Config};
+use proxyd::config::{self, Accept, Config, Splice};
 use proxyd::model::process::Process;
 use proxyd::model::shared::Shared;
 use proxyd::model::snapshot::{Site, Snapshot};
@@ -100,6 +100,7 @@ fn a_new_graph_takes_over_between_two_requests() {
         inbox,
         workers: vec![tell.clone()],
         accept: Accept::Balanced,
+        splice: Splice::Auto,
         seed: 1,
         accepts,
     };

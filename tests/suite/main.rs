@@ -42,6 +42,10 @@ mod queue;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]
+mod sockets;
+#[cfg(test)]
+mod splice;
+#[cfg(test)]
 mod tcp;
 #[cfg(test)]
 mod timeouts;

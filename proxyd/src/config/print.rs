@@ -1,7 +1,7 @@
 //! Writes RON: a configuration as a file that says the same, and the table of defaults.
 
 mod http;
-mod socket;
+pub(super) mod socket;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -99,6 +99,7 @@ fn global(global: &Global) -> String {
     }
     let _ = writeln!(text, "        accept: {},", accept(global.accept));
     let _ = writeln!(text, "        memory: {},", memory(global.memory));
+    let _ = writeln!(text, "        splice: {},", socket::splice(global.splice));
     if !global.sockets.is_empty() {
         text.push_str("        sockets: [\n");
         for socket in &global.sockets {

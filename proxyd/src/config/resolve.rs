@@ -120,6 +120,7 @@ fn global(written: Option<WrittenGlobal>) -> Global {
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
         memory: written.memory.unwrap_or(preset::MEMORY),
         accept: written.accept.map_or(preset::ACCEPT, |accept| accept.value),
+        splice: written.splice.map_or(preset::SPLICE, |splice| splice.value),
         sockets: sockets.collect(),
         metrics: written.metrics.map(|bind| bind.value),
     }

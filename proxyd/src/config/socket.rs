@@ -5,6 +5,14 @@ use std::time::Duration;
 
 use proto::addr::Address;
 
+/// Whether long transfers stay within the kernel.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Splice {
+    #[default]
+    Auto,
+    Off,
+}
+
 /// One place where clients arrive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bind {

@@ -2,7 +2,7 @@
 
 use proto::level::Level;
 
-use super::{Accept, Algorithm, Mode};
+use super::{Accept, Algorithm, Mode, Splice};
 
 /// The words one setting takes.
 #[derive(Debug)]
@@ -51,6 +51,13 @@ pub(crate) const ALGORITHMS: Choices<Algorithm> = Choices {
         "static_rr",
         "sticky",
     ],
+};
+
+pub(crate) const SPLICES: Choices<Splice> = Choices {
+    what: "a way to splice",
+    known: &[("auto", Splice::Auto), ("off", Splice::Off)],
+    also: &[],
+    later: &[],
 };
 
 pub(crate) const ACCEPTS: Choices<Accept> = Choices {
@@ -189,9 +196,11 @@ const HAPROXY: &[(&str, &str)] = &[
     ("maxqueue", "it is called `max_queue` here"),
     ("nbproc", "it is called `workers` and stands in `global`"),
     ("nbthread", "it is called `workers` and stands in `global`"),
+    ("nosplice", "write `splice: off` in `global`"),
     ("option", "HAProxy's options are settings of their own here, such as `check: http(..)`"),
     ("redispatch", "a retry always goes to another server where there is one"),
     ("retry_on", "write `retries: (on: [conn_failure, empty_response])` in `defaults`"),
+    ("splice_auto", "long transfers are spliced unless `global` says `splice: off`"),
     ("send_proxy_v2", "write `send_proxy: v2`"),
     ("server", "servers stand in a list: `servers: [(name: \"app1\", address: \"127.0.0.1:9001\")]`"),
     ("stats", "a socket is written `sockets: [(path: \"./proxyd.sock\")]` in `global`"),

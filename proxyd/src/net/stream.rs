@@ -84,18 +84,49 @@ impl Stream {
 
     /// What could be read now, which stays there to be read; 0 is the end of the stream.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_when_readable(cx, || {
+            let (n, _) = rustix::net::recv(self.as_fd(), &mut *buf, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+            Ok(n)
+        })
+    }
+
+    /// A system call on the socket, made when there is something to read and again when there was not.
+    pub(super) fn poll_when_readable<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
         loop {
             ready!(self.poll_readable(cx))?;
-            let mut peek = || {
-                let (n, _) =
-                    rustix::net::recv(self.as_fd(), &mut *buf, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
-                Ok(n)
+            let result = match self {
+                Self::Tcp(s) => s.try_io(Interest::READABLE, &mut call),
+                Self::Unix(s) => s.try_io(Interest::READABLE, &mut call),
             };
-            let peeked = match self {
-                Self::Tcp(s) => s.try_io(Interest::READABLE, &mut peek),
-                Self::Unix(s) => s.try_io(Interest::READABLE, &mut peek),
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// The same for writing.
+    pub(super) fn poll_when_writable<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            let result = match self {
+                Self::Tcp(s) => {
+                    ready!(s.poll_write_ready(cx))?;
+                    s.try_io(Interest::WRITABLE, &mut call)
+                }
+                Self::Unix(s) => {
+                    ready!(s.poll_write_ready(cx))?;
+                    s.try_io(Interest::WRITABLE, &mut call)
+                }
             };
-            match peeked {
+            match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
             }

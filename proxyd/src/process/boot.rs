@@ -64,6 +64,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
             inbox,
             workers: inboxes.clone(),
             accept: config.global.accept,
+            splice: config.global.splice,
             seed: random(),
             accepts: accepts.clone(),
         };

@@ -12,9 +12,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::accept::{self, Listening};
 use super::inbox::{Handed, Message, Spread, Workers};
 use crate::clock;
-use crate::config::Accept;
+use crate::config::{Accept, Splice};
 use crate::log;
 use crate::model::shared::Shared;
+use crate::net::{limits, splice};
 use crate::session::worker::Worker;
 
 /// What a worker thread begins with.
@@ -26,6 +27,7 @@ pub struct Start {
     pub inbox: UnboundedReceiver<Message>,
     pub workers: Vec<UnboundedSender<Message>>,
     pub accept: Accept,
+    pub splice: Splice,
     pub seed: u64,
     /// Told once this worker accepts.
     pub accepts: UnboundedSender<()>,
@@ -33,13 +35,16 @@ pub struct Start {
 
 /// Runs a worker until it was drained or killed.
 pub fn run(start: Start) -> io::Result<()> {
+    if start.splice == Splice::Auto {
+        splice::allow(limits::PIPES);
+    }
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(work(start));
     Ok(())
 }
 
 async fn work(start: Start) {
-    let Start { index, shared, listening, mut inbox, workers, accept, seed, accepts } = start;
+    let Start { index, shared, listening, mut inbox, workers, accept, seed, accepts, .. } = start;
     let others = Workers::new(workers.clone());
     let worker = Worker::new(index, shared, seed, Box::new(move |lender, loan| others.ask(lender, loan)));
     // Held by each accepting task for as long as it runs.

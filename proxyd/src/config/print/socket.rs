@@ -2,8 +2,15 @@
 
 use std::fmt::Write as _;
 
-use super::super::socket::{Bind, Keepalive, SendProxy, SourceAddress, TcpOptions, Uplink};
+use super::super::socket::{Bind, Keepalive, SendProxy, SourceAddress, Splice, TcpOptions, Uplink};
 use super::{chosen, duration, file_mode, quoted};
+
+pub(in crate::config) const fn splice(splice: Splice) -> &'static str {
+    match splice {
+        Splice::Auto => "auto",
+        Splice::Off => "off",
+    }
+}
 
 pub(super) fn bind(bind: &Bind) -> String {
     let address = quoted(&bind.address.to_string());

@@ -9,8 +9,8 @@ use super::super::reference::{GLOBAL, METRICS, SOCKET};
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
-use super::super::words::{ACCEPTS, LEVELS};
-use super::super::{Accept, Memory};
+use super::super::words::{ACCEPTS, LEVELS, SPLICES};
+use super::super::{Accept, Memory, Splice};
 use super::address;
 
 /// With less than this hardly a connection could be served.
@@ -24,6 +24,7 @@ pub(in crate::config) struct Global {
     pub(in crate::config) maxconn: Option<Spanned<u32>>,
     pub(in crate::config) accept: Option<Spanned<Accept>>,
     pub(in crate::config) memory: Option<Memory>,
+    pub(in crate::config) splice: Option<Spanned<Splice>>,
     pub(in crate::config) sockets: Vec<Socket>,
     pub(in crate::config) metrics: Option<Spanned<Address>>,
 }
@@ -45,6 +46,7 @@ impl Global {
             maxconn: fields.get("maxconn").and_then(|value| value.number(1..=u32::MAX, report)),
             accept: fields.get("accept").and_then(|value| value.choice(&ACCEPTS, report)),
             memory: fields.get("memory").and_then(|value| memory(value, report)),
+            splice: fields.get("splice").and_then(|value| value.choice(&SPLICES, report)),
             sockets: sockets(&fields, report),
             metrics: metrics(&fields, report),
         })
