@@ -163,6 +163,7 @@ mod tests {
             weight,
             backup,
             limits: Limits::default(),
+            uplink: config::Uplink::default(),
         });
         let s = Duration::from_secs(1);
         let config = Config {

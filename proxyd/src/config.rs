@@ -15,6 +15,7 @@ pub mod reference;
 pub mod report;
 mod resolve;
 mod shape;
+mod socket;
 pub mod source;
 mod span;
 mod syntax;
@@ -35,6 +36,9 @@ use log_format::LogFormat;
 pub use print::{print_defaults, to_ron};
 use reasons::Reasons;
 use report::{Diagnostic, Report};
+pub use socket::{
+    Bind, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, Splice, TcpOptions, Uplink,
+};
 use source::Source;
 use syntax::{Document, Partial};
 pub use trusted::Trusted;
@@ -128,6 +132,7 @@ pub struct Global {
     pub maxconn: Option<u32>,
     pub accept: Accept,
     pub memory: Memory,
+    pub splice: Splice,
     /// Runtime API sockets.
     pub sockets: Vec<AdminSocket>,
     /// Where `/metrics`, `/live` and `/ready` are served.
@@ -187,7 +192,7 @@ pub enum Mode {
 pub struct Frontend {
     pub name: String,
     pub mode: Mode,
-    pub binds: Vec<Address>,
+    pub binds: Vec<Bind>,
     /// Most connections at once; `None` is as many as the process takes.
     pub maxconn: Option<u32>,
     pub default_backend: Option<String>,
@@ -358,6 +363,7 @@ pub struct Server {
     pub weight: u32,
     pub backup: bool,
     pub limits: Limits,
+    pub uplink: Uplink,
 }
 
 /// How much a server takes at once; 0 is no limit.

@@ -72,7 +72,7 @@ async fn ask(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Server>, ch
             let (moves, address) = (server.moves(), server.address());
             let outcome = {
                 let _checking = Checking::begin(&server);
-                probe::probe(&address, &check).await
+                probe::probe(&address, &server, &check).await
             };
             // What was found at an address the server has left says nothing about it.
             if server.moves() == moves {

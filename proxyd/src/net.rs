@@ -4,6 +4,8 @@ pub mod bind;
 pub mod buffer;
 pub mod connect;
 pub mod limits;
+mod option;
 pub mod proxy_protocol;
+pub mod splice;
 pub mod stream;
 pub mod timer;

@@ -4,6 +4,7 @@
 //! with another thread but counters and the model.
 
 pub mod access_log;
+pub mod client;
 pub mod dispatch;
 pub mod exchange;
 pub mod http;

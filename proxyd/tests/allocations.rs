@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use proxyd::clock::Epoch;
 use proxyd::config::source::Memory;
-use proxyd::config::{self, Accept};
+use proxyd::config::{self, Accept, Splice};
 use proxyd::model::process::Process;
 use proxyd::model::shared::Shared;
 use proxyd::model::snapshot::{Site, Snapshot};
@@ -182,13 +182,15 @@ fn worker() -> SocketAddr {
     let snapshot = Snapshot::build(&config, None, site).unwrap();
     let shared = Arc::new(Shared::new(snapshot, Process::new(1, 1000, 3000, "boot".into()), epoch));
     let frontend = Arc::clone(shared.snapshot().frontend("web").unwrap());
-    let Bound::Tcp { address, mut shards } = bind::bind(&frontend.binds[0], 1).unwrap() else {
+    let bind = Arc::clone(&frontend.binds[0]);
+    let conf = &bind.conf;
+    let Bound::Tcp { address, mut shards } = bind::bind(&conf.address, &conf.options, 1).unwrap() else {
         panic!("an IP address was bound")
     };
     let socket = Socket::Tcp(shards.remove(0));
     let (tell, inbox) = unbounded_channel();
     let (accepts, _accepting) = unbounded_channel();
-    let listening = vec![Listening { socket, frontend, port: Some(address.port()) }];
+    let listening = vec![Listening { socket, frontend, bind, port: Some(address.port()) }];
     let start = Start {
         index: 0,
         shared,
@@ -196,6 +198,7 @@ fn worker() -> SocketAddr {
         inbox,
         workers: vec![tell.clone()],
         accept: Accept::Balanced,
+        splice: Splice::Auto,
         seed: 1,
         logs: (Arc::new([]), Vec::new()),
         accepts,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use proxyd::clock::Epoch;
 use proxyd::config::source::Memory;
-use proxyd::config::{self, Accept, Config};
+use proxyd::config::{self, Accept, Config, Splice};
 use proxyd::model::process::Process;
 use proxyd::model::shared::Shared;
 use proxyd::model::snapshot::{Site, Snapshot};
@@ -85,7 +85,9 @@ fn a_new_graph_takes_over_between_two_requests() {
     let first = snapshot(&configuration(&[("kept", one), ("gone", one)]), None, &epoch);
     let shared = Arc::new(Shared::new(first, Process::new(1, 100, 1000, "boot".into()), epoch));
     let frontend = Arc::clone(shared.snapshot().frontend("web").unwrap());
-    let Bound::Tcp { address, mut shards } = bind::bind(&frontend.binds[0], 1).unwrap() else {
+    let bind = Arc::clone(&frontend.binds[0]);
+    let conf = &bind.conf;
+    let Bound::Tcp { address, mut shards } = bind::bind(&conf.address, &conf.options, 1).unwrap() else {
         panic!("an IP address was bound")
     };
     let socket = Socket::Tcp(shards.remove(0));
@@ -94,10 +96,11 @@ fn a_new_graph_takes_over_between_two_requests() {
     let start = Start {
         index: 0,
         shared: Arc::clone(&shared),
-        listening: vec![Listening { socket, frontend, port: Some(address.port()) }],
+        listening: vec![Listening { socket, frontend, bind, port: Some(address.port()) }],
         inbox,
         workers: vec![tell.clone()],
         accept: Accept::Balanced,
+        splice: Splice::Auto,
         seed: 1,
         logs: (Arc::new([]), Vec::new()),
         accepts,

@@ -38,9 +38,15 @@ mod logs;
 #[cfg(test)]
 mod process;
 #[cfg(test)]
+mod proxy_protocol;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod retries;
+#[cfg(test)]
+mod sockets;
+#[cfg(test)]
+mod splice;
 #[cfg(test)]
 mod tcp;
 #[cfg(test)]

@@ -5,11 +5,12 @@ use std::time::Duration;
 use proto::level::Level;
 
 use super::reasons::Reason;
-use super::{Accept, Algorithm, Memory, Mode, StatusRange};
+use super::{Accept, Algorithm, Memory, Mode, Splice, StatusRange};
 use crate::log::target::Facility;
 
 pub const ACCEPT: Accept = Accept::Balanced;
 pub const MEMORY: Memory = Memory::Share(Memory::PERCENT);
+pub const SPLICE: Splice = Splice::Auto;
 pub const MODE: Mode = Mode::Http;
 pub const BALANCE: Algorithm = Algorithm::RoundRobin;
 

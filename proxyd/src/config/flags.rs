@@ -7,7 +7,9 @@ use super::resolve::{Shared, proxy_log};
 use super::span::Spanned;
 use super::syntax::traffic::{Retries, Timeouts};
 use super::syntax::{address, check};
-use super::{AdminSocket, Backend, Check, CheckKind, Config, Frontend, Global, Limits, Server, defaults};
+use super::{
+    AdminSocket, Backend, Bind, Check, CheckKind, Config, Frontend, Global, Limits, Server, Uplink, defaults,
+};
 
 /// One frontend `web` on `listen`, one backend `app` with the servers of `to`, checked over HTTP if `check` names
 /// a path.
@@ -25,6 +27,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
             weight: defaults::WEIGHT,
             backup: false,
             limits: Limits::default(),
+            uplink: Uplink::default(),
         })
         .collect();
     let check = check.and_then(|path| http_check(path, &mut report));
@@ -36,7 +39,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
     let frontend = Frontend {
         name: "web".to_owned(),
         mode: shared.mode(),
-        binds: bind.map(|bind| bind.value).into_iter().collect(),
+        binds: bind.map(|bind| Bind::plain(bind.value)).into_iter().collect(),
         maxconn: None,
         default_backend: Some(name.clone()),
         timeouts: shared.client(&Timeouts::default()),

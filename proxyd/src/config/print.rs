@@ -1,6 +1,7 @@
 //! Writes RON: a configuration as a file that says the same, and the table of defaults.
 
 mod http;
+pub(super) mod socket;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -101,6 +102,7 @@ fn global(global: &Global) -> String {
     }
     let _ = writeln!(text, "        accept: {},", accept(global.accept));
     let _ = writeln!(text, "        memory: {},", memory(global.memory));
+    let _ = writeln!(text, "        splice: {},", socket::splice(global.splice));
     if !global.sockets.is_empty() {
         text.push_str("        sockets: [\n");
         for socket in &global.sockets {
@@ -265,7 +267,7 @@ fn chosen(words: &[(&str, bool)]) -> String {
 }
 
 fn frontend(frontend: &Frontend, shared: &Common) -> String {
-    let binds: Vec<String> = frontend.binds.iter().map(|bind| quoted(&bind.to_string())).collect();
+    let binds: Vec<String> = frontend.binds.iter().map(socket::bind).collect();
     let mut text = format!("(name: {}, mode: {}", quoted(&frontend.name), mode(frontend.mode));
     let _ = write!(text, ", bind: [{}]", binds.join(", "));
     if let Some(maxconn) = frontend.maxconn {
@@ -355,6 +357,7 @@ fn server(server: &Server) -> String {
     if server.backup {
         text.push_str(", backup: true");
     }
+    socket::uplink(&mut text, &server.uplink);
     text.push(')');
     text
 }

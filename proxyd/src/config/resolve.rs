@@ -128,6 +128,7 @@ fn global(written: Option<WrittenGlobal>) -> Global {
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
         memory: written.memory.unwrap_or(preset::MEMORY),
         accept: written.accept.map_or(preset::ACCEPT, |accept| accept.value),
+        splice: written.splice.map_or(preset::SPLICE, |splice| splice.value),
         sockets: sockets.collect(),
         metrics: written.metrics.map(|bind| bind.value),
         log: written.log.into_iter().filter_map(log_target).collect(),
@@ -255,5 +256,6 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
             minconn: limits.minconn.unwrap_or(0),
             max_queue: limits.max_queue.unwrap_or(0),
         },
+        uplink: written.uplink,
     })
 }

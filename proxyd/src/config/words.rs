@@ -4,7 +4,7 @@ use proto::level::Level;
 
 use super::log_format::LogFormat;
 use super::reasons::Reason;
-use super::{Accept, Algorithm, Mode};
+use super::{Accept, Algorithm, Mode, Splice};
 use crate::log::target::{FACILITIES, Facility, Framing};
 
 /// The words one setting takes.
@@ -56,11 +56,53 @@ pub(crate) const ALGORITHMS: Choices<Algorithm> = Choices {
     ],
 };
 
+pub(crate) const SPLICES: Choices<Splice> = Choices {
+    what: "a way to splice",
+    known: &[("auto", Splice::Auto), ("off", Splice::Off)],
+    also: &[],
+    later: &[],
+};
+
 pub(crate) const ACCEPTS: Choices<Accept> = Choices {
     what: "a way to accept",
     known: &[("balanced", Accept::Balanced), ("local", Accept::Local)],
     also: &[],
     later: &[],
+};
+
+/// The form of a PROXY header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ProxyVersion {
+    V1,
+    V2,
+}
+
+pub(crate) const PROXY_VERSIONS: Choices<ProxyVersion> = Choices {
+    what: "a version of the PROXY protocol",
+    known: &[("v1", ProxyVersion::V1), ("v2", ProxyVersion::V2)],
+    also: &[],
+    later: &[],
+};
+
+/// What a PROXY header of version 2 may carry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum ProxyTlv {
+    Alpn,
+    Authority,
+    UniqueId,
+    Crc32c,
+}
+
+pub(crate) const PROXY_TLVS: Choices<ProxyTlv> = Choices {
+    what: "a TLV of the PROXY protocol",
+    known: &[
+        ("alpn", ProxyTlv::Alpn),
+        ("authority", ProxyTlv::Authority),
+        ("unique_id", ProxyTlv::UniqueId),
+        ("crc32c", ProxyTlv::Crc32c),
+    ],
+    also: &[],
+    later: &["ssl", "cert_cn", "netns"],
 };
 
 pub(crate) const LEVELS: Choices<Level> = Choices {
@@ -208,6 +250,7 @@ const HAPROXY: &[(&str, &str)] = &[
     ("abortonclose", "it is called `abort_on_close` here, and stands in `defaults` or a backend"),
     ("acl", "conditions are not supported yet"),
     ("backend", "backends stand in a list: `backends: [(name: \"app\", ..)]`"),
+    ("check_send_proxy", "checks send a PROXY header wherever `send_proxy` is set"),
     ("check_timeout", "write it in the check: `check: http(timeout: \"1s\")`"),
     ("daemon", "proxyd stays in the foreground and leaves this to the service manager"),
     ("default_server", "write `server_defaults: (maxconn: 200)` in the backend"),
@@ -235,17 +278,23 @@ const HAPROXY: &[(&str, &str)] = &[
     ("logformat", "write `log: (format: \"..\")`"),
     ("nbproc", "it is called `workers` and stands in `global`"),
     ("nbthread", "it is called `workers` and stands in `global`"),
+    ("nosplice", "write `splice: off` in `global`"),
     ("option", "HAProxy's options are settings of their own here, such as `check: http(..)`"),
     ("redispatch", "a retry always goes to another server where there is one"),
     ("retry_on", "write `retries: (on: [conn_failure, empty_response])` in `defaults`"),
     ("raw", "write `framing: raw`"),
     ("rfc3164", "write `framing: rfc3164`"),
     ("rfc5424", "write `framing: rfc5424`"),
+    ("splice_auto", "long transfers are spliced unless `global` says `splice: off`"),
+    ("send_proxy_v2", "write `send_proxy: v2`"),
     ("server", "servers stand in a list: `servers: [(name: \"app1\", address: \"127.0.0.1:9001\")]`"),
     ("stats", "a socket is written `sockets: [(path: \"./proxyd.sock\")]` in `global`"),
+    ("tcp_ut", "it is called `user_timeout` here"),
     ("tcp_check", "write `check: tcp` in the backend"),
     ("tcplog", "write `log: (format: tcplog)`"),
+    ("tfo", "it is called `fast_open` here"),
     ("timeout", "write `timeouts: (connect: \"5s\", ..)` in `defaults`"),
+    ("usesrc", "write `source: client`"),
     ("use_backend", "routes are not supported yet: write `default_backend: \"app\"`"),
 ];
 

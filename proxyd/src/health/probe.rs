@@ -8,19 +8,20 @@ use std::task::{Context, Poll};
 use proto::addr::Address;
 
 use crate::clock::{self, Instant};
-use crate::config::{Check, CheckKind, StatusRange};
-use crate::model::server::{CheckStatus, Outcome};
+use crate::config::{Check, CheckKind, SendProxy, StatusRange};
+use crate::model::server::{CheckStatus, Outcome, Server};
 use crate::net::buffer::Buffer;
-use crate::net::connect::{connect, is_local_shortage};
+use crate::net::connect::{Origin, connect, is_local_shortage};
+use crate::net::proxy_protocol::{self, Checksum, Tlvs, Version};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 
 /// Asks once; the timeout covers all of it.
-pub async fn probe(address: &Address, check: &Check) -> Outcome {
+pub async fn probe(address: &Address, server: &Server, check: &Check) -> Outcome {
     let start = clock::now();
     let deadline = start + check.timeout;
     let mut timer = Timer::default();
-    let finding = find(address, check, deadline, &mut timer).await;
+    let finding = find(address, server, check, deadline, &mut timer).await;
     let Finding { status, code, info } = finding;
     Outcome { status, code, duration: clock::now() - start, info }
 }
@@ -35,8 +36,15 @@ fn finding(status: CheckStatus, info: impl Into<String>) -> Finding {
     Finding { status, code: None, info: info.into() }
 }
 
-async fn find(address: &Address, check: &Check, deadline: Instant, timer: &mut Timer) -> Finding {
-    let mut connecting = pin!(connect(address));
+async fn find(
+    address: &Address,
+    server: &Server,
+    check: &Check,
+    deadline: Instant,
+    timer: &mut Timer,
+) -> Finding {
+    let origin = Origin { client: None, turn: &server.source_turn };
+    let mut connecting = pin!(connect(address, &server.uplink, origin));
     let stream = match timer.within(deadline, |cx| connecting.as_mut().poll(cx)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if is_local_shortage(&error) => {
@@ -47,15 +55,52 @@ async fn find(address: &Address, check: &Check, deadline: Instant, timer: &mut T
     };
     // A check leaves nothing behind in TIME_WAIT.
     stream.reset_on_close();
+    let greeting = greeting(server.uplink.send_proxy);
     match &check.kind {
-        CheckKind::Tcp => finding(CheckStatus::L4Ok, ""),
+        CheckKind::Tcp if greeting.is_empty() => finding(CheckStatus::L4Ok, ""),
+        CheckKind::Tcp => greet(stream, &greeting, deadline, timer).await,
         CheckKind::Http { method, path, host, expect } => {
             let host = host.clone().unwrap_or_else(|| host_of(address));
-            let request = format!(
+            let mut request = greeting;
+            let head = format!(
                 "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: proxyd-check\r\nConnection: close\r\n\r\n"
             );
-            ask(stream, request.as_bytes(), *expect, deadline, timer).await
+            request.extend_from_slice(head.as_bytes());
+            ask(stream, &request, *expect, deadline, timer).await
         }
+    }
+}
+
+/// The PROXY header of a connection that is proxyd's own.
+fn greeting(how: Option<SendProxy>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let (version, checksum) = match how {
+        None => return bytes,
+        Some(SendProxy::V1) => (Version::V1, Checksum::Absent),
+        Some(SendProxy::V2(tlvs)) if tlvs.crc32c => (Version::V2, Checksum::Present),
+        Some(SendProxy::V2(_)) => (Version::V2, Checksum::Absent),
+    };
+    proxy_protocol::write(&mut bytes, version, None, &Tlvs::default(), checksum);
+    bytes
+}
+
+/// All a check of the connection has to say.
+async fn greet(mut stream: Stream, greeting: &[u8], deadline: Instant, timer: &mut Timer) -> Finding {
+    let mut rest = greeting;
+    let written = timer.within(deadline, |cx| {
+        while !rest.is_empty() {
+            match stream.poll_write(cx, &[IoSlice::new(rest)]) {
+                Poll::Ready(Ok(n)) => rest = &rest[n..],
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(Ok(()))
+    });
+    match written.await {
+        Ok(Ok(())) => finding(CheckStatus::L4Ok, ""),
+        Ok(Err(error)) => finding(CheckStatus::L4Con, describe(&error)),
+        Err(Elapsed) => finding(CheckStatus::L4Timeout, ""),
     }
 }
 

@@ -4,11 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
-use proto::addr::Address;
 
 use super::access_log::AccessLog;
 use super::server::Rates;
-use crate::config::{ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
+use crate::config::{self, ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
 use crate::http::refusal::Reason;
 use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
@@ -29,11 +28,29 @@ pub struct Frontend {
     /// Whose word about a client's address is taken.
     pub trusted: Trusted,
     pub default_backend: Option<Arc<str>>,
-    /// As configured; a port of 0 is still 0 here, `Shared::listeners` has the real ones.
-    pub binds: Vec<Address>,
+    pub binds: Vec<Arc<Bind>>,
     /// What is written of its traffic; `None` is nothing.
     pub log: Option<AccessLog>,
     pub live: Arc<FrontendLive>,
+}
+
+/// One place where they arrive, over all workers.
+#[derive(Debug)]
+pub struct Bind {
+    /// A port of 0 is still 0 here, `Shared::listeners` has the real ones.
+    pub conf: config::Bind,
+    /// Connections now; counted where there is a limit.
+    pub connections: CachePadded<AtomicU32>,
+}
+
+impl Bind {
+    pub fn new(conf: config::Bind) -> Self {
+        Self { conf, connections: CachePadded::default() }
+    }
+
+    pub fn has_room(&self) -> bool {
+        self.conf.maxconn.is_none_or(|maxconn| self.connections.load(Relaxed) < maxconn)
+    }
 }
 
 /// What outlives a reload.

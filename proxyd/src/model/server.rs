@@ -13,6 +13,7 @@ use proto::addr::Address;
 
 use super::queue::OwnLine;
 use super::state::State;
+use crate::config::Uplink;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::{Peak, Tally};
 use crate::stats::rate::Rate;
@@ -27,6 +28,10 @@ pub struct Server {
     pub backup: bool,
     /// As configured, what `get weight` calls initial.
     pub initial_weight: u32,
+    /// How it is connected to.
+    pub uplink: Uplink,
+    /// Connections that took a port of its range.
+    pub source_turn: AtomicU32,
     address: ArcSwap<Address>,
     /// Changes of the address, so that a kept connection can be told from one to where the server is now.
     moves: AtomicU32,
@@ -166,6 +171,7 @@ pub struct Parts {
     pub backup: bool,
     pub weight: u32,
     pub maxconn: u32,
+    pub uplink: Uplink,
     pub address: Address,
     /// Rise and fall.
     pub check: Option<(u32, u32)>,
@@ -182,6 +188,8 @@ impl Server {
             id: parts.id,
             backup: parts.backup,
             initial_weight: parts.weight,
+            uplink: parts.uplink,
+            source_turn: AtomicU32::new(0),
             address: ArcSwap::from_pointee(parts.address),
             moves: AtomicU32::new(0),
             weight: AtomicU32::new(parts.weight),

@@ -10,7 +10,7 @@ use proto::addr::Address;
 
 use super::access_log::AccessLog;
 use super::backend::{Backend, BackendLive};
-use super::frontend::{Frontend, FrontendLive};
+use super::frontend::{Bind, Frontend, FrontendLive};
 use super::server::{self, Server};
 use crate::config::{self, Config, LogTarget, ServerAddress};
 use crate::http::reply::Pages;
@@ -134,7 +134,7 @@ fn frontend(
         pages: Pages::new(&conf.pages),
         trusted: conf.trusted.clone(),
         default_backend: conf.default_backend.as_deref().map(Into::into),
-        binds: conf.binds.clone(),
+        binds: conf.binds.iter().map(|bind| Arc::new(Bind::new(bind.clone()))).collect(),
         log: AccessLog::new(&conf.log, conf.mode, targets),
         live,
     }
@@ -163,6 +163,7 @@ fn backend(
             && kept.id == i as u32 + 1
             && kept.backup == server.backup
             && kept.initial_weight == server.weight
+            && kept.uplink == server.uplink
         {
             servers.push(Arc::clone(kept));
             continue;
@@ -185,6 +186,7 @@ fn backend(
             backup: server.backup,
             weight: server.weight,
             maxconn: server.limits.maxconn,
+            uplink: server.uplink.clone(),
             address,
             check: conf.check.as_ref().map(|c| (c.rise, c.fall)),
             workers: site.workers,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use crate::clock::Epoch;
 use crate::config::log_format::LogFormat;
 use crate::config::{
-    Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
-    HttpOptions, Limits, Mode, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts, Trusted,
+    Algorithm, Backend, Bind, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
+    HttpOptions, Limits, Mode, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts, Trusted, Uplink,
 };
 use crate::model::process::Process;
 use crate::model::shared::Shared;
@@ -39,7 +39,7 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
     Frontend {
         name: name.to_owned(),
         mode,
-        binds: vec!["127.0.0.1:0".parse().unwrap()],
+        binds: vec![Bind::plain("127.0.0.1:0".parse().unwrap())],
         maxconn,
         default_backend: Some(backend.to_owned()),
         timeouts: ClientTimeouts {
@@ -83,6 +83,7 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
                 weight: *weight,
                 backup: *backup,
                 limits: Limits::default(),
+                uplink: Uplink::default(),
             })
             .collect(),
         fullconn: None,

@@ -17,10 +17,13 @@ pub fn raise_descriptors() -> std::io::Result<u64> {
     Ok(maximum)
 }
 
+/// Pipes a worker may have for transfers that stay within the kernel; each takes two descriptors.
+pub const PIPES: usize = 32;
+
 /// Descriptors that are no connection: listeners, epoll instances, sockets, checks, logs.
 pub fn reserved(workers: usize, listeners: usize, servers: usize) -> u64 {
     // Per worker an epoll instance, its eventfd and its clone; a check holds one descriptor a server at most.
-    let own = 64 + workers * (8 + listeners) + servers.min(1024);
+    let own = 64 + workers * (8 + 2 * PIPES + listeners) + servers.min(1024);
     own as u64
 }
 
@@ -35,7 +38,7 @@ mod tests {
 
     #[test]
     fn a_connection_takes_two() {
-        assert_eq!(maxconn(20_000, reserved(2, 2, 3)), (20_000 - (64 + 2 * 10 + 3)) / 2);
+        assert_eq!(maxconn(20_000, reserved(2, 2, 3)), (20_000 - (64 + 2 * (10 + 64) + 3)) / 2);
         assert_eq!(maxconn(10, 100), 1);
     }
 }

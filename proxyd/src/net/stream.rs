@@ -82,6 +82,63 @@ impl Stream {
         }
     }
 
+    /// What could be read now, which stays there to be read; 0 is the end of the stream.
+    pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.poll_when_readable(cx, || {
+            let (n, _) = rustix::net::recv(self.as_fd(), &mut *buf, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+            Ok(n)
+        })
+    }
+
+    /// A system call on the socket, made when there is something to read and again when there was not.
+    pub(super) fn poll_when_readable<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            ready!(self.poll_readable(cx))?;
+            let result = match self {
+                Self::Tcp(s) => s.try_io(Interest::READABLE, &mut call),
+                Self::Unix(s) => s.try_io(Interest::READABLE, &mut call),
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// The same for writing.
+    pub(super) fn poll_when_writable<T>(
+        &self,
+        cx: &mut Context<'_>,
+        mut call: impl FnMut() -> io::Result<T>,
+    ) -> Poll<io::Result<T>> {
+        loop {
+            let result = match self {
+                Self::Tcp(s) => {
+                    ready!(s.poll_write_ready(cx))?;
+                    s.try_io(Interest::WRITABLE, &mut call)
+                }
+                Self::Unix(s) => {
+                    ready!(s.poll_write_ready(cx))?;
+                    s.try_io(Interest::WRITABLE, &mut call)
+                }
+            };
+            match result {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Reads what was peeked at.
+    pub fn take_peeked(&self, buf: &mut [u8]) -> io::Result<usize> {
+        let (n, _) = rustix::net::recv(self.as_fd(), buf, RecvFlags::DONTWAIT)?;
+        Ok(n)
+    }
+
     /// Writes as much as the kernel takes at once.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let written = match (self, bufs) {

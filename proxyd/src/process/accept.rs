@@ -17,13 +17,14 @@ use tokio::sync::Notify;
 use super::inbox::{Handed, Spread};
 use crate::config::Mode;
 use crate::log;
-use crate::model::frontend::Frontend;
+use crate::model::frontend::{Bind, Frontend};
 use crate::net::bind;
 use crate::net::connect::is_local_shortage;
 use crate::net::stream::{Detached, Stream};
-use crate::session::http::{self, Addresses};
-use crate::session::tcp;
+use crate::session::client::{self, Addresses, Opening};
+use crate::session::view::FrontendView;
 use crate::session::worker::{Busy, Place, Reservation, Worker};
+use crate::session::{http, tcp};
 
 /// Connections accepted in one go before others get their turn.
 const BUDGET: usize = 64;
@@ -91,14 +92,15 @@ impl Registered {
 pub struct Listening {
     pub socket: Socket,
     pub frontend: Arc<Frontend>,
+    pub bind: Arc<Bind>,
     /// Real port of an IP address.
     pub port: Option<u16>,
 }
 
 /// Accepts until `stop` is told, then takes what the kernel still holds and ends.
 pub async fn run(worker: Rc<Worker>, listening: Listening, spread: Spread, stop: Rc<Notify>) {
-    let Listening { mut socket, frontend, port } = listening;
-    let acceptor = Acceptor { worker, frontend, port, spread, stop };
+    let Listening { mut socket, frontend, bind, port } = listening;
+    let acceptor = Acceptor { worker, frontend, bind, port, spread, stop };
     loop {
         socket = match acceptor.until_paused(socket).await {
             Ok(Some(paused)) => paused,
@@ -117,6 +119,7 @@ pub async fn run(worker: Rc<Worker>, listening: Listening, spread: Spread, stop:
 struct Acceptor {
     worker: Rc<Worker>,
     frontend: Arc<Frontend>,
+    bind: Arc<Bind>,
     port: Option<u16>,
     spread: Spread,
     stop: Rc<Notify>,
@@ -186,7 +189,8 @@ impl Acceptor {
         told.as_mut().enable();
         let live = &self.frontend.live;
         let process = &self.worker.shared.process;
-        if !(live.is_paused() || live.has_room() && process.has_room()) {
+        let bind = &self.bind;
+        if !(live.is_paused() || live.has_room() && process.has_room() && bind.has_room()) {
             process.maxconn_reached.fetch_add(1, Relaxed);
             told.await;
             return Round::Full;
@@ -194,14 +198,16 @@ impl Acceptor {
         let mut accepted = 0;
         poll_fn(|cx| {
             loop {
-                if !(live.has_room() && process.has_room()) {
+                if !(live.has_room() && process.has_room() && bind.has_room()) {
                     return Poll::Ready(Round::Full);
                 }
                 match socket.poll_accept(cx) {
-                    Poll::Ready(Ok((stream, client))) => match Reservation::take(&self.worker.shared, live) {
-                        Some(reservation) => self.start(stream, client, reservation),
-                        None => return Poll::Ready(Round::Held(stream, client)),
-                    },
+                    Poll::Ready(Ok((stream, client))) => {
+                        match Reservation::take(&self.worker.shared, live, bind) {
+                            Some(reservation) => self.start(stream, client, reservation),
+                            None => return Poll::Ready(Round::Held(stream, client)),
+                        }
+                    }
                     Poll::Ready(Err(error)) if is_local_shortage(&error) => {
                         return Poll::Ready(Round::Short(error));
                     }
@@ -226,7 +232,8 @@ impl Acceptor {
         loop {
             let mut told = pin!(self.worker.shared.room.notified());
             told.as_mut().enable();
-            if let Some(reservation) = Reservation::take(&self.worker.shared, &self.frontend.live) {
+            if let Some(reservation) = Reservation::take(&self.worker.shared, &self.frontend.live, &self.bind)
+            {
                 return reservation;
             }
             told.await;
@@ -236,7 +243,8 @@ impl Acceptor {
     /// Closing a socket of several resets what is queued on it, so that is accepted first. The kernel is asked: the
     /// driver knows what was there at its last turn, and lets a task do only so much at once.
     fn take_queued(&self, socket: &Socket) {
-        while let Some(reservation) = Reservation::take(&self.worker.shared, &self.frontend.live) {
+        while let Some(reservation) = Reservation::take(&self.worker.shared, &self.frontend.live, &self.bind)
+        {
             match socket.accept() {
                 Ok((stream, client)) => self.start(stream, client, reservation),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock || is_local_shortage(&error) => break,
@@ -265,14 +273,17 @@ impl Acceptor {
                 () = self.stop.notified() => return false,
             }
         }
-        if let Some(Err(error)) = refusing.as_ref().map(bind::resume) {
+        if let Some(Err(error)) =
+            refusing.as_ref().map(|socket| bind::resume(socket, &self.bind.conf.options))
+        {
             log::alert(format_args!("frontend {name}: cannot resume: {error}"));
         }
         true
     }
 
     fn start(&self, stream: Stream, client: Option<SocketAddr>, mut reservation: Reservation) {
-        let addresses = Addresses { client, local_port: self.port };
+        let addresses = Addresses::of_connection(client, self.port);
+        let opening = if self.bind.conf.accept_proxy { Opening::Header } else { Opening::Plain };
         let own = self.worker.index;
         let process = &self.worker.shared.process;
         let turn = match &self.spread {
@@ -287,11 +298,11 @@ impl Acceptor {
             Spread::Even(workers) | Spread::Over(workers) if turn != own => match stream.detach() {
                 Ok(stream) => {
                     let frontend = Arc::clone(&self.frontend.name);
-                    workers.hand(turn, Handed { stream, frontend, addresses, reservation });
+                    workers.hand(turn, Handed { stream, frontend, addresses, opening, reservation });
                 }
                 Err(error) => log::warning(format_args!("a connection could not be handed on: {error}")),
             },
-            _ => serve(&self.worker, &self.frontend.name, stream, addresses, reservation),
+            _ => serve(&self.worker, &self.frontend.name, stream, (addresses, opening), reservation),
         }
     }
 }
@@ -301,7 +312,7 @@ pub fn serve(
     worker: &Rc<Worker>,
     frontend: &str,
     stream: Stream,
-    addresses: Addresses,
+    (addresses, opening): (Addresses, Opening),
     reservation: Reservation,
 ) {
     let Some(found) = worker.frontend(frontend) else {
@@ -310,12 +321,23 @@ pub fn serve(
     // From here on, so that a worker that is told to stop waits for it.
     let place = Place::new(worker, reservation);
     let key = place.key();
+    let plain = opening == Opening::Plain;
     let task = match found.0.frontend.mode {
-        Mode::Http => tokio::task::spawn_local(http::serve(found, place, stream, addresses)),
-        Mode::Tcp => tokio::task::spawn_local(async move {
-            let _busy = Busy::new(&place);
-            tcp::serve(&place.worker, found.0, stream, addresses).await;
+        Mode::Http if plain => tokio::task::spawn_local(http::serve(found, place, stream, addresses)),
+        Mode::Tcp if plain => tokio::task::spawn_local(tunnel(found.0, place, stream, addresses)),
+        mode => tokio::task::spawn_local(async move {
+            let Some(addresses) = client::receive(&found.0, &place, &stream, addresses).await else { return };
+            // Boxed, so that what waits for a header is small.
+            match mode {
+                Mode::Http => Box::pin(http::serve(found, place, stream, addresses)).await,
+                Mode::Tcp => Box::pin(tunnel(found.0, place, stream, addresses)).await,
+            }
         }),
     };
     worker.served_by(key, task.abort_handle());
+}
+
+async fn tunnel(frontend: Rc<FrontendView>, place: Place, stream: Stream, addresses: Addresses) {
+    let _busy = Busy::new(&place);
+    tcp::serve(&place.worker, frontend, stream, &addresses).await;
 }

@@ -22,7 +22,7 @@ use crate::model::process::Process;
 use crate::model::shared::{Listener, Shared};
 use crate::model::snapshot::{Site, Snapshot};
 use crate::net::bind::{self, Bound, SocketFile};
-use crate::net::limits;
+use crate::net::{connect, limits};
 use crate::{health, log};
 
 /// What is run.
@@ -49,6 +49,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     process.warnings.store(warnings, Relaxed);
     let site = Site { workers, maxconn, now_ms: epoch.now_ms(), resolve: &resolve };
     let snapshot = Snapshot::build(config, None, site)?;
+    try_uplinks(&snapshot)?;
     let shared = Arc::new(Shared::new(snapshot, process, epoch));
     let writer::Started { targets, feeds, writers } =
         writer::start(config.global.log.iter().map(|log| &log.target), workers)?;
@@ -69,6 +70,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
             inbox,
             workers: inboxes.clone(),
             accept: config.global.accept,
+            splice: config.global.splice,
             seed: random(),
             logs: (Arc::clone(&log_targets), feeds.next().unwrap_or_default()),
             accepts: accepts.clone(),
@@ -115,21 +117,34 @@ fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     addresses.into_iter().next().ok_or_else(|| io::Error::other("the name has no address"))
 }
 
+/// What cannot be done for a server is said now rather than at each connection.
+fn try_uplinks(snapshot: &Snapshot) -> anyhow::Result<()> {
+    for server in snapshot.backends.iter().flat_map(|backend| &backend.servers) {
+        server.with_address(|address| {
+            connect::try_options(address, &server.uplink).map_err(|(option, error)| {
+                anyhow::anyhow!("server {}: `{option}` is not possible: {error}", server.path())
+            })
+        })?;
+    }
+    Ok(())
+}
+
 /// All binds or none; the sockets of each worker stand at its index.
 fn bind_frontends(shared: &Arc<Shared>) -> Result<(Vec<Vec<Listening>>, Vec<SocketFile>), bind::BindError> {
     let workers = shared.process.workers;
     let mut listening: Vec<Vec<Listening>> = (0..workers).map(|_| Vec::new()).collect();
     let mut files = Vec::new();
     for frontend in &shared.snapshot().frontends {
-        for (i, address) in frontend.binds.iter().enumerate() {
-            let bound = bind::bind(address, workers)?;
+        for (i, conf) in frontend.binds.iter().enumerate() {
+            let bound = bind::bind(&conf.conf.address, &conf.conf.options, workers)?;
             shared.add_listener(Listener {
                 proxy: Arc::clone(&frontend.name),
                 name: format!("{}-{}", frontend.name, i + 1),
                 address: bound.address(),
             });
             let port = bound.address().port();
-            let on = |socket| Listening { socket, frontend: Arc::clone(frontend), port };
+            let on =
+                |socket| Listening { socket, frontend: Arc::clone(frontend), bind: Arc::clone(conf), port };
             match bound {
                 Bound::Tcp { shards, .. } => {
                     for (shard, worker) in shards.into_iter().zip(&mut listening) {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use crate::model::process::Pressure;
 use crate::net::stream::Detached;
-use crate::session::http::Addresses;
+use crate::session::client::{Addresses, Opening};
 use crate::session::lend::Loan;
 use crate::session::worker::Reservation;
 
@@ -33,6 +33,7 @@ pub struct Handed {
     pub stream: Detached,
     pub frontend: Arc<str>,
     pub addresses: Addresses,
+    pub opening: Opening,
     pub reservation: Reservation,
 }
 

@@ -12,10 +12,11 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use super::accept::{self, Listening};
 use super::inbox::{Handed, Message, Spread, Workers};
 use crate::clock;
-use crate::config::{Accept, LogTarget};
+use crate::config::{Accept, LogTarget, Splice};
 use crate::log;
 use crate::log::feed::Feed;
 use crate::model::shared::Shared;
+use crate::net::{limits, splice};
 use crate::session::access_log::AccessLog;
 use crate::session::worker::Worker;
 
@@ -28,6 +29,7 @@ pub struct Start {
     pub inbox: UnboundedReceiver<Message>,
     pub workers: Vec<UnboundedSender<Message>>,
     pub accept: Accept,
+    pub splice: Splice,
     pub seed: u64,
     /// Targets of the access log, and the ways to them.
     pub logs: (Arc<[LogTarget]>, Vec<Feed>),
@@ -37,13 +39,16 @@ pub struct Start {
 
 /// Runs a worker until it was drained or killed.
 pub fn run(start: Start) -> io::Result<()> {
+    if start.splice == Splice::Auto {
+        splice::allow(limits::PIPES);
+    }
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(work(start));
     Ok(())
 }
 
 async fn work(start: Start) {
-    let Start { index, shared, listening, mut inbox, workers, accept, seed, logs, accepts } = start;
+    let Start { index, shared, listening, mut inbox, workers, accept, seed, logs, accepts, .. } = start;
     let others = Workers::new(workers.clone());
     let worker = Worker::new(index, shared, seed, Box::new(move |lender, loan| others.ask(lender, loan)));
     let (targets, feeds) = logs;
@@ -113,9 +118,9 @@ impl Drop for LastLines {
 }
 
 fn take(worker: &Rc<Worker>, handed: Handed) {
-    let Handed { stream, frontend, addresses, reservation } = handed;
+    let Handed { stream, frontend, addresses, opening, reservation } = handed;
     match stream.attach() {
-        Ok(stream) => accept::serve(worker, &frontend, stream, addresses, reservation),
+        Ok(stream) => accept::serve(worker, &frontend, stream, (addresses, opening), reservation),
         Err(error) => log::warning(format_args!("a connection could not be taken over: {error}")),
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::Notify;
 
 use self::date::{Calendar, WallClock};
 use self::header::Header;
-use super::http::Addresses;
+use super::client::Addresses;
 use super::record::{Moments, Record};
 use super::termination::Cause;
 use super::view::{BackendView, FrontendView, ServerView};

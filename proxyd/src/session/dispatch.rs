@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use super::client::{Behalf, Private, poll_greet};
 use super::lend::borrow;
 use super::meter::Timings;
 use super::queue::{Line, NoServer};
@@ -18,7 +19,7 @@ use crate::balance::{self, Picked};
 use crate::clock::{self, Instant};
 use crate::model::backend::Backend;
 use crate::model::queue::{Indices, Wants};
-use crate::net::connect::{connect, is_local_shortage};
+use crate::net::connect::{Origin, connect, is_local_shortage, is_no_address};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::stats::cells::Count;
@@ -83,11 +84,19 @@ pub async fn obtain(
     reuse: Reuse,
     timer: &mut Timer,
     limit: Duration,
+    behalf: Behalf<'_>,
 ) -> Result<Upstream, NoConnection> {
     let view = &slot.view;
     let cells = view.cells();
     let moves = view.server.moves();
-    if reuse != Reuse::No {
+    let uplink = &view.server.uplink;
+    if uplink.is_private() {
+        let kept = behalf.private.take(view, moves, reuse == Reuse::Surely);
+        if let Some(upstream) = kept.filter(|_| reuse != Reuse::No) {
+            cells.inc(Count::Reuses);
+            return Ok(upstream);
+        }
+    } else if reuse != Reuse::No {
         let mut taken = view.take_idle(moves, reuse == Reuse::Surely);
         if taken.is_none() {
             taken = borrow(worker, view, moves).await;
@@ -99,17 +108,38 @@ pub async fn obtain(
     }
     cells.inc(Count::Connects);
     let address = view.server.address();
-    let mut connecting = pin!(connect(&address));
-    match timer.within(clock::now() + limit, |cx| connecting.as_mut().poll(cx)).await {
+    let origin = Origin { client: behalf.ip(), turn: &view.server.source_turn };
+    let deadline = clock::now() + limit;
+    let mut connecting = pin!(connect(&address, uplink, origin));
+    let mut connected = timer.within(deadline, |cx| connecting.as_mut().poll(cx)).await;
+    if let (Ok(Ok(stream)), Some(how)) = (&mut connected, uplink.send_proxy) {
+        let header = behalf.header(how);
+        let mut rest = &header[..];
+        match timer.within(deadline, |cx| poll_greet(cx, stream, &mut rest)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => connected = Ok(Err(error)),
+            Err(Elapsed) => connected = Err(Elapsed),
+        }
+    }
+    match connected {
         Ok(Ok(stream)) => Ok(Upstream { stream, moves, reused: false }),
-        Ok(Err(error)) => Err(NoConnection { failure: Failure::Connect, local: is_local_shortage(&error) }),
+        Ok(Err(error)) => {
+            if is_no_address(&error) {
+                cells.inc(Count::NoAddress);
+            }
+            Err(NoConnection { failure: Failure::Connect, local: is_local_shortage(&error) })
+        }
         Err(Elapsed) => Err(NoConnection { failure: Failure::ConnectTimeout, local: false }),
     }
 }
 
 /// Puts a connection back that can carry another request.
-pub fn give_back(view: &ServerView, upstream: Upstream, now: Instant) {
+pub fn give_back(view: &Rc<ServerView>, upstream: Upstream, private: &Private, now: Instant) {
     if !view.server.keeps_connections() {
+        return;
+    }
+    if view.server.uplink.is_private() {
+        private.put(view, upstream, now);
         return;
     }
     view.pool.borrow_mut().put(upstream.stream, upstream.moves, now);

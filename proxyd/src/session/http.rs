@@ -3,12 +3,12 @@
 mod forward;
 mod log;
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
 
 use super::access_log::Trace;
+use super::client::{Addresses, Private};
 use super::exchange::write_all;
 use super::view::{BackendView, FrontendView};
 use super::worker::{Busy, Place};
@@ -31,15 +31,6 @@ const PARK_AFTER: Duration = Duration::from_secs(1);
 
 const _: () = assert!(MAX_HEADER_BYTES == buffer::SMALL, "a head has to fit into its buffer");
 
-/// Addresses of a client's connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Addresses {
-    /// `None` for a Unix socket.
-    pub client: Option<SocketAddr>,
-    /// Port it came to.
-    pub local_port: Option<u16>,
-}
-
 /// One client's connection.
 #[derive(Debug)]
 struct Connection {
@@ -51,6 +42,7 @@ struct Connection {
     buffer: Buffer,
     timer: Timer,
     addresses: Addresses,
+    private: Private,
     /// Heads as written to the server and to the client; kept for their memory.
     up_head: Vec<u8>,
     down_head: Vec<u8>,
@@ -100,6 +92,7 @@ pub fn serve(
         buffer: Buffer::small(),
         timer: Timer::default(),
         addresses,
+        private: Private::default(),
         up_head: Vec::new(),
         down_head: Vec::new(),
         requests: 0,
@@ -298,7 +291,7 @@ impl Connection {
             },
             client,
             port: self.addresses.local_port,
-            local: &|| self.client.local_addr(),
+            local: &|| self.addresses.destination().or_else(|| self.client.local_addr()),
         };
         request::parse(self.buffer.data(), &mut self.up_head, &site)
     }

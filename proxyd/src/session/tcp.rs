@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use super::access_log::{Entry, Trace};
+use super::client::{Addresses, Behalf, Private};
 use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
 use super::exchange::{Cut, Exchange, Side};
-use super::http::Addresses;
 use super::meter::{Meter, Timings};
 use super::queue::Line;
 use super::record::{Moments, Record, Way};
@@ -26,7 +26,7 @@ pub async fn serve(
     worker: &Rc<Worker>,
     frontend: Rc<FrontendView>,
     mut client: Stream,
-    addresses: Addresses,
+    addresses: &Addresses,
 ) {
     let Some(backend) = frontend.backend.clone() else { return };
     let mut timings = Timings::new(clock::now());
@@ -34,8 +34,9 @@ pub async fn serve(
     let mut meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
     let mut trace = Trace::new(&frontend, timings.start);
     let mut way = Way::default();
+    let behalf = Behalf { addresses, private: &Private::default(), stream: &client };
     let termination =
-        match connect(worker, &backend, &mut meter, (&client, &mut timer), (&mut timings, &mut way)).await {
+        match connect(worker, &backend, &mut meter, behalf, &mut timer, (&mut timings, &mut way)).await {
             Ok((_slot, mut server)) => {
                 let connected = clock::now();
                 timings.connected = Some(connected);
@@ -93,8 +94,8 @@ pub async fn serve(
             frontend: &frontend,
             backend: Some(&backend),
             server: meter.server(),
-            addresses: &addresses,
-            local: &|| client.local_addr(),
+            addresses,
+            local: &|| addresses.destination().or_else(|| client.local_addr()),
             source: trace.source,
             request_line: None,
         };
@@ -118,14 +119,15 @@ async fn connect(
     worker: &Rc<Worker>,
     backend: &Rc<BackendView>,
     meter: &mut Meter,
-    (client, timer): (&Stream, &mut Timer),
+    behalf: Behalf<'_>,
+    timer: &mut Timer,
     (timings, way): (&mut Timings, &mut Way),
 ) -> Result<(Slot, Upstream), Termination> {
     let mut tries = Tries::new(backend);
     let mut failed = Termination::new(Cause::Server, Phase::Connect);
     loop {
         // What a client sent before it ended its side is still to be forwarded.
-        let line = Line { client, timer, ended_is_gone: false };
+        let line = Line { client: behalf.stream, timer, ended_is_gone: false };
         let next = tries.next(worker, backend, line, timings).await;
         *way = tries.way;
         let slot = match next {
@@ -136,7 +138,7 @@ async fn connect(
             }
         };
         meter.assign(&slot.view, worker.shared.epoch.now_ms());
-        match obtain(worker, &slot, Reuse::No, timer, backend.backend.timeouts.connect).await {
+        match obtain(worker, &slot, Reuse::No, timer, backend.backend.timeouts.connect, behalf).await {
             Ok(upstream) => return Ok((slot, upstream)),
             Err(none) => {
                 failed = no_connection(none.failure, none.local);

@@ -10,7 +10,8 @@ use smallvec::SmallVec;
 
 use crate::http::chunked::{self, Decoder, Step};
 use crate::http::framing::Body;
-use crate::net::buffer::Buffer;
+use crate::net::buffer::{Buffer, LARGE, SMALL};
+use crate::net::splice::{self, Pipe};
 use crate::net::stream::Stream;
 
 /// A transfer under way. Progress is kept here, so that a poll can be abandoned at any point.
@@ -33,6 +34,10 @@ pub struct Transfer {
     tail_sent: usize,
     ended: bool,
     last_filled: bool,
+    /// Longest blocks that were filled in a row.
+    full: u32,
+    /// Bytes on their way within the kernel.
+    pipe: Option<Pipe>,
     /// Bytes written so far.
     pub written: u64,
     /// Something of the body was found in the buffer.
@@ -70,6 +75,16 @@ impl Kept {
         true
     }
 }
+/// What came of an attempt to move bytes within the kernel.
+enum Spliced {
+    Some(u64),
+    End,
+    /// It has to be copied.
+    Not,
+}
+
+/// So many blocks of the longest kind make a transfer a long one, whose bytes need not come up here any more.
+const LONG: u32 = 2;
 
 /// Which side made a transfer fail.
 #[derive(Debug)]
@@ -115,6 +130,8 @@ impl Transfer {
             tail: SmallVec::new(),
             tail_sent: 0,
             last_filled: false,
+            full: 0,
+            pipe: None,
             written: 0,
             body_begun: false,
             kept: None,
@@ -184,6 +201,14 @@ impl Transfer {
         loop {
             // Before the head is written, so that what is there of the body goes with it.
             self.look_ahead(buffer)?;
+            if let Some(pipe) = &mut self.pipe {
+                while pipe.held() > 0 {
+                    let n = ready!(pipe.poll_drain(cx, to)).map_err(Broken::Write)? as u64;
+                    moved.written += n;
+                    self.written += n;
+                }
+                self.pipe = None;
+            }
             if self.has_output() {
                 let n = ready!(self.poll_write(cx, buffer, to)).map_err(Broken::Write)?;
                 moved.written += n as u64;
@@ -196,6 +221,21 @@ impl Transfer {
                 buffer.grow();
                 self.last_filled = false;
             }
+            if self.full >= LONG && self.is_spliceable() && buffer.is_empty() {
+                match ready!(self.poll_splice(cx, from))? {
+                    Spliced::Some(n) => {
+                        moved.read += n;
+                        // What it was read into before is not needed.
+                        buffer.park();
+                        continue;
+                    }
+                    Spliced::End => {
+                        self.source_ended()?;
+                        continue;
+                    }
+                    Spliced::Not => {}
+                }
+            }
             let room = buffer.room();
             let size = room.len();
             let n = ready!(from.poll_read(cx, room)).map_err(Broken::Read)?;
@@ -205,12 +245,53 @@ impl Transfer {
                 continue;
             }
             self.last_filled = n == size;
+            self.full = if n == LARGE { self.full.saturating_add(1) } else { 0 };
             buffer.filled(n);
+        }
+    }
+
+    /// The payload passes as it is.
+    fn is_spliceable(&self) -> bool {
+        !self.chunks && !matches!(self.source, Source::Chunked(_))
+    }
+
+    /// Moves bytes into a pipe, where there is one to be had.
+    fn poll_splice(&mut self, cx: &mut Context<'_>, from: &Stream) -> Poll<Result<Spliced, Broken>> {
+        let Some(mut pipe) = Pipe::take() else {
+            self.full = 0;
+            return Poll::Ready(Ok(Spliced::Not));
+        };
+        let most = match self.source {
+            Source::Length(left) => usize::try_from(left).unwrap_or(usize::MAX),
+            _ => usize::MAX,
+        };
+        match ready!(pipe.poll_fill(cx, from, most)) {
+            Ok(0) => Poll::Ready(Ok(Spliced::End)),
+            Ok(n) => {
+                if n < SMALL {
+                    // It is slow, or at its end: a copy is as cheap.
+                    self.full = 0;
+                }
+                if let Source::Length(left) = &mut self.source {
+                    *left -= n as u64;
+                    self.ended = *left == 0;
+                }
+                self.pipe = Some(pipe);
+                Poll::Ready(Ok(Spliced::Some(n as u64)))
+            }
+            Err(error) if splice::is_unsupported(&error) => {
+                self.full = 0;
+                Poll::Ready(Ok(Spliced::Not))
+            }
+            Err(error) => Poll::Ready(Err(Broken::Read(error))),
         }
     }
 
     /// Something waits for the other side to take it.
     pub fn has_output(&self) -> bool {
+        if self.pipe.as_ref().is_some_and(|pipe| pipe.held() > 0) {
+            return true;
+        }
         self.prefix_sent < self.prefix.len()
             || self.size_line_sent < self.size_line.1
             || self.payload > 0

@@ -15,7 +15,7 @@ use super::view::{FrontendView, View};
 use crate::balance::Random;
 use crate::clock;
 use crate::memory;
-use crate::model::frontend::FrontendLive;
+use crate::model::frontend::{Bind, FrontendLive};
 use crate::model::process::Pressure;
 use crate::model::shared::Shared;
 use crate::net::buffer;
@@ -238,13 +238,29 @@ pub struct Place {
 pub struct Reservation {
     shared: Arc<Shared>,
     frontend: Arc<FrontendLive>,
+    /// A bind with a limit of its own.
+    bind: Option<Arc<Bind>>,
     /// Where it is served, and counted as its load.
     worker: Option<usize>,
 }
 
 impl Reservation {
-    /// `None` where the process or the frontend is full.
-    pub fn take(shared: &Arc<Shared>, frontend: &Arc<FrontendLive>) -> Option<Self> {
+    /// `None` where the process, the frontend or the bind is full.
+    pub fn take(shared: &Arc<Shared>, frontend: &Arc<FrontendLive>, bind: &Arc<Bind>) -> Option<Self> {
+        let Some(maxconn) = bind.conf.maxconn else { return Self::of_frontend(shared, frontend) };
+        if !count_up(&bind.connections, maxconn) {
+            return None;
+        }
+        let mut reservation = Self::of_frontend(shared, frontend);
+        match &mut reservation {
+            Some(reservation) => reservation.bind = Some(Arc::clone(bind)),
+            None if bind.connections.fetch_sub(1, Relaxed) >= maxconn => shared.room.notify_waiters(),
+            None => {}
+        }
+        reservation
+    }
+
+    fn of_frontend(shared: &Arc<Shared>, frontend: &Arc<FrontendLive>) -> Option<Self> {
         if !count_up(&shared.process.connections, shared.process.maxconn()) {
             return None;
         }
@@ -254,7 +270,7 @@ impl Reservation {
             }
             return None;
         }
-        Some(Self { shared: Arc::clone(shared), frontend: Arc::clone(frontend), worker: None })
+        Some(Self { shared: Arc::clone(shared), frontend: Arc::clone(frontend), bind: None, worker: None })
     }
 
     /// From here on it is a load of that worker's.
@@ -278,7 +294,10 @@ impl Drop for Reservation {
         }
         let full = process.connections.fetch_sub(1, Relaxed) >= process.maxconn();
         let limit = self.frontend.maxconn().unwrap_or(u32::MAX);
-        if self.frontend.connections.fetch_sub(1, Relaxed) >= limit || full {
+        let full = self.frontend.connections.fetch_sub(1, Relaxed) >= limit || full;
+        let at_limit =
+            |bind: &Bind| bind.connections.fetch_sub(1, Relaxed) >= bind.conf.maxconn.unwrap_or(u32::MAX);
+        if self.bind.as_deref().is_some_and(at_limit) || full {
             self.shared.room.notify_waiters();
         }
     }

@@ -40,6 +40,10 @@ pub enum Count {
     Status4xx,
     Status5xx,
     StatusOther,
+    /// Connections closed for where they came from (`dcon`).
+    DeniedConnections,
+    /// Connections to servers for which no address or port of ours was free.
+    NoAddress,
     /// Errors of our own (`eint`).
     Internal,
     /// Answers made here (`intercepted`).

@@ -23,6 +23,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::metrics::Exporter;
+use crate::config::BindOptions;
 use crate::log;
 use crate::model::shared::{Listener, Shared};
 use crate::net::bind::{self, BindError, Bound};
@@ -51,7 +52,7 @@ pub struct Endpoint(Bound);
 
 /// Binds the address of `global.metrics` and makes it known.
 pub fn bind(address: &Address, shared: &Shared) -> Result<Endpoint, BindError> {
-    let bound = bind::bind(address, 1)?;
+    let bound = bind::bind(address, &BindOptions::default(), 1)?;
     shared.add_listener(Listener {
         proxy: "GLOBAL".into(),
         name: "metrics-1".to_owned(),

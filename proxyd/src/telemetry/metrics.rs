@@ -19,6 +19,7 @@ use super::rows::{Selection, Since, rows};
 use super::{info, refusals};
 use crate::log::feed::Status;
 use crate::model::shared::Shared;
+use crate::stats::cells::Count;
 use crate::{clock, log, memory};
 
 /// Makes the text.
@@ -91,6 +92,7 @@ struct Own {
     threads: Gauge,
     log_lines_dropped: Counter,
     accept_failures: Counter,
+    no_source_address: Counter,
     events: Counter,
     config_warnings: Gauge,
     config_generation: Gauge,
@@ -135,6 +137,10 @@ impl Own {
                     "proxyd_accept_failures_total",
                     "Times a connection could not be accepted for want of descriptors or memory",
                 ),
+                no_source_address: counter(
+                    "proxyd_no_source_address_total",
+                    "Connections to servers for which no address or port of this machine was free",
+                ),
                 events: counter("proxyd_events_total", "Changes of state that were recorded"),
                 config_warnings: gauge("proxyd_config_warnings", "Warnings the configuration gave"),
                 config_generation: gauge(
@@ -169,6 +175,9 @@ impl Own {
         self.start_time.set(shared.epoch.start_wall_ms() as f64 / 1000.0);
         self.log_lines_dropped.absolute(log::dropped() + shared.dropped_lines());
         self.accept_failures.absolute(process.accept_failures.load(Relaxed));
+        let snapshot = shared.snapshot();
+        let servers = snapshot.backends.iter().flat_map(|backend| &backend.servers);
+        self.no_source_address.absolute(servers.map(|server| server.stats.raw(Count::NoAddress)).sum());
         self.events.absolute(shared.journal.counts().0);
         self.config_warnings.set(f64::from(process.warnings.load(Relaxed)));
         self.config_generation.set(f64::from(shared.generation()));

@@ -170,6 +170,7 @@ impl Scene<'_> {
         for (col, number) in [
             (Col::Slim, u64::from(self.maxconn(frontend))),
             (Col::Ereq, totals.get(Count::BadRequests)),
+            (Col::Dcon, totals.get(Count::DeniedConnections)),
             (Col::ReqRate, live.rates.requests.get()),
             (Col::ReqRateMax, live.rates.requests.max(self.maxima)),
             (Col::ReqTot, requests),
@@ -191,7 +192,6 @@ impl Scene<'_> {
                 Col::CompOut,
                 Col::CompByp,
                 Col::CompRsp,
-                Col::Dcon,
                 Col::Dses,
                 Col::H2sess,
                 Col::H3sess,

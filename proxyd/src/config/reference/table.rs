@@ -6,6 +6,7 @@ mod log;
 mod process;
 mod proxy;
 mod server;
+mod socket;
 mod traffic;
 
 use super::{Field, Preset, Section};
@@ -13,8 +14,9 @@ pub use check::{HTTP_CHECK, TCP_CHECK};
 pub use http::{ERROR_PAGE, HTTP};
 pub use log::{LOG_TARGET, PROXY_LOG};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
-pub use proxy::{BACKEND, BIND_ENTRY, FRONTEND, LISTEN};
+pub use proxy::{BACKEND, FRONTEND, LISTEN};
 pub use server::{SERVER, SERVER_DEFAULTS};
+pub use socket::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
 pub use traffic::{CLIENT_TIMEOUTS, DEFAULTS, RETRIES, SERVER_TIMEOUTS, TIMEOUTS};
 
 const NAME: Field = Field {
@@ -54,4 +56,6 @@ pub const SECTIONS: &[&Section] = &[
     &HTTP_CHECK,
     &SERVER_DEFAULTS,
     &SERVER,
+    &KEEPALIVE,
+    &SEND_PROXY,
 ];

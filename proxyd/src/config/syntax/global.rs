@@ -9,8 +9,8 @@ use super::super::reference::{GLOBAL, METRICS, SOCKET};
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
-use super::super::words::{ACCEPTS, LEVELS};
-use super::super::{Accept, Memory};
+use super::super::words::{ACCEPTS, LEVELS, SPLICES};
+use super::super::{Accept, Memory, Splice};
 use super::address;
 use super::log::LogTarget;
 
@@ -25,6 +25,7 @@ pub(in crate::config) struct Global {
     pub(in crate::config) maxconn: Option<Spanned<u32>>,
     pub(in crate::config) accept: Option<Spanned<Accept>>,
     pub(in crate::config) memory: Option<Memory>,
+    pub(in crate::config) splice: Option<Spanned<Splice>>,
     pub(in crate::config) sockets: Vec<Socket>,
     pub(in crate::config) metrics: Option<Spanned<Address>>,
     pub(in crate::config) log: Vec<LogTarget>,
@@ -47,6 +48,7 @@ impl Global {
             maxconn: fields.get("maxconn").and_then(|value| value.number(1..=u32::MAX, report)),
             accept: fields.get("accept").and_then(|value| value.choice(&ACCEPTS, report)),
             memory: fields.get("memory").and_then(|value| memory(value, report)),
+            splice: fields.get("splice").and_then(|value| value.choice(&SPLICES, report)),
             sockets: sockets(&fields, report),
             metrics: metrics(&fields, report),
             log: LogTarget::read_all(&fields, report),
@@ -107,7 +109,7 @@ fn metrics(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Spanned<Addre
     address::listener(&bind, report)
 }
 
-fn file_mode(value: Value<'_, '_>, report: &mut Report) -> Option<u32> {
+pub(super) fn file_mode(value: Value<'_, '_>, report: &mut Report) -> Option<u32> {
     let span = value.node.span;
     let text = match &value.node.kind {
         Kind::Number(number) => {

@@ -1,11 +1,13 @@
 //! One of `servers`, and `server_defaults`.
 
-use super::super::ServerAddress;
+use proto::addr::Address;
+
 use super::super::reference::SERVER_DEFAULTS;
 use super::super::report::{Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
-use super::{address, name};
+use super::super::{ServerAddress, Uplink};
+use super::{address, name, socket};
 
 /// The most `set maxconn server` takes, so that a limit can be set back at run time.
 const MOST: u32 = i32::MAX as u32;
@@ -18,6 +20,7 @@ pub(in crate::config) struct Server {
     pub(in crate::config) weight: Option<Spanned<u32>>,
     pub(in crate::config) backup: Option<Spanned<bool>>,
     pub(in crate::config) limits: Limits,
+    pub(in crate::config) uplink: Uplink,
 }
 
 /// How much it takes, as written.
@@ -40,12 +43,15 @@ pub(in crate::config) struct ServerDefaults {
 impl Server {
     pub(super) fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
         let address = fields.get("address").and_then(|value| value.text(report));
+        let address = address.and_then(|text| address::server(&text, report));
+        let over_unix = matches!(address, Some(ServerAddress::Literal(Address::Unix(_))));
         Self {
             name: name(fields, report),
-            address: address.and_then(|text| address::server(&text, report)),
+            address,
             weight: fields.get("weight").and_then(|value| value.number(0..=256, report)),
             backup: fields.get("backup").and_then(|value| value.boolean(report)),
             limits: Limits::read(fields, report),
+            uplink: socket::uplink(fields, over_unix, report),
         }
     }
 }

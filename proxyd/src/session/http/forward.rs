@@ -11,6 +11,7 @@ use crate::http::refusal::Reason;
 use crate::http::reply::Reply;
 use crate::http::{request, response};
 use crate::net::buffer::Buffer;
+use crate::session::client::Behalf;
 use crate::session::dispatch::{Reuse, Slot, Tries, Upstream, give_back, obtain};
 use crate::session::exchange::{Ask, Cut, Exchange, Gone, Side, Unanswered, write_all};
 use crate::session::meter::{Meter, Timings};
@@ -152,7 +153,9 @@ impl Connection {
             };
             request.meter.assign(&slot.view, self.place.worker.shared.epoch.ms(request.timings.start));
             let limit = backend.backend.timeouts.connect;
-            let obtained = obtain(&self.place.worker, &slot, tries.reuse(first), &mut self.timer, limit);
+            let behalf = Behalf { addresses: &self.addresses, private: &self.private, stream: &self.client };
+            let obtained =
+                obtain(&self.place.worker, &slot, tries.reuse(first), &mut self.timer, limit, behalf);
             let Some(obtained) = watch.unless_gone(&self.client, obtained).await else { return gone };
             let (unsuccessful, reused) = match obtained {
                 Ok(upstream) => {
@@ -264,7 +267,7 @@ impl Connection {
         if end.is_ok() && up_is_done && answer.server_keeps && server_buffer.is_empty() {
             let ended = clock::now();
             timings.ended = Some(ended);
-            give_back(&slot.view, upstream, ended);
+            give_back(&slot.view, upstream, &self.private, ended);
         }
         self.down_head = down.into_prefix();
         Ok(self.answered(end, facts, &answer, up_is_done))

@@ -82,7 +82,7 @@ impl Connection {
             backend: meter.map(|meter| &**meter.backend()),
             server: meter.and_then(Meter::server),
             addresses: &self.addresses,
-            local: &|| self.client.local_addr(),
+            local: &|| self.addresses.destination().or_else(|| self.client.local_addr()),
             source: trace.source,
             request_line: is_head.then_some(&*trace.line),
         };

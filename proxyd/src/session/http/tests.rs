@@ -60,9 +60,9 @@ async fn served(
 ) -> Option<String> {
     let (near, far) = UnixStream::pair().unwrap();
     let found = worker.frontend("web").unwrap();
-    let reservation = Reservation::take(shared, &found.0.frontend.live).unwrap();
+    let reservation = Reservation::take(shared, &found.0.frontend.live, &found.0.frontend.binds[0]).unwrap();
     let place = Place::new(worker, reservation);
-    let addresses = Addresses { client: None, local_port: None };
+    let addresses = Addresses::of_connection(None, None);
     let mut session = pin!(serve(found, place, Stream::Unix(near), addresses));
     let (mut origin, mut client) = (pin!(origin(listener)), pin!(client(far)));
     let (mut polls, mut ended, mut answers) = (0, false, None);

@@ -75,6 +75,12 @@ pub const GLOBAL: Section = Section {
             meaning: "Of the memory of the control group or machine: where so much is used, no connection is accepted, and halfway from there to all of it some are given up. `\"2GiB\"` stands for less memory than there is.",
         },
         Field {
+            name: "splice",
+            shape: "`auto` or `off`",
+            preset: Preset::Value(|| print::socket::splice(defaults::SPLICE).into()),
+            meaning: "Whether bytes of long transfers pass from socket to socket within the kernel (splice(2)) once a transfer has proved to be long.",
+        },
+        Field {
             name: "sockets",
             shape: "list of sockets",
             preset: Preset::Unset("none"),

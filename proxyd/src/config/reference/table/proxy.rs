@@ -128,20 +128,6 @@ pub const FRONTEND: Section = Section {
     later: &["request", "response", "routes"],
 };
 
-/// One of a `bind` list, where it is not a plain string.
-pub const BIND_ENTRY: Section = Section {
-    what: "a bind",
-    title: "bind",
-    about: "A place in a `bind` list, where a plain string does not say enough.",
-    fields: &[Field {
-        name: "address",
-        shape: "string",
-        preset: Preset::Required,
-        meaning: "The same as the plain string.",
-    }],
-    later: &["tls", "accept_proxy", "maxconn", "backlog", "mode", "user", "group"],
-};
-
 /// One of `backends`.
 pub const BACKEND: Section = Section {
     what: "a backend",

@@ -2,7 +2,7 @@
 
 use super::super::super::defaults;
 use super::super::{Field, Preset, Section};
-use super::NAME;
+use super::{NAME, socket};
 
 const WEIGHT: Field = Field {
     name: "weight",
@@ -64,6 +64,12 @@ pub const SERVER: Section = Section {
         MAXCONN,
         MINCONN,
         MAX_QUEUE,
+        socket::SEND_PROXY_FIELD,
+        socket::SOURCE,
+        socket::INTERFACE,
+        socket::FAST_OPEN,
+        socket::SERVER_KEEPALIVE,
+        socket::SERVER_USER_TIMEOUT,
     ],
     later: &[
         "tls",
@@ -74,8 +80,6 @@ pub const SERVER: Section = Section {
         "on_error",
         "check",
         "cookie",
-        "send_proxy",
-        "source",
         "agent",
     ],
 };

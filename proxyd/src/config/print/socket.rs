@@ -1,0 +1,92 @@
+//! Binds and connections to servers, as they are written.
+
+use std::fmt::Write as _;
+
+use super::super::socket::{Bind, Keepalive, SendProxy, SourceAddress, Splice, TcpOptions, Uplink};
+use super::{chosen, duration, file_mode, quoted};
+
+pub(in crate::config) const fn splice(splice: Splice) -> &'static str {
+    match splice {
+        Splice::Auto => "auto",
+        Splice::Off => "off",
+    }
+}
+
+pub(super) fn bind(bind: &Bind) -> String {
+    let address = quoted(&bind.address.to_string());
+    let options = &bind.options;
+    let mut text = String::new();
+    flag(&mut text, "accept_proxy", bind.accept_proxy);
+    if let Some(maxconn) = bind.maxconn {
+        let _ = write!(text, ", maxconn: {maxconn}");
+    }
+    if let Some(backlog) = options.backlog {
+        let _ = write!(text, ", backlog: {backlog}");
+    }
+    flag(&mut text, "defer_accept", options.defer_accept);
+    flag(&mut text, "fast_open", options.fast_open);
+    interface(&mut text, options.interface.as_deref());
+    flag(&mut text, "transparent", options.transparent);
+    flag(&mut text, "v6only", options.v6only);
+    if let Some(mode) = options.mode {
+        let _ = write!(text, ", mode: {}", file_mode(mode));
+    }
+    tcp(&mut text, options.tcp);
+    if text.is_empty() { address } else { format!("(address: {address}{text})") }
+}
+
+/// What follows the other settings of a server.
+pub(super) fn uplink(text: &mut String, uplink: &Uplink) {
+    match uplink.send_proxy {
+        Some(SendProxy::V1) => text.push_str(", send_proxy: v1"),
+        Some(SendProxy::V2(tlvs)) => {
+            let tlvs = chosen(&[
+                ("alpn", tlvs.alpn),
+                ("authority", tlvs.authority),
+                ("unique_id", tlvs.unique_id),
+                ("crc32c", tlvs.crc32c),
+            ]);
+            let _ = write!(text, ", send_proxy: (version: v2, tlvs: [{tlvs}])");
+        }
+        None => {}
+    }
+    if let Some(source) = uplink.source {
+        let source = match source {
+            SourceAddress::Ip(ip) => quoted(&ip.to_string()),
+            SourceAddress::Ports { ip, first, last } if ip.is_ipv6() => {
+                quoted(&format!("[{ip}]:{first}-{last}"))
+            }
+            SourceAddress::Ports { ip, first, last } => quoted(&format!("{ip}:{first}-{last}")),
+            SourceAddress::Client => "client".to_owned(),
+        };
+        let _ = write!(text, ", source: {source}");
+    }
+    interface(text, uplink.interface.as_deref());
+    flag(text, "fast_open", uplink.fast_open);
+    tcp(text, uplink.tcp);
+}
+
+fn flag(text: &mut String, name: &str, on: bool) {
+    if on {
+        let _ = write!(text, ", {name}: true");
+    }
+}
+
+fn interface(text: &mut String, name: Option<&str>) {
+    if let Some(name) = name {
+        let _ = write!(text, ", interface: {}", quoted(name));
+    }
+}
+
+fn tcp(text: &mut String, options: TcpOptions) {
+    if let Some(Keepalive { idle, interval, count }) = options.keepalive {
+        let mut parts = Vec::new();
+        parts.extend(idle.map(|idle| format!("idle: {}", duration(idle))));
+        parts.extend(interval.map(|interval| format!("interval: {}", duration(interval))));
+        parts.extend(count.map(|count| format!("count: {count}")));
+        let _ = write!(text, ", keepalive: ({})", parts.join(", "));
+    }
+    if let Some(limit) = options.user_timeout {
+        let _ = write!(text, ", user_timeout: {}", duration(limit));
+    }
+}
