@@ -121,7 +121,7 @@ def total(out):
 
 
 def configure(folder, kind, port):
-    log = 'log: [(target: file("access.log"), format: http)],' if kind.log else ""
+    log = 'log: [(target: file("access.log"), format: httplog)],' if kind.log else ""
     servers = ",\n".join(f'(name: "app{n}", address: "127.0.0.1:{port}")' for n in range(kind.servers))
     (folder / "proxyd.ron").write_text(f"""(
     global: (

@@ -329,7 +329,7 @@ def start_proxyd(here, ports, targets, echo, binary, options):
     """The program, or why it cannot be measured this way."""
     servers = ",\n".join(f'(name: "app{n}", address: "127.0.0.1:{port}")' for n, port in enumerate(targets, 1))
     check = 'check: http(path: "/66", interval: "1s"),' if options.everything else ""
-    log = 'log: [(target: file("access.log"), format: http)],' if options.everything else ""
+    log = 'log: [(target: file("access.log"), format: httplog)],' if options.everything else ""
     (here / "proxyd.ron").write_text(f"""(
     global: (
         workers: {options.workers}, maxconn: {options.maxconn}, {log}

@@ -116,8 +116,8 @@ impl Output {
         }
     }
 
-    /// Writes lines, or counts them as lost.
-    pub(super) fn write(&mut self, batch: &[u8]) {
+    /// Writes so many lines, or counts them as lost.
+    pub(super) fn write(&mut self, batch: &[u8], count: u64) {
         self.look();
         if std::mem::take(&mut self.inside) {
             // A line that could not be written whole ends here.
@@ -143,7 +143,9 @@ impl Output {
                 Sink::Datagrams(socket) => datagrams(&mut rest, |line| socket.send(line)),
                 Sink::Tcp(out) => self.frames.send(out, &mut rest),
             };
-            self.status.written.fetch_add(lines(&before[..before.len() - rest.len()]), Relaxed);
+            let whole = rest.is_empty() && before.len() == batch.len();
+            let written = if whole { count } else { lines(&before[..before.len() - rest.len()]) };
+            self.status.written.fetch_add(written, Relaxed);
             match result {
                 Ok(()) => {}
                 Err(error) if is_wait(&error) => {

@@ -78,7 +78,7 @@ fn run(inlet: &Inlet, mut output: Output) {
     while let Ok(item) = inlet.items.recv() {
         match item {
             Item::Batch(batch) => {
-                output.write(&batch.bytes);
+                output.write(&batch.bytes, batch.lines);
                 inlet.give_back(batch);
             }
             Item::Wake => output.look(),

@@ -15,6 +15,8 @@ pub struct AccessLog {
     pub without_normal: bool,
     /// A line says where servers are connected from.
     pub wants_source: bool,
+    /// A line says its number, or that of its request.
+    pub wants_numbers: bool,
 }
 
 /// What a line is made from.
@@ -41,13 +43,18 @@ impl AccessLog {
             })
             .collect();
         let source = [Variable::SourceIp, Variable::SourcePort];
-        let wants_source = lines.iter().any(|line| matches!(line, Line::Text(text) if text.uses(&source)));
+        let numbers = [Variable::RequestCount, Variable::LogCount];
+        let uses = |which: &[Variable]| {
+            lines.iter().any(|line| matches!(line, Line::Text(text) if text.uses(which)))
+        };
+        let (wants_source, wants_numbers) = (uses(&source), uses(&numbers));
         Some(Self {
             lines,
             errors_separately: proxy.errors_separately,
             without_null: proxy.without_null,
             without_normal: proxy.without_normal,
             wants_source,
+            wants_numbers,
         })
     }
 }

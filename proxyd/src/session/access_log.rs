@@ -157,7 +157,8 @@ impl AccessLog {
         let mut state = self.state.borrow_mut();
         let State { outputs, clock, dates, host, process } = &mut *state;
         clock.refresh(entry.record.moments.ended);
-        let numbers = Numbers::of(shared, entry, &log.lines);
+        let numbers =
+            if log.wants_numbers { Numbers::of(shared, entry, &log.lines) } else { Numbers::default() };
         let error = is_error && log.errors_separately;
         let mut began = false;
         for (output, line) in outputs.iter_mut().zip(&log.lines) {
