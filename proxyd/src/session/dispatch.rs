@@ -273,11 +273,11 @@ impl Tries {
                     self.way.queued = Some(timings.waited);
                     match waited {
                         Ok((index, ahead)) => {
-                            let place = match again {
-                                Some(_) => &mut self.way.server_queue,
-                                None => &mut self.way.backend_queue,
-                            };
-                            *place = ahead;
+                            // A request that waits anew has been through both lines.
+                            match again {
+                                Some(_) => self.way.server_queue += ahead,
+                                None => self.way.backend_queue += ahead,
+                            }
                             return Ok(Slot::new(worker, backend, index));
                         }
                         Err(NoServer::Nobody) => {}
