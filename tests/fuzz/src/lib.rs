@@ -8,22 +8,25 @@ mod chunked;
 mod command;
 mod configuration;
 mod head;
+mod log_format;
 mod proxy_protocol;
 
 pub use chunked::chunked;
 pub use command::command;
 pub use configuration::configuration;
 pub use head::{request_head, response_head, target};
+pub use log_format::log_format;
 pub use proxy_protocol::proxy_protocol;
 
 /// A target: bytes in, a panic for what must not be.
 pub type Entry = fn(&[u8]);
 
 /// Every target by its name, which is that of its corpus as well.
-pub const TARGETS: [(&str, Entry); 7] = [
+pub const TARGETS: [(&str, Entry); 8] = [
     ("chunked", chunked),
     ("command", command),
     ("configuration", configuration),
+    ("log_format", log_format),
     ("proxy_protocol", proxy_protocol),
     ("request_head", request_head),
     ("response_head", response_head),
