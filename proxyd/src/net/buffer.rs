@@ -152,7 +152,8 @@ fn take(len: usize) -> Box<[u8]> {
 }
 
 fn give(block: Box<[u8]>) {
-    if block.is_empty() {
+    // While transfers keep to small buffers nobody asks for a long one.
+    if block.is_empty() || block.len() == LARGE && KEEP_SMALL.get() {
         return;
     }
     // A thread that ends has no list any more; then the block just goes.
