@@ -1,6 +1,5 @@
 //! Which server is next.
 
-use std::cmp::Ordering;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -91,24 +90,20 @@ fn least_conn(
 ) -> Picked {
     let free = |index: u32| usable(index) && backend.has_room(index);
     for _ in 0..AGAIN {
-        let mut lightest = Lightest { servers: &backend.servers, found: None, equals: 1 };
+        let mut lightest = Lightest::default();
         if active.len() <= SCAN_ALL {
-            active.iter().copied().filter(|&i| free(i)).for_each(|i| lightest.compare(i, random));
+            active.iter().copied().filter(|&i| free(i)).for_each(|i| lightest.compare(i, &backend.servers));
         } else {
-            for _ in 0..SAMPLE {
-                let index = active[random.below(active.len())];
-                if free(index) {
-                    lightest.compare(index, random);
-                }
-            }
-            if lightest.found.is_none() {
-                let start = random.below(active.len());
-                let mut rotated = active[start..].iter().chain(&active[..start]).copied();
-                lightest.found = rotated.find(|&i| free(i)).map(|index| (index, 0, 1));
-            }
+            let drawn = std::iter::repeat_with(|| active[random.below(active.len())]).take(SAMPLE);
+            drawn.filter(|&i| free(i)).for_each(|i| lightest.compare(i, &backend.servers));
         }
-        match lightest.found {
-            Some((index, ..)) if backend.enter(index) => return Picked::Server(index),
+        let found = lightest.any(random).or_else(|| {
+            // A sample may hold nobody who is free.
+            let (before, from) = active.split_at(random.below(active.len()));
+            from.iter().chain(before).copied().find(|&i| free(i))
+        });
+        match found {
+            Some(index) if backend.enter(index) => return Picked::Server(index),
             Some(_) => {}
             None => break,
         }
@@ -116,35 +111,45 @@ fn least_conn(
     if active.iter().any(|&i| usable(i)) { Picked::Full } else { Picked::Nobody }
 }
 
-/// The server with the least load of those compared so far.
-struct Lightest<'a> {
-    servers: &'a [Arc<Server>],
-    /// Index, load and weight.
-    found: Option<(u32, u64, u64)>,
-    /// How many had that load.
-    equals: usize,
+/// The servers with the least load for their weight of those compared so far.
+struct Lightest {
+    equals: [u32; SCAN_ALL],
+    count: usize,
+    load: u64,
+    weight: u64,
 }
 
-impl Lightest<'_> {
-    fn compare(&mut self, index: u32, random: &mut Random) {
-        let server = &self.servers[index as usize];
+impl Default for Lightest {
+    fn default() -> Self {
+        // More than any server can have.
+        Self { equals: [0; SCAN_ALL], count: 0, load: u64::from(u32::MAX) + 2, weight: 1 }
+    }
+}
+
+impl Lightest {
+    #[inline]
+    fn compare(&mut self, index: u32, servers: &[Arc<Server>]) {
+        let server = &servers[index as usize];
         let (load, weight) = (u64::from(server.served.load(Relaxed)) + 1, u64::from(server.weight().max(1)));
-        let order = match self.found {
-            None => Ordering::Less,
-            Some((_, least, of)) => (load * of).cmp(&(least * weight)),
-        };
-        match order {
-            Ordering::Less => self.equals = 1,
-            Ordering::Equal => {
-                // Each of n equals is kept with a chance of one in n.
-                self.equals += 1;
-                if random.below(self.equals) != 0 {
-                    return;
-                }
-            }
-            Ordering::Greater => return,
+        // Fractions, compared without dividing.
+        let (this, least) = (load * self.weight, self.load * weight);
+        if this > least {
+            return;
         }
-        self.found = Some((index, load, weight));
+        if this < least {
+            (self.count, self.load, self.weight) = (0, load, weight);
+        }
+        self.equals[self.count] = index;
+        self.count += 1;
+    }
+
+    /// Any of them, so that none is favoured for where it stands.
+    fn any(&self, random: &mut Random) -> Option<u32> {
+        match self.count {
+            0 => None,
+            1 => Some(self.equals[0]),
+            count => Some(self.equals[random.below(count)]),
+        }
     }
 }
 

@@ -195,6 +195,8 @@ pub struct Frontend {
     pub binds: Vec<Bind>,
     /// Most connections at once; `None` is as many as the process takes.
     pub maxconn: Option<u32>,
+    /// Most connections of one client's address at once.
+    pub maxconn_per_source: Option<u32>,
     pub default_backend: Option<String>,
     pub timeouts: ClientTimeouts,
     pub forward: ForwardHeaders,

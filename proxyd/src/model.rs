@@ -14,6 +14,7 @@ pub mod queue;
 pub mod server;
 pub mod shared;
 pub mod snapshot;
+pub mod sources;
 pub mod state;
 #[cfg(test)]
 pub(crate) mod testing;

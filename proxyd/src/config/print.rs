@@ -273,6 +273,9 @@ fn frontend(frontend: &Frontend, shared: &Common) -> String {
     if let Some(maxconn) = frontend.maxconn {
         let _ = write!(text, ", maxconn: {maxconn}");
     }
+    if let Some(maxconn) = frontend.maxconn_per_source {
+        let _ = write!(text, ", maxconn_per_source: {maxconn}");
+    }
     if !frontend.trusted.is_empty() {
         let networks: Vec<String> =
             frontend.trusted.networks().iter().map(|network| quoted(&network.to_string())).collect();

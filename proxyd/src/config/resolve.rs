@@ -142,6 +142,7 @@ fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
         mode,
         log: proxy_log(written.log, &shared.log, mode),
         binds: written.binds.into_iter().map(|bind| bind.value).collect(),
+        maxconn_per_source: written.maxconn_per_source,
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
         default_backend: written.default_backend.map(|name| name.value),
         timeouts: shared.client(&written.timeouts),

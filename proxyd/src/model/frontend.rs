@@ -7,6 +7,7 @@ use crossbeam_utils::CachePadded;
 
 use super::access_log::AccessLog;
 use super::server::Rates;
+use super::sources::Sources;
 use crate::config::{self, ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
 use crate::http::refusal::Reason;
 use crate::http::reply::Pages;
@@ -25,6 +26,8 @@ pub struct Frontend {
     pub http: HttpOptions,
     /// Answers made here that are not the built-in ones.
     pub pages: Pages,
+    /// Most connections of one client's address.
+    pub maxconn_per_source: Option<u32>,
     /// Whose word about a client's address is taken.
     pub trusted: Trusted,
     pub default_backend: Option<Arc<str>>,
@@ -56,6 +59,7 @@ impl Bind {
 /// What outlives a reload.
 #[derive(Debug)]
 pub struct FrontendLive {
+    pub sources: Arc<Sources>,
     /// Connections now, over all workers.
     pub connections: CachePadded<AtomicU32>,
     /// `set maxconn frontend`; `u32::MAX` is no limit of its own.
@@ -73,6 +77,7 @@ pub struct FrontendLive {
 impl FrontendLive {
     pub fn new(workers: usize, maxconn: Option<u32>) -> Self {
         Self {
+            sources: Arc::default(),
             connections: CachePadded::default(),
             maxconn: AtomicU32::new(maxconn.unwrap_or(u32::MAX)),
             paused: AtomicBool::new(false),

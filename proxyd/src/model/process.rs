@@ -1,5 +1,6 @@
 //! Facts and limits of the process as a whole.
 
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 use crossbeam_utils::CachePadded;
@@ -28,6 +29,8 @@ pub struct Process {
     pub hard_maxconn: u32,
     /// Soft limit of descriptors after it was raised.
     pub descriptors: u64,
+    /// Descriptors from this number on are the control side's: the kernel gives out the lowest that is free.
+    first_reserved: AtomicU64,
     pub workers: usize,
     pub loads: Loads,
     /// Times a connection had to wait for room.
@@ -94,6 +97,7 @@ impl Process {
             maxconn: AtomicU32::new(maxconn),
             hard_maxconn: maxconn,
             descriptors,
+            first_reserved: AtomicU64::new(descriptors),
             workers,
             loads: Loads::new(workers),
             maxconn_reached: AtomicU64::new(0),
@@ -121,6 +125,16 @@ impl Process {
 
     pub fn has_room(&self) -> bool {
         self.connections.load(Relaxed) < self.maxconn() && self.pressure() == Pressure::None
+    }
+
+    /// Keeps so many descriptors for sockets, checks and metrics; but at most a quarter.
+    pub fn reserve(&self, descriptors: u64) {
+        self.first_reserved.store(self.descriptors - descriptors.min(self.descriptors / 4), Relaxed);
+    }
+
+    /// Whether traffic has come to what is kept for the control side.
+    pub fn is_reserved(&self, descriptor: BorrowedFd<'_>) -> bool {
+        descriptor.as_raw_fd() as u64 >= self.first_reserved.load(Relaxed)
     }
 
     pub fn pressure(&self) -> Pressure {

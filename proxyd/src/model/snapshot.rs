@@ -132,6 +132,7 @@ fn frontend(
         forward: conf.forward,
         http: conf.http,
         pages: Pages::new(&conf.pages),
+        maxconn_per_source: conf.maxconn_per_source,
         trusted: conf.trusted.clone(),
         default_backend: conf.default_backend.as_deref().map(Into::into),
         binds: conf.binds.iter().map(|bind| Arc::new(Bind::new(bind.clone()))).collect(),

@@ -49,6 +49,7 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
             client_fin: None,
         },
         forward: ForwardHeaders::default(),
+        maxconn_per_source: None,
         trusted: Trusted::default(),
         http: HttpOptions::default(),
         pages: Vec::new(),

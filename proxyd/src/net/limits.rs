@@ -27,6 +27,11 @@ pub fn reserved(workers: usize, listeners: usize, servers: usize) -> u64 {
     own as u64
 }
 
+/// Of those, what must be there at any load: for sockets, metrics, logs and checks.
+pub fn for_control(servers: usize) -> u64 {
+    48 + servers.min(1024) as u64
+}
+
 /// Most client connections that descriptors allow: each may need one more to a server.
 pub fn maxconn(descriptors: u64, reserved: u64) -> u32 {
     u32::try_from(descriptors.saturating_sub(reserved) / 2).unwrap_or(u32::MAX).max(1)

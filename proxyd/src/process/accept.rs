@@ -319,14 +319,23 @@ pub fn serve(
         return;
     };
     // From here on, so that a worker that is told to stop waits for it.
-    let place = Place::new(worker, reservation);
+    let mut place = Place::new(worker, reservation);
     let key = place.key();
     let plain = opening == Opening::Plain;
+    if plain && !place.count_source(&found.0.frontend, addresses.client.map(|client| client.ip())) {
+        // Who asks for too much is not worth a connection that waits for its end.
+        stream.reset_on_close();
+        return;
+    }
     let task = match found.0.frontend.mode {
         Mode::Http if plain => tokio::task::spawn_local(http::serve(found, place, stream, addresses)),
         Mode::Tcp if plain => tokio::task::spawn_local(tunnel(found.0, place, stream, addresses)),
         mode => tokio::task::spawn_local(async move {
             let Some(addresses) = client::receive(&found.0, &place, &stream, addresses).await else { return };
+            if !place.count_source(&found.0.frontend, addresses.client.map(|client| client.ip())) {
+                stream.reset_on_close();
+                return;
+            }
             // Boxed, so that what waits for a header is small.
             match mode {
                 Mode::Http => Box::pin(http::serve(found, place, stream, addresses)).await,

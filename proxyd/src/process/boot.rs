@@ -46,6 +46,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     let descriptors = limits::raise_descriptors()?;
     let maxconn = maxconn(config, workers, descriptors);
     let process = Process::new(workers, maxconn, descriptors, word());
+    process.reserve(limits::for_control(config.backends.iter().map(|backend| backend.servers.len()).sum()));
     process.warnings.store(warnings, Relaxed);
     let site = Site { workers, maxconn, now_ms: epoch.now_ms(), resolve: &resolve };
     let snapshot = Snapshot::build(config, None, site)?;

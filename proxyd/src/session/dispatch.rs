@@ -1,6 +1,7 @@
 //! From a backend to a connection to one of its servers: pick, reuse or connect, and the budget of further tries.
 
 use std::future::Future;
+use std::os::fd::AsFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -122,12 +123,19 @@ pub async fn obtain(
         }
     }
     match connected {
+        Ok(Ok(stream)) if worker.shared.process.is_reserved(stream.as_fd()) => {
+            worker.drop_idle();
+            Err(NoConnection { failure: Failure::Connect, local: true })
+        }
         Ok(Ok(stream)) => Ok(Upstream { stream, moves, reused: false }),
         Ok(Err(error)) => {
+            let local = is_local_shortage(&error);
             if is_no_address(&error) {
                 cells.inc(Count::NoAddress);
+            } else if local {
+                worker.drop_idle();
             }
-            Err(NoConnection { failure: Failure::Connect, local: is_local_shortage(&error) })
+            Err(NoConnection { failure: Failure::Connect, local })
         }
         Err(Elapsed) => Err(NoConnection { failure: Failure::ConnectTimeout, local: false }),
     }

@@ -1,6 +1,7 @@
 //! One worker's state: its view of the graph, its connections, its random numbers. Lives on one thread.
 
 use std::cell::{Cell, OnceCell, RefCell};
+use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -15,14 +16,15 @@ use super::view::{FrontendView, View};
 use crate::balance::Random;
 use crate::clock;
 use crate::memory;
-use crate::model::frontend::{Bind, FrontendLive};
+use crate::model::frontend::{Bind, Frontend, FrontendLive};
 use crate::model::process::Pressure;
 use crate::model::shared::Shared;
+use crate::model::sources::Counted;
 use crate::net::buffer;
 use crate::stats::cells::Count;
 
 /// The load of a burst whose memory is worth giving back.
-const BURST: usize = 128;
+const BURST: usize = 16;
 
 /// A client's connection, seen from outside its task.
 #[derive(Debug, Default)]
@@ -156,12 +158,19 @@ impl Worker {
         if pressure == Pressure::Shed {
             self.shed();
         }
-        for server in self.view().servers() {
-            server.pool.borrow_mut().clear();
-            server.count_idle();
-        }
+        self.drop_idle();
         buffer::forget_free();
         memory::give_back();
+    }
+
+    /// Lets idle server connections go, for their descriptors or their memory.
+    pub fn drop_idle(&self) {
+        for server in self.view().servers() {
+            if server.cells().idle.get() > 0 {
+                server.pool.borrow_mut().clear();
+                server.count_idle();
+            }
+        }
     }
 
     /// Gives up some of the connections that hold memory: any of them, so that those of a flood are hit most.
@@ -230,6 +239,8 @@ impl Drop for Busy {
 pub struct Place {
     pub worker: Rc<Worker>,
     reservation: Reservation,
+    /// Where connections of one source are bounded.
+    counted: Option<Box<Counted>>,
     key: usize,
 }
 
@@ -311,7 +322,17 @@ impl Place {
         cells.inc(Count::Sessions);
         cells.last_session.set(worker.shared.epoch.now_ms());
         let key = worker.connections.borrow_mut().insert(Client::default());
-        Self { worker: Rc::clone(worker), reservation, key }
+        Self { worker: Rc::clone(worker), reservation, counted: None, key }
+    }
+
+    /// Counts the connection as one of its client's; false where that has as many as it may have.
+    pub fn count_source(&mut self, frontend: &Frontend, client: Option<IpAddr>) -> bool {
+        let (Some(limit), Some(client)) = (frontend.maxconn_per_source, client) else { return true };
+        self.counted = self.reservation.frontend.sources.enter(client, limit).map(Box::new);
+        if self.counted.is_none() {
+            self.reservation.frontend.stats.worker(self.worker.index).inc(Count::DeniedConnections);
+        }
+        self.counted.is_some()
     }
 
     /// Which of the worker's connections it is.

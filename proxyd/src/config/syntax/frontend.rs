@@ -19,6 +19,7 @@ pub(in crate::config) struct Frontend {
     pub(in crate::config) mode: Option<Spanned<Mode>>,
     pub(in crate::config) binds: Vec<Spanned<Bind>>,
     pub(in crate::config) maxconn: Option<Spanned<u32>>,
+    pub(in crate::config) maxconn_per_source: Option<u32>,
     pub(in crate::config) trusted: Option<Trusted>,
     pub(in crate::config) forward: Option<ForwardHeaders>,
     pub(in crate::config) http: Http,
@@ -36,6 +37,9 @@ impl Frontend {
             name: name(fields, report),
             mode: fields.get("mode").and_then(|value| value.choice(&MODES, report)),
             binds: fields.get("bind").map(|value| binds(value, report)).unwrap_or_default(),
+            maxconn_per_source: fields
+                .get("maxconn_per_source")
+                .and_then(|value| Some(value.number(1..=u32::MAX, report)?.value)),
             maxconn: fields.get("maxconn").and_then(|value| value.number(1..=u32::MAX, report)),
             trusted: fields.get("trusted").and_then(|value| address::networks(value, report)),
             forward: defaults::forward(fields, report),

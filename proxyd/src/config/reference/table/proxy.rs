@@ -24,6 +24,12 @@ const FRONTEND_MAXCONN: Field = Field {
     preset: Preset::Unset("as many as the process takes"),
     meaning: "Most client connections at once; more wait in the kernel's backlog.",
 };
+const MAXCONN_PER_SOURCE: Field = Field {
+    name: "maxconn_per_source",
+    shape: "number",
+    preset: Preset::Unset("no bound"),
+    meaning: "Most connections of one client address (of IPv6: of one /64) at once; one more is closed at once, and counted as denied.",
+};
 pub(super) const TRUSTED: Field = Field {
     name: "trusted",
     shape: "list of networks",
@@ -85,6 +91,7 @@ pub const LISTEN: Section = Section {
         MODE,
         BIND,
         FRONTEND_MAXCONN,
+        MAXCONN_PER_SOURCE,
         TRUSTED,
         LOG,
         FORWARD_HEADERS,
@@ -112,6 +119,7 @@ pub const FRONTEND: Section = Section {
         MODE,
         BIND,
         FRONTEND_MAXCONN,
+        MAXCONN_PER_SOURCE,
         TRUSTED,
         FORWARD_HEADERS,
         OPTIONS,
