@@ -23,7 +23,7 @@ use crate::model::sources::Counted;
 use crate::net::buffer;
 use crate::stats::cells::Count;
 
-/// The load of a burst whose memory is worth giving back.
+/// So many connections are a burst whose memory is worth giving back.
 const BURST: usize = 16;
 
 /// A client's connection, seen from outside its task.
@@ -47,8 +47,9 @@ pub struct Worker {
     draining: Cell<bool>,
     /// Connections that are not parked.
     busy: Cell<usize>,
-    /// The highest load since memory was last given back.
-    most_load: Cell<usize>,
+    /// The most connections, and busy ones, since memory was last given back.
+    most: Cell<usize>,
+    most_busy: Cell<usize>,
     pub random: RefCell<Random>,
     /// Set at start where there are targets.
     pub log: OnceCell<Rc<AccessLog>>,
@@ -75,7 +76,8 @@ impl Worker {
             connections: RefCell::default(),
             draining: Cell::new(false),
             busy: Cell::new(0),
-            most_load: Cell::new(0),
+            most: Cell::new(0),
+            most_busy: Cell::new(0),
             random: RefCell::new(Random::new(seed)),
             log: OnceCell::new(),
             faults: cfg!(debug_assertions) && std::env::var_os("PROXYD_FAULTS").is_some(),
@@ -133,9 +135,16 @@ impl Worker {
 
     /// Once a second: after a burst its memory goes back to the system.
     pub fn give_back_memory(&self) {
-        let (now, most) = (self.load(), self.most_load.get());
-        if most >= BURST && now <= most / 2 {
-            self.most_load.set(now);
+        let fallen = |most: &Cell<usize>, now: usize| {
+            let fallen = most.get() >= BURST && now <= most.get() / 2;
+            if fallen {
+                most.set(now);
+            }
+            fallen
+        };
+        // Both are looked at: parking all of many connections is as much as losing half of them.
+        let busy = fallen(&self.most_busy, self.busy.get());
+        if fallen(&self.most, self.connections()) || busy {
             self.connections.borrow_mut().shrink_to_fit();
             buffer::forget_free();
             memory::give_back();
@@ -186,11 +195,6 @@ impl Worker {
         }
     }
 
-    /// What this worker's memory grows with: connections, those that are not parked twice.
-    fn load(&self) -> usize {
-        self.connections() + self.busy.get()
-    }
-
     /// Once a second: idle server connections that are of no more use go.
     pub fn prune_pools(&self) {
         let now = clock::now();
@@ -221,7 +225,7 @@ impl Busy {
     pub fn new(place: &Place) -> Self {
         let worker = Rc::clone(&place.worker);
         worker.busy.set(worker.busy.get() + 1);
-        worker.most_load.set(worker.most_load.get().max(worker.load()));
+        worker.most_busy.set(worker.most_busy.get().max(worker.busy.get()));
         worker.connections.borrow_mut()[place.key].busy = true;
         Self { worker, key: place.key }
     }
@@ -322,6 +326,7 @@ impl Place {
         cells.inc(Count::Sessions);
         cells.last_session.set(worker.shared.epoch.now_ms());
         let key = worker.connections.borrow_mut().insert(Client::default());
+        worker.most.set(worker.most.get().max(worker.connections()));
         Self { worker: Rc::clone(worker), reservation, counted: None, key }
     }
 
