@@ -51,6 +51,15 @@ def eventually(what, poll, limit=20.0):
         time.sleep(0.05)
 
 
+def free_ports(count):
+    """Ports nobody has."""
+    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in held]
+    for one in held:
+        one.close()
+    return ports
+
+
 class Answer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
@@ -128,7 +137,7 @@ class Stage:
         self.kind = kind
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="px"))
         self.socket = self.folder / "proxyd.sock"
-        self.origins = origins or [Origin(name) for name in SERVERS]
+        self.origins = [Origin(name) for name in SERVERS] if origins is None else origins
         self.process = None
         self.web = self.metrics = None
         self.sessions = []
@@ -152,10 +161,7 @@ class Stage:
     def start(self):
         """Starts the proxy, on the same ports if it ran before."""
         if self.web is None:
-            held = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
-            self.web, self.metrics = (one.getsockname()[1] for one in held)
-            for one in held:
-                one.close()
+            self.web, self.metrics = free_ports(2)
         argv = getattr(self, f"{self.kind}_argv")()
         notify = self.folder / "notify"
         notify.unlink(missing_ok=True)
@@ -293,3 +299,19 @@ backend app
                 sys.exit(f"FAILED: {words} not on the screen:\n{screen[0]}")
             time.sleep(0.1)
         return screen[0]
+
+
+class Own(Stage):
+    """A proxy with a configuration of the script's own, made by a function of the stage."""
+
+    def __init__(self, kind, config, origins=()):
+        super().__init__(kind, list(origins))
+        self.config = config
+
+    def proxyd_argv(self):
+        (self.folder / "proxyd.ron").write_text(self.config(self))
+        return [need(PROXYD), "run", "-f", "proxyd.ron"]
+
+    def haproxy_argv(self):
+        (self.folder / "haproxy.cfg").write_text(self.config(self))
+        return [need(HAPROXY), "-db", "-f", "haproxy.cfg"]

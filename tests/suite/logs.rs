@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io::{ErrorKind, Read};
-use std::net::{TcpListener, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -14,6 +14,7 @@ use harness::origin::slow::Silent;
 use harness::origin::tcp::Tcp;
 use harness::{Client, Config, Daemon, Start, eventually};
 use rustix::process::Signal;
+use socket2::{Domain, Socket, Type};
 
 /// A system that logs into the file `access`.
 fn logging(config: Config, log: &str) -> Daemon {
@@ -297,6 +298,71 @@ fn queues_are_told() {
         let timers: Vec<i64> = words[4].split('/').map(|it| it.parse().unwrap()).collect();
         assert!(timers[1] >= 400 && timers[2..4] == [-1, -1], "{line}");
     }
+}
+
+/// A listener that takes no more connections and refuses none: its backlog is full.
+fn full() -> (Socket, SocketAddr, Vec<TcpStream>) {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    let mut held = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(500)) {
+        held.push(stream);
+    }
+    (listener, address, held)
+}
+
+#[test]
+fn a_server_that_is_not_reached_in_time() {
+    let (_listener, address, _held) = full();
+    let strict = r#"timeouts: (connect: "300ms"), retries: (max: 0)"#;
+    let daemon = logging(Config::http([("app1", address)]).defaults(strict), "");
+    assert_eq!(daemon.client().get("/").status, 503);
+    let line = lines(&daemon, "access", 1).remove(0);
+    assert!(masked(&line).contains(" app/app1 t/t/-1/-1/t 503 "), "{line}");
+    assert_eq!(letters(&line), "sC--", "{line}");
+
+    let daemon = logging(Config::tcp([("app1", address)]).defaults(strict), "");
+    assert_eq!(daemon.client().read_to_end(), b"");
+    let line = lines(&daemon, "access", 1).remove(0);
+    assert_eq!(masked(&line), "127.0.0.1:port [date] web app/app1 t/-1/t 0 sC t/t/t/t/t 0/0");
+}
+
+#[test]
+fn a_client_that_stops_in_its_body() {
+    let silent = Silent::start();
+    let config =
+        Config::http([("app1", silent.address())]).defaults(r#"timeouts: (client: "300ms", server: "30s")"#);
+    let daemon = logging(config, "");
+    let mut client = daemon.client();
+    client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nabc");
+    assert_eq!(client.response("POST").status, 408);
+    let line = lines(&daemon, "access", 1).remove(0);
+    assert!(masked(&line).contains(" app/app1 t/t/t/-1/t 408 "), "{line}");
+    assert_eq!(letters(&line), "cH--", "{line}");
+}
+
+#[test]
+fn a_client_that_leaves_a_queue() {
+    let origin = Origin::start("app1");
+    let config = Config::new()
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", "")
+        .server("app1", origin.address(), "maxconn: 1")
+        .defaults(r#"timeouts: (queue: "30s")"#);
+    let daemon = logging(config, "");
+    let mut served = daemon.client();
+    served.send("GET /slow/60000 HTTP/1.1\r\nHost: test\r\n\r\n");
+    eventually("it is served", || (daemon.stat("app", "app1", "scur") == "1").then_some(()));
+    let mut waiting = daemon.client();
+    waiting.send("GET /waiting HTTP/1.1\r\nHost: test\r\n\r\n");
+    eventually("one waits", || (daemon.stat("app", "BACKEND", "qcur") == "1").then_some(()));
+    waiting.reset();
+    let line = lines(&daemon, "access", 1).remove(0);
+    assert!(masked(&line).contains(" app/<NOSRV> t/t/-1/-1/t -1 0 "), "{line}");
+    assert_eq!(letters(&line), "CQ--", "{line}");
+    assert!(line.ends_with(" \"GET /waiting HTTP/1.1\""), "{line}");
 }
 
 #[test]

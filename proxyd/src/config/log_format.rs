@@ -98,7 +98,7 @@ variables! {
     "Tt" TotalTime false "ms from the accept, or the answer before, to the end";
     "Tu" UserTime false "ms as the client saw it: without Ti";
     "Tw" QueueTime false "ms in queues";
-    "U" BytesIn false "bytes the client sent";
+    "U" BytesIn false "bytes of the client that were sent to servers, those of every try; of a request that reached none, its head";
     "ac" ProcessConnections false "connections of the process";
     "b" Backend false "backend";
     "bc" BackendConnections false "requests of the backend";

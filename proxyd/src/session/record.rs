@@ -34,7 +34,7 @@ pub struct Moments {
     pub complete: Option<Instant>,
     /// A connection to a server was had.
     pub connected: Option<Instant>,
-    /// The answer's head was whole.
+    /// The answer's head was whole. In TCP mode that is the connection.
     pub answered: Option<Instant>,
     /// All was over.
     pub ended: Instant,
@@ -121,8 +121,7 @@ impl Record {
 
     /// `%Td`: passing the body on.
     pub fn data(&self) -> Ms {
-        let moments = &self.moments;
-        Some(ms(moments.answered.or(moments.connected)?, moments.ended))
+        Some(ms(self.moments.answered?, self.moments.ended))
     }
 
     /// Whether it is worth an error line: aborted, timed out, tried again, or answered with 5xx.
@@ -171,6 +170,8 @@ mod tests {
         );
         assert_eq!((m.active(), m.total()), (97, 100));
         assert_eq!((record.queue(), record.connect(), record.data()), (Some(20), Some(5), Some(45)));
+        record.moments.answered = None;
+        assert_eq!(record.data(), None, "nothing was passed on before an answer");
         assert!(!record.is_error());
         record.status = Some(503);
         assert!(record.is_error());

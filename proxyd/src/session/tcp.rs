@@ -79,6 +79,7 @@ pub async fn serve(
             moments: Moments {
                 complete: Some(timings.start),
                 connected: timings.connected,
+                answered: timings.connected,
                 ended,
                 ..trace.moments
             },
