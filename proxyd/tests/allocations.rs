@@ -25,15 +25,13 @@ use proxyd::process::worker::{self, Start};
 use tokio::sync::mpsc::unbounded_channel;
 
 /// What a client's connection may allocate: by whom, how often at most, and why.
-const OF_A_CONNECTION: [(&str, f64, &str); 8] = [
+const OF_A_CONNECTION: [(&str, f64, &str); 6] = [
     ("process::accept::Registered::poll_accept", 1.0, "the driver's entry for the socket"),
     ("process::accept::serve", 1.0, "the task"),
     ("session::http::Connection::run", 1.0, "the room of its requests, given back when it is parked"),
     ("session::worker::Place::new", 0.1, "the worker's table of connections grows"),
     ("net::timer::Timer::poll_at", 1.0, "the one timer, when something is first waited for"),
-    ("http::request::Head::write", 2.0, "room for the head towards the server, kept for the next"),
-    ("http::response::Head::write", 2.0, "room for the head towards the client, kept for the next"),
-    ("http::field::write", 4.0, "the same two, as they grow"),
+    ("session::http::Connection::requests", 2.0, "room for the heads towards server and client, as long"),
 ];
 
 /// Bytes that a connection holds once it is parked.

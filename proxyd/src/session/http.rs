@@ -26,6 +26,8 @@ use crate::stats::cells::Count;
 /// Bytes of an unread body that are taken after an early answer, so that the answer is not lost to a reset.
 const LINGER_BYTES: usize = 256 * 1024;
 const LINGER: Duration = Duration::from_secs(1);
+/// Room for a head at first.
+const HEAD: usize = 1024;
 /// How long after an answer a connection is held ready for the next request.
 const PARK_AFTER: Duration = Duration::from_secs(1);
 
@@ -133,6 +135,9 @@ impl Connection {
     /// Serves requests for as long as one follows the other closely.
     async fn requests(&mut self) -> Next {
         let _busy = Busy::new(&self.place);
+        // Of a size that nothing has that outlives them, so that their memory is free as a whole when it is.
+        self.up_head.reserve(HEAD);
+        self.down_head.reserve(HEAD);
         loop {
             let next = self.one_request().await;
             if next != Next::Request {
