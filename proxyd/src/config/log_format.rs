@@ -23,6 +23,17 @@ pub struct Template {
     /// As written.
     pub text: String,
     pub pieces: Vec<Piece>,
+    /// The same with less to do for a line.
+    pub steps: Vec<Step>,
+}
+
+/// A variable and what follows it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Step {
+    pub variable: Option<(Variable, Flags)>,
+    /// Behind it a blank, unless nothing was written since the one before.
+    pub may_blank: bool,
+    pub text: Box<str>,
 }
 
 /// A part of a line.
@@ -149,7 +160,11 @@ const HTTPSLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %
 static PRESETS: LazyLock<[Arc<Template>; 3]> = LazyLock::new(|| {
     [HTTPLOG, TCPLOG, HTTPSLOG].map(|text| {
         // Read by a test as well: nothing is wrong with them.
-        Arc::new(Template::read(text).unwrap_or_else(|_| Template { text: text.into(), pieces: Vec::new() }))
+        Arc::new(Template::read(text).unwrap_or_else(|_| Template {
+            text: text.into(),
+            pieces: Vec::new(),
+            steps: Vec::new(),
+        }))
     })
 });
 
@@ -173,7 +188,7 @@ impl Template {
         let mut reader =
             Reader { text, at: 0, pieces: Vec::new(), plain: String::new(), all: Flags::default() };
         reader.run()?;
-        Ok(Self { text: text.to_owned(), pieces: reader.pieces })
+        Ok(Self { text: text.to_owned(), steps: steps(&reader.pieces), pieces: reader.pieces })
     }
 
     /// Whether it asks for any of these.
@@ -190,6 +205,86 @@ impl Template {
             VARIABLES.iter().find(|(_, id, http, _)| id == variable && *http).map(|(name, ..)| *name)
         })
     }
+}
+
+impl Variable {
+    /// Shows nothing, ever.
+    const fn is_nothing(self) -> bool {
+        matches!(
+            self,
+            Self::RequestHeaders
+                | Self::RequestHeadersClf
+                | Self::ResponseHeaders
+                | Self::ResponseHeadersClf
+                | Self::Nothing
+        )
+    }
+
+    /// Shows a part of what a client sent, which may have none.
+    const fn may_be_empty(self) -> bool {
+        matches!(
+            self,
+            Self::Method
+                | Self::Target
+                | Self::Path
+                | Self::PathOnly
+                | Self::Query
+                | Self::Version
+                | Self::Request
+        )
+    }
+
+    /// Shows the same in each line, without flags.
+    const fn always(self) -> Option<&'static str> {
+        match self {
+            Self::RequestCookie | Self::ResponseCookie | Self::UniqueId | Self::Cipher | Self::TlsVersion => {
+                Some("-")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What is the same in each line is put together.
+fn steps(pieces: &[Piece]) -> Vec<Step> {
+    let mut steps = vec![Step::default()];
+    let mut text = String::new();
+    // A blank stands in front; and perhaps something behind it, which a line shows.
+    let (mut blank, mut perhaps) = (false, false);
+    let end = |steps: &mut Vec<Step>, text: &mut String| {
+        if let Some(step) = steps.last_mut() {
+            step.text = std::mem::take(text).into();
+        }
+    };
+    for piece in pieces {
+        match piece {
+            Piece::Variable(variable, _) if variable.is_nothing() => continue,
+            Piece::Blank if blank && perhaps => {
+                end(&mut steps, &mut text);
+                steps.push(Step { may_blank: true, ..Step::default() });
+                perhaps = false;
+                continue;
+            }
+            Piece::Blank if blank => continue,
+            Piece::Blank => text.push(' '),
+            Piece::Text(more) => text.push_str(more),
+            Piece::Variable(variable, flags) => {
+                if let Some(always) = variable.always().filter(|_| *flags == Flags::default()) {
+                    text.push_str(always);
+                } else {
+                    end(&mut steps, &mut text);
+                    steps.push(Step { variable: Some((*variable, *flags)), ..Step::default() });
+                    if variable.may_be_empty() && !flags.quote {
+                        perhaps = true;
+                        continue;
+                    }
+                }
+            }
+        }
+        (blank, perhaps) = (*piece == Piece::Blank, false);
+    }
+    end(&mut steps, &mut text);
+    steps
 }
 
 struct Reader<'a> {
@@ -395,7 +490,63 @@ mod tests {
         assert_eq!(Template::read(HTTPLOG).unwrap().http_only(), Some("tr"));
     }
 
+    /// A line in which the variables that may show nothing do so or not.
+    fn line(template: &Template, empty: bool) -> (String, String) {
+        let value = |variable: Variable, flags: Flags| match variable.always() {
+            Some(always) if flags == Flags::default() => always.to_owned(),
+            _ if variable.is_nothing() || empty && variable.may_be_empty() && !flags.quote => String::new(),
+            _ => format!("<{variable:?} {flags:?}> "),
+        };
+        let (mut one, mut blank) = (String::new(), false);
+        for piece in &template.pieces {
+            let before = one.len();
+            match piece {
+                Piece::Text(text) => one.push_str(text),
+                Piece::Blank if blank => {}
+                Piece::Blank => one.push(' '),
+                Piece::Variable(variable, flags) => one.push_str(&value(*variable, *flags)),
+            }
+            blank = *piece == Piece::Blank || blank && one.len() == before;
+        }
+        let (mut other, mut behind_text) = (String::new(), 0);
+        for step in &template.steps {
+            if let Some((variable, flags)) = step.variable {
+                other.push_str(&value(variable, flags));
+            }
+            if step.may_blank {
+                if other.len() > behind_text {
+                    other.push(' ');
+                }
+                behind_text = other.len();
+            }
+            other.push_str(&step.text);
+            if !step.text.is_empty() {
+                behind_text = other.len();
+            }
+        }
+        (one, other)
+    }
+
+    #[test]
+    fn what_is_the_same_in_each_line_is_put_together() {
+        let template = Template::read("a %CC %hr %hs %{+Q}r %ID").unwrap();
+        let texts: Vec<_> = template.steps.iter().map(|step| &*step.text).collect();
+        assert_eq!(texts, ["a - ", " -"]);
+    }
+
     proptest! {
+        #[test]
+        fn steps_make_the_line_that_the_pieces_make(
+            parts in proptest::collection::vec(
+                proptest::sample::select(vec![" ", ":", "%hr", "%HQ", "%r", "%{+Q}HM", "%ST", "%CC", "%{+Q}ID"]), 0..12)
+        ) {
+            let template = Template::read(&parts.concat()).unwrap();
+            for empty in [false, true] {
+                let (one, other) = line(&template, empty);
+                prop_assert_eq!(one, other);
+            }
+        }
+
         #[test]
         fn any_text_is_read_or_refused_in_place(text in "[%{}\\[\\]+\\-QXEa-zA-Z ,é\n]{0,30}") {
             if let Err(wrong) = Template::read(&text) {

@@ -33,35 +33,37 @@ pub enum Forwarded {
     Standard,
 }
 
-/// Looks a name up by its length and first letter: most names are none of these.
+/// Looks a name up by its length: most names are none of these.
 fn known(name: &str) -> Option<Known> {
-    let candidates: &[(&str, Known)] = match name.len() {
-        2 => &[("te", Known::Te)],
-        4 => &[("host", Known::Host)],
-        6 => &[("expect", Known::Expect)],
-        7 => &[("upgrade", Known::Upgrade)],
-        9 => &[("forwarded", Known::Forwarded(Forwarded::Standard))],
-        10 => &[("connection", Known::Connection), ("keep-alive", Known::Hop)],
-        14 => &[("content-length", Known::ContentLength), ("http2-settings", Known::Hop)],
-        15 => &[("x-forwarded-for", Known::Forwarded(Forwarded::For))],
-        16 => &[
-            ("proxy-connection", Known::Hop),
-            ("x-forwarded-host", Known::Forwarded(Forwarded::Host)),
-            ("x-forwarded-port", Known::Forwarded(Forwarded::Port)),
-        ],
-        17 => &[
-            ("transfer-encoding", Known::TransferEncoding),
-            ("x-forwarded-proto", Known::Forwarded(Forwarded::Proto)),
-        ],
-        18 => &[("proxy-authenticate", Known::Hop)],
-        19 => &[("proxy-authorization", Known::Hop)],
-        _ => &[],
+    let name = name.as_bytes();
+    let known = match name.len() {
+        2 if is(name, b"te") => Known::Te,
+        4 if is(name, b"host") => Known::Host,
+        6 if is(name, b"expect") => Known::Expect,
+        7 if is(name, b"upgrade") => Known::Upgrade,
+        9 if is(name, b"forwarded") => Known::Forwarded(Forwarded::Standard),
+        10 if is(name, b"connection") => Known::Connection,
+        10 if is(name, b"keep-alive") => Known::Hop,
+        14 if is(name, b"content-length") => Known::ContentLength,
+        14 if is(name, b"http2-settings") => Known::Hop,
+        15 if is(name, b"x-forwarded-for") => Known::Forwarded(Forwarded::For),
+        16 if is(name, b"proxy-connection") => Known::Hop,
+        16 if is(name, b"x-forwarded-host") => Known::Forwarded(Forwarded::Host),
+        16 if is(name, b"x-forwarded-port") => Known::Forwarded(Forwarded::Port),
+        17 if is(name, b"transfer-encoding") => Known::TransferEncoding,
+        17 if is(name, b"x-forwarded-proto") => Known::Forwarded(Forwarded::Proto),
+        18 if is(name, b"proxy-authenticate") => Known::Hop,
+        19 if is(name, b"proxy-authorization") => Known::Hop,
+        _ => return None,
     };
-    let first = name.as_bytes().first()? | 0x20;
-    candidates
-        .iter()
-        .find(|(known, _)| known.as_bytes()[0] == first && name.eq_ignore_ascii_case(known))
-        .map(|&(_, known)| known)
+    Some(known)
+}
+
+/// The same in any case. The length is the type's, so that all bytes are compared at once.
+fn is<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
+    <&[u8; N]>::try_from(name).is_ok_and(|name| {
+        name.iter().zip(lower).fold(0, |differ, (a, b)| differ | (a.to_ascii_lowercase() ^ b)) == 0
+    })
 }
 
 /// The fields of a head, each looked up once.

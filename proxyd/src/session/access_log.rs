@@ -171,7 +171,7 @@ impl AccessLog {
             output.header.write(out, error, clock.wall_ms(entry.record.moments.ended) / 1000);
             let context = line::Context { entry, shared, numbers, clock, host, process: *process };
             match line {
-                Line::Text(template) => line::write(out, &template.pieces, &context, dates),
+                Line::Text(template) => line::write(out, &template.steps, &context, dates),
                 Line::Json => json::write(out, &context),
             }
             out.truncate(start + output.length);

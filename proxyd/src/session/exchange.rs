@@ -225,6 +225,8 @@ impl<'a> Exchange<'a> {
     /// Both directions until both have ended; the end of one is passed on while the other goes on.
     pub async fn tunnel(&mut self, up: &mut Transfer, down: &mut Transfer) -> Result<(), Cut> {
         let (mut up_ended, mut down_ended) = (false, false);
+        // The timer rings no later than a side is overdue; from then on that only moves away until a side ends.
+        let mut armed = false;
         let begun = clock::now();
         self.client.active = begun;
         self.server.active = begun;
@@ -232,14 +234,14 @@ impl<'a> Exchange<'a> {
             if !up_ended {
                 match self.poll_up(cx, up) {
                     Poll::Ready(Ok(())) => {
-                        up_ended = true;
+                        (up_ended, armed) = (true, false);
                         // Its end is the last that is heard of it, and what its time runs from.
                         self.client.active = clock::now();
                         // A server that is gone shows on the other direction.
                         let _gone = self.server.stream.shutdown_write();
                     }
                     // A server that takes no more may have said something before; the other direction tells.
-                    Poll::Ready(Err(Broken::Write(_))) => up_ended = true,
+                    Poll::Ready(Err(Broken::Write(_))) => (up_ended, armed) = (true, false),
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Client)),
                     Poll::Pending => {}
                 }
@@ -247,7 +249,7 @@ impl<'a> Exchange<'a> {
             if !down_ended {
                 match self.poll_down(cx, down) {
                     Poll::Ready(Ok(())) => {
-                        down_ended = true;
+                        (down_ended, armed) = (true, false);
                         self.server.active = clock::now();
                         let _gone = self.client.stream.shutdown_write();
                     }
@@ -259,6 +261,10 @@ impl<'a> Exchange<'a> {
             if up_ended && down_ended {
                 return Poll::Ready(Ok(()));
             }
+            if armed && self.timer.is_waiting(cx) {
+                return Poll::Pending;
+            }
+            armed = true;
             let (client, server) = (self.client.deadline(up_ended), self.server.deadline(down_ended));
             let (deadline, cut) =
                 if client <= server { (client, Cut::ClientTimeout) } else { (server, Cut::ServerTimeout) };
@@ -293,7 +299,7 @@ fn poll_one(
     let result = transfer.poll(cx, from.stream, from.buffer, to.stream, &mut moved);
     if !(*fresh && result.is_ready()) {
         *fresh = false;
-        if moved != Moved::default() {
+        if moved.read > 0 || moved.written > 0 {
             let now = clock::now();
             if moved.read > 0 {
                 from.active = now;

@@ -267,7 +267,7 @@ impl Connection {
                 return Waited::Refused(Reason::EndsEarly);
             }
             // A head ends with a line end: until one comes there is nothing new to parse.
-            look = self.buffer.room()[..n].contains(&b'\n') || self.buffer.is_empty();
+            look = self.buffer.is_empty() || self.buffer.room()[..n].contains(&b'\n');
             self.buffer.filled(n);
             look |= self.buffer.len() >= longest;
         }

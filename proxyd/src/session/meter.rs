@@ -137,13 +137,18 @@ impl Meter {
         let ms = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis() as u64;
         let queued = timings.start + timings.waited;
         let connected = timings.connected.unwrap_or(end);
+        // Worked out once for both.
+        let waited = timings.waited.as_millis() as u64;
+        let connecting = ms(queued, connected);
+        let answering = timings.answered.map(|answered| ms(connected, answered));
+        let total = ms(timings.start, end);
         self.behind(|cells| {
-            cells.time(Time::Queue, self.epoch, timings.waited.as_millis() as u64);
-            cells.time(Time::Connect, self.epoch, ms(queued, connected));
-            if let Some(answered) = timings.answered {
-                cells.time(Time::Response, self.epoch, ms(connected, answered));
+            cells.time(Time::Queue, self.epoch, waited);
+            cells.time(Time::Connect, self.epoch, connecting);
+            if let Some(answering) = answering {
+                cells.time(Time::Response, self.epoch, answering);
             }
-            cells.time(Time::Total, self.epoch, ms(timings.start, end));
+            cells.time(Time::Total, self.epoch, total);
         });
         match termination.cause {
             Cause::Client | Cause::ClientTimeout => self.count(Count::ClientAborts),

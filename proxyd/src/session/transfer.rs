@@ -33,6 +33,8 @@ pub struct Transfer {
     tail: SmallVec<[u8; 8]>,
     tail_sent: usize,
     ended: bool,
+    /// Bytes pass as they are, with nothing in front of them.
+    plain: bool,
     last_filled: bool,
     /// Longest blocks that were filled in a row.
     full: u32,
@@ -118,6 +120,7 @@ impl Transfer {
             Body::UntilClose => Source::UntilClose,
         };
         Self {
+            plain: prefix.is_empty() && from == Body::UntilClose && to == Body::UntilClose,
             prefix,
             prefix_sent: 0,
             ended: matches!(source, Source::Length(0)),
@@ -150,6 +153,7 @@ impl Transfer {
     #[must_use]
     pub fn keep(mut self, most: Option<usize>) -> Self {
         self.kept = most.map(|room| Kept { bytes: Vec::new(), room });
+        self.plain &= most.is_none();
         self
     }
 
@@ -198,6 +202,9 @@ impl Transfer {
         to: &mut Stream,
         moved: &mut Moved,
     ) -> Poll<Result<(), Broken>> {
+        if self.plain {
+            ready!(self.poll_plain(cx, from, buffer, to, moved))?;
+        }
         loop {
             // Before the head is written, so that what is there of the body goes with it.
             self.look_ahead(buffer)?;
@@ -244,6 +251,45 @@ impl Transfer {
                 self.source_ended()?;
                 continue;
             }
+            self.last_filled = n == size;
+            self.full = if n == LARGE { self.full.saturating_add(1) } else { 0 };
+            buffer.filled(n);
+        }
+    }
+
+    /// The same where there is no framing to look at, which is most of the work that a short message makes. Ready when
+    /// there is more to it.
+    fn poll_plain(
+        &mut self,
+        cx: &mut Context<'_>,
+        from: &mut Stream,
+        buffer: &mut Buffer,
+        to: &mut Stream,
+        moved: &mut Moved,
+    ) -> Poll<Result<(), Broken>> {
+        if self.ended || self.full >= LONG || self.pipe.is_some() {
+            return Poll::Ready(Ok(()));
+        }
+        loop {
+            while !buffer.is_empty() {
+                self.payload = buffer.len();
+                let n = ready!(to.poll_write(cx, &[IoSlice::new(buffer.data())])).map_err(Broken::Write)?;
+                buffer.consume(n);
+                moved.written += n as u64;
+                self.written += n as u64;
+            }
+            self.payload = 0;
+            if self.last_filled {
+                return Poll::Ready(Ok(()));
+            }
+            let room = buffer.room();
+            let size = room.len();
+            let n = ready!(from.poll_read(cx, room)).map_err(Broken::Read)?;
+            if n == 0 {
+                self.ended = true;
+                return Poll::Ready(Ok(()));
+            }
+            moved.read += n as u64;
             self.last_filled = n == size;
             self.full = if n == LARGE { self.full.saturating_add(1) } else { 0 };
             buffer.filled(n);

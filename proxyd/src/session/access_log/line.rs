@@ -7,7 +7,7 @@ use proto::addr::Address;
 
 use super::date::{self, Calendar, Second, WallClock};
 use super::{Entry, Numbers, escape};
-use crate::config::log_format::{Flags, Piece, Variable};
+use crate::config::log_format::{Flags, Step, Variable};
 use crate::model::shared::Shared;
 use crate::session::record::Ms;
 
@@ -27,24 +27,25 @@ const BAD_REQUEST: &[u8] = b"<BADREQ>";
 const NO_SERVER: &str = "<NOSRV>";
 
 /// Appends the line, without its end.
-pub(super) fn write(out: &mut Vec<u8>, pieces: &[Piece], context: &Context<'_>, dates: &mut Calendar) {
+pub(super) fn write(out: &mut Vec<u8>, steps: &[Step], context: &Context<'_>, dates: &mut Calendar) {
     // Behind a blank nothing is written for another one.
-    let mut blank = false;
-    for piece in pieces {
-        let before = out.len();
-        match piece {
-            Piece::Text(text) => out.extend_from_slice(text.as_bytes()),
-            Piece::Blank => {
-                if !blank {
-                    out.push(b' ');
-                }
-                blank = true;
-                continue;
-            }
-            Piece::Variable(variable, flags) => Slot { out, flags: *flags }.fill(*variable, context, dates),
+    let mut behind_text = out.len();
+    for step in steps {
+        if let Some((variable, flags)) = step.variable {
+            Slot { out, flags }.fill(variable, context, dates);
         }
-        // What shows nothing does not part two blanks.
-        blank &= out.len() == before;
+        if step.may_blank {
+            if out.len() > behind_text {
+                out.push(b' ');
+            }
+            behind_text = out.len();
+        }
+        match step.text.as_bytes() {
+            [] => continue,
+            [one] => out.push(*one),
+            text => out.extend_from_slice(text),
+        }
+        behind_text = out.len();
     }
 }
 
@@ -245,7 +246,12 @@ impl Slot<'_> {
     }
 
     fn number(&mut self, number: u64) {
-        self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        // Most numbers of a line are small.
+        if number < 10 {
+            self.out.push(b'0' + number as u8);
+        } else {
+            self.out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+        }
     }
 
     fn timer(&mut self, ms: Ms) {
