@@ -165,7 +165,7 @@ fn memory_stays_below_its_ceiling() {
     // Between two looks at it a burst may go a little beyond.
     for _ in 0..20 {
         pause(Duration::from_millis(50));
-        assert!(daemon.rss() < CEILING / 100 * 105, "{} bytes", daemon.rss());
+        assert!(daemon.rss() < CEILING / 100 * 110, "{} bytes", daemon.rss());
     }
     // Sockets and metrics are served all the while, and so is who was there before.
     assert!(daemon.admin("show info").contains("Name: "));

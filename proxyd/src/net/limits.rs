@@ -17,13 +17,17 @@ pub fn raise_descriptors() -> std::io::Result<u64> {
     Ok(maximum)
 }
 
-/// Pipes a worker may have for transfers that stay within the kernel; each takes two descriptors.
-pub const PIPES: usize = 32;
+/// Pipes a worker may have for transfers that stay within the kernel: each takes two descriptors, all of them
+/// together at most a sixteenth.
+pub fn pipes(descriptors: u64, workers: usize) -> usize {
+    const MOST: usize = 32;
+    usize::try_from(descriptors / 32).unwrap_or(MOST).div_ceil(workers.max(1)).min(MOST)
+}
 
 /// Descriptors that are no connection: listeners, epoll instances, sockets, checks, logs.
-pub fn reserved(workers: usize, listeners: usize, servers: usize) -> u64 {
+pub fn reserved(descriptors: u64, workers: usize, listeners: usize, servers: usize) -> u64 {
     // Per worker an epoll instance, its eventfd and its clone; a check holds one descriptor a server at most.
-    let own = 64 + workers * (8 + 2 * PIPES + listeners) + servers.min(1024);
+    let own = 64 + workers * (8 + 2 * pipes(descriptors, workers) + listeners) + servers.min(1024);
     own as u64
 }
 
@@ -43,7 +47,8 @@ mod tests {
 
     #[test]
     fn a_connection_takes_two() {
-        assert_eq!(maxconn(20_000, reserved(2, 2, 3)), (20_000 - (64 + 2 * (10 + 64) + 3)) / 2);
+        assert_eq!(maxconn(20_000, reserved(20_000, 2, 2, 3)), (20_000 - (64 + 2 * (10 + 64) + 3)) / 2);
         assert_eq!(maxconn(10, 100), 1);
+        assert_eq!((pipes(20_000, 2), pipes(200, 1), pipes(200, 4)), (32, 6, 2));
     }
 }

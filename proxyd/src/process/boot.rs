@@ -98,14 +98,22 @@ fn worker_count(config: &Config) -> io::Result<usize> {
     }
 }
 
+/// Fewer connections than anybody means to allow.
+const FEW: u32 = 100;
+
 fn maxconn(config: &Config, workers: usize, descriptors: u64) -> u32 {
     let listeners = config.frontends.iter().map(|f| f.binds.len()).sum();
     let servers = config.backends.iter().map(|b| b.servers.len()).sum();
-    let most = limits::maxconn(descriptors, limits::reserved(workers, listeners, servers));
+    let most = limits::maxconn(descriptors, limits::reserved(descriptors, workers, listeners, servers));
     let wanted = config.global.maxconn.unwrap_or(most);
     if wanted > most {
         log::warning(format_args!(
             "global maxconn {wanted} needs more than the {descriptors} descriptors of this process; it is {most} now"
+        ));
+    }
+    if most < FEW && wanted == most {
+        log::warning(format_args!(
+            "the {descriptors} descriptors of this process are enough for {most} connections only"
         ));
     }
     wanted.min(most)

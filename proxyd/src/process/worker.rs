@@ -40,7 +40,8 @@ pub struct Start {
 /// Runs a worker until it was drained or killed.
 pub fn run(start: Start) -> io::Result<()> {
     if start.splice == Splice::Auto {
-        splice::allow(limits::PIPES);
+        let process = &start.shared.process;
+        splice::allow(limits::pipes(process.descriptors, process.workers));
     }
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(work(start));

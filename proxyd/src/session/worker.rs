@@ -185,7 +185,7 @@ impl Worker {
     /// Gives up some of the connections that hold memory: any of them, so that those of a flood are hit most.
     fn shed(&self) {
         let connections = self.connections.borrow();
-        let most = (self.busy.get() / 16).max(1);
+        let most = (self.busy.get() / 8).max(1);
         let mut busy: Vec<&AbortHandle> =
             connections.iter().filter(|(_, c)| c.busy).filter_map(|(_, c)| c.task.as_ref()).collect();
         for _ in 0..most.min(busy.len()) {
