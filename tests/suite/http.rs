@@ -451,3 +451,27 @@ fn many_connections_at_once_are_served() {
     assert_eq!(daemon.count("web", "FRONTEND", "req_tot"), 800);
     assert_eq!(daemon.count("app", "app1", "hrsp_2xx"), 800);
 }
+
+#[test]
+fn clients_are_told_how_long_a_connection_may_be_idle() {
+    let origin = Origin::start("app1");
+    let config = Config::new()
+        .defaults(r#"timeouts: (http_keep_alive: "20s"), http: (announce_keep_alive: true)"#)
+        .frontend("web", r#"default_backend: "app""#)
+        .frontend("quiet", r#"default_backend: "app", http: (announce_keep_alive: false)"#)
+        .frontend("empty", r#"default_backend: "none""#)
+        .backend("none", "")
+        .backend("app", "")
+        .server("app1", origin.addr(), "");
+    let daemon = Daemon::start(&config);
+    let told = |frontend: &str| {
+        let mut client = Client::tcp(daemon.listener(frontend));
+        client.get("/").header("keep-alive").map(ToOwned::to_owned)
+    };
+    assert_eq!(told("web").as_deref(), Some("timeout=19"), "a second less than there is");
+    assert_eq!(told("empty").as_deref(), Some("timeout=19"), "in answers of our own as well");
+    assert_eq!(told("quiet"), None);
+    let mut last = daemon.client();
+    last.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
+    assert_eq!(last.response("GET").header("keep-alive"), None, "nothing follows the last answer");
+}

@@ -22,6 +22,7 @@ pub const HTTP_KEEP_ALIVE: Duration = Duration::from_mins(1);
 pub const TUNNEL: Duration = Duration::from_hours(1);
 
 /// What a buffer for heads holds.
+pub const ANNOUNCE_KEEP_ALIVE: bool = false;
 pub const MAX_HEADER_BYTES: usize = 16 * 1024;
 pub const MAX_HEADERS: usize = 100;
 

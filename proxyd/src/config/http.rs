@@ -7,6 +7,8 @@ use super::defaults;
 pub struct HttpOptions {
     /// CONNECT is forwarded like other methods.
     pub connect: bool,
+    /// Answers tell for how long the connection may be idle.
+    pub announce_keep_alive: bool,
     /// Longest head.
     pub max_header_bytes: usize,
     /// Most fields of a head.
@@ -21,6 +23,7 @@ impl Default for HttpOptions {
     fn default() -> Self {
         Self {
             connect: false,
+            announce_keep_alive: defaults::ANNOUNCE_KEEP_ALIVE,
             max_header_bytes: defaults::MAX_HEADER_BYTES,
             max_headers: defaults::MAX_HEADERS,
             max_uri: defaults::MAX_HEADER_BYTES,

@@ -169,6 +169,15 @@ pub fn write(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
+/// Tells a client for how many seconds it may leave the connection idle (RFC 2068 19.7.1.1).
+pub fn write_keep_alive(out: &mut Vec<u8>, seconds: Option<u32>) {
+    if let Some(seconds) = seconds {
+        out.extend_from_slice(b"Keep-Alive: timeout=");
+        out.extend_from_slice(itoa::Buffer::new().format(seconds).as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use super::field::write_keep_alive;
 use crate::config::ErrorPage;
 
 /// A refusal or failure that is answered here.
@@ -55,10 +56,12 @@ impl Page {
     }
 
     /// Writes the whole answer; to HEAD it has no body.
-    pub fn write(&self, out: &mut Vec<u8>, close: bool, to_head: bool) {
+    pub fn write(&self, out: &mut Vec<u8>, close: bool, keep_alive: Option<u32>, to_head: bool) {
         out.extend_from_slice(&self.head);
         if close {
             out.extend_from_slice(b"connection: close\r\n");
+        } else {
+            write_keep_alive(out, keep_alive);
         }
         out.extend_from_slice(b"\r\n");
         if !to_head {
@@ -132,14 +135,14 @@ mod tests {
     #[test]
     fn an_answer_is_whole() {
         let mut out = Vec::new();
-        Reply::Unavailable.built_in().write(&mut out, true, false);
+        Reply::Unavailable.built_in().write(&mut out, true, Some(9), false);
         let text = String::from_utf8(out).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.starts_with("HTTP/1.1 503 Service Unavailable\r\n"));
         assert!(head.ends_with("connection: close"));
         assert!(head.contains(&format!("content-length: {}\r\n", body.len())));
         let mut out = Vec::new();
-        Reply::Unavailable.built_in().write(&mut out, false, true);
+        Reply::Unavailable.built_in().write(&mut out, false, None, true);
         assert!(out.ends_with(b"text/html\r\n\r\n"));
     }
 
@@ -150,11 +153,11 @@ mod tests {
         let pages = Pages::new(&[page("first"), page("second")]);
         assert!(pages.get(Reply::BadGateway).is_none());
         let mut out = Vec::new();
-        pages.get(Reply::Unavailable).unwrap().write(&mut out, false, false);
+        pages.get(Reply::Unavailable).unwrap().write(&mut out, false, Some(59), false);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 6\r\ncache-control: no-cache\r\n\
-             content-type: text/plain\r\n\r\nsecond"
+             content-type: text/plain\r\nKeep-Alive: timeout=59\r\n\r\nsecond"
         );
     }
 }

@@ -31,6 +31,8 @@ pub struct Site {
     pub keep_client: bool,
     /// This hop names itself.
     pub via: bool,
+    /// Seconds that the client is told it may leave between two requests.
+    pub keep_alive: Option<u32>,
 }
 
 impl Facts {
@@ -82,7 +84,7 @@ pub fn parse(
     let reason = response.reason.unwrap_or_default();
     let head = Head { status, is_11: minor == 1, reason, fields, options };
     let facts = head.judge(length, request, site.keep_client)?;
-    head.write(out, &facts, request, site.via);
+    head.write(out, &facts, request, site);
     Ok(Parsed::Complete(facts))
 }
 
@@ -123,7 +125,7 @@ impl Head<'_> {
         Ok(Facts { status: self.status, body, sent, server_keeps, client_keeps, tunnel, length })
     }
 
-    fn write(&self, out: &mut Vec<u8>, facts: &Facts, request: &request::Facts, via: bool) {
+    fn write(&self, out: &mut Vec<u8>, facts: &Facts, request: &request::Facts, site: Site) {
         out.clear();
         out.extend_from_slice(b"HTTP/1.1 ");
         out.extend_from_slice(itoa::Buffer::new().format(self.status).as_bytes());
@@ -153,16 +155,19 @@ impl Head<'_> {
         if facts.sent == Body::Chunked {
             out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
         }
-        if via {
+        if site.via {
             forwarded::write_via(out, self.is_11);
         }
         if switched {
             out.extend_from_slice(b"Connection: Upgrade\r\n");
         } else if !facts.is_interim() && !facts.tunnel {
-            if !facts.client_keeps {
+            if facts.client_keeps {
+                if !request.is_11 {
+                    out.extend_from_slice(b"Connection: keep-alive\r\n");
+                }
+                field::write_keep_alive(out, site.keep_alive);
+            } else {
                 out.extend_from_slice(b"Connection: close\r\n");
-            } else if !request.is_11 {
-                out.extend_from_slice(b"Connection: keep-alive\r\n");
             }
         }
         out.extend_from_slice(b"\r\n");
@@ -187,7 +192,7 @@ mod tests {
         length: 0,
     };
 
-    const KEPT: Site = Site { keep_client: true, via: false };
+    const KEPT: Site = Site { keep_client: true, via: false, keep_alive: None };
 
     fn sent(response: &str, request: &request::Facts) -> Result<(Facts, String), Invalid> {
         let mut out = Vec::new();

@@ -24,6 +24,9 @@ pub struct Frontend {
     pub timeouts: ClientTimeouts,
     pub forward: ForwardHeaders,
     pub http: HttpOptions,
+    /// Seconds that clients are told they may leave between two requests: less than they have, so that none of them
+    /// sends one just when the connection is closed.
+    pub told_keep_alive: Option<u32>,
     /// Answers made here that are not the built-in ones.
     pub pages: Pages,
     /// Most connections of one client's address.

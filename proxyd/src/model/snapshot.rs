@@ -113,6 +113,12 @@ impl Snapshot {
     }
 }
 
+/// A second less than there is, for what is on its way; nothing where there is hardly more than that.
+fn told_keep_alive(conf: &config::Frontend) -> Option<u32> {
+    let seconds = u32::try_from(conf.timeouts.http_keep_alive.as_secs()).unwrap_or(u32::MAX);
+    (conf.http.announce_keep_alive && seconds > 1).then(|| seconds - 1)
+}
+
 fn frontend(
     conf: &config::Frontend,
     id: u32,
@@ -131,6 +137,7 @@ fn frontend(
         timeouts: conf.timeouts,
         forward: conf.forward,
         http: conf.http,
+        told_keep_alive: told_keep_alive(conf),
         pages: Pages::new(&conf.pages),
         maxconn_per_source: conf.maxconn_per_source,
         trusted: conf.trusted.clone(),

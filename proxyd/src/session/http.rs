@@ -343,7 +343,7 @@ impl Connection {
         let page = backend.and_then(|backend| backend.backend.pages.get(reply));
         let page =
             page.or_else(|| self.frontend.frontend.pages.get(reply)).unwrap_or_else(|| reply.built_in());
-        page.write(&mut self.down_head, close, to_head);
+        page.write(&mut self.down_head, close, self.frontend.frontend.told_keep_alive, to_head);
         let limit = self.frontend.frontend.timeouts.client;
         let written = write_all(&mut self.client, &mut self.timer, limit, &self.down_head).await;
         self.frontend.cells().add(Count::BytesOut, self.down_head.len() as u64);

@@ -13,6 +13,7 @@ use proxyd::http::response;
 const FEW_FIELDS: usize = 90;
 
 const OPTIONS: HttpOptions = HttpOptions {
+    announce_keep_alive: true,
     connect: true,
     max_header_bytes: 16 << 10,
     max_headers: 100,
@@ -120,7 +121,7 @@ pub fn response_head(bytes: &[u8]) {
         expects: false,
         length: 0,
     };
-    let site = response::Site { keep_client: is(16), via: is(64) };
+    let site = response::Site { keep_client: is(16), via: is(64), keep_alive: is(128).then_some(59) };
     let read = |bytes: &[u8]| {
         let mut out = Vec::new();
         match response::parse(bytes, &mut out, &request, site) {

@@ -31,8 +31,9 @@ pub(super) fn forward(headers: ForwardHeaders) -> String {
 
 fn options(options: &HttpOptions) -> String {
     let mut text = format!(
-        "connect: {}, max_header_bytes: {}, max_headers: {}, max_uri: {}",
+        "connect: {}, announce_keep_alive: {}, max_header_bytes: {}, max_headers: {}, max_uri: {}",
         options.connect,
+        options.announce_keep_alive,
         size(options.max_header_bytes as u64),
         options.max_headers,
         size(options.max_uri as u64),

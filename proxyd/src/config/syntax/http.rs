@@ -12,6 +12,7 @@ use super::super::{ERROR_STATUSES, ErrorPage, HttpOptions, defaults};
 #[derive(Clone, Copy, Debug, Default)]
 pub(in crate::config) struct Http {
     connect: Option<bool>,
+    announce_keep_alive: Option<bool>,
     max_header_bytes: Option<usize>,
     max_headers: Option<usize>,
     max_uri: Option<usize>,
@@ -32,6 +33,9 @@ impl Http {
             max_header_bytes: size("max_header_bytes", 256),
             max_uri: size("max_uri", 1),
             connect: fields.get("connect").and_then(|value| Some(value.boolean(report)?.value)),
+            announce_keep_alive: fields
+                .get("announce_keep_alive")
+                .and_then(|value| Some(value.boolean(report)?.value)),
             max_headers: fields.get("max_headers").and_then(|value| {
                 Some(value.number(1..=defaults::MAX_HEADERS as u32, report)?.value as usize)
             }),
@@ -43,6 +47,7 @@ impl Http {
     pub(in crate::config) fn over(self, below: HttpOptions) -> HttpOptions {
         HttpOptions {
             connect: self.connect.unwrap_or(below.connect),
+            announce_keep_alive: self.announce_keep_alive.unwrap_or(below.announce_keep_alive),
             max_header_bytes: self.max_header_bytes.unwrap_or(below.max_header_bytes),
             max_headers: self.max_headers.unwrap_or(below.max_headers),
             max_uri: self.max_uri.unwrap_or(below.max_uri),

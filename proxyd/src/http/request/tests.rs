@@ -13,6 +13,7 @@ const SITE: Site<'_> = Site {
         via: false,
     },
     options: &HttpOptions {
+        announce_keep_alive: false,
         connect: false,
         max_header_bytes: 16 * 1024,
         max_headers: 100,
@@ -182,6 +183,7 @@ fn bounds() {
     };
     let request = "POST /abc HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n";
     let fits = HttpOptions {
+        announce_keep_alive: false,
         max_uri: 4,
         max_headers: 2,
         max_header_bytes: request.len(),

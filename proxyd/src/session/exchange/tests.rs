@@ -55,7 +55,7 @@ async fn answered(server: impl FnOnce(StdStream)) -> (Result<response::Facts, Un
     let mut up = Transfer::new(b"POST / HTTP/1.1\r\n\r\n".to_vec(), POST.body, POST.body);
     // No turn of the driver comes between this and the first poll, so that the answer is there and not yet seen.
     server(far);
-    let site = response::Site { keep_client: true, via: false };
+    let site = response::Site { keep_client: true, via: false, keep_alive: None };
     let ask = Ask { request: &POST, site, held: false };
     let answer = exchange.answer(&mut up, ask, &mut Watch::new(false), &mut out).await;
     (answer, String::from_utf8(out).unwrap())

@@ -218,6 +218,7 @@ impl Connection {
             let site = response::Site {
                 keep_client: !self.place.worker.is_draining(),
                 via: self.frontend.frontend.forward.via,
+                keep_alive: self.frontend.frontend.told_keep_alive,
             };
             let ask = Ask { request: facts, site, held: facts.expects && interim == 0 };
             match exchange.answer(up, ask, &mut watch, &mut self.down_head).await {

@@ -42,6 +42,12 @@ pub const HTTP: Section = Section {
             meaning: "Whether CONNECT is forwarded, and a tunnel once a server agrees; else 501.",
         },
         Field {
+            name: "announce_keep_alive",
+            shape: "`true` or `false`",
+            preset: Preset::Value(|| defaults::ANNOUNCE_KEEP_ALIVE.to_string()),
+            meaning: "Whether answers tell clients for how long they may leave the connection idle (`Keep-Alive: timeout=59`): a second less than `http_keep_alive`, so that none sends a request just when it is closed.",
+        },
+        Field {
             name: "max_header_bytes",
             shape: "size up to `\"16KiB\"`",
             preset: Preset::Value(|| print::size(defaults::MAX_HEADER_BYTES as u64)),
