@@ -14,3 +14,4 @@ pub mod process;
 pub mod session;
 pub mod stats;
 pub mod telemetry;
+pub mod tls;

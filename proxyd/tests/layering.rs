@@ -11,7 +11,7 @@ const LAYERS: [&[&str]; 7] = [
     // Leaves: time, counting, the allocator, and the process's own log.
     &["clock", "log", "memory", "stats"],
     // What was written, what the kernel offers, the bytes of HTTP; none of them knows a server.
-    &["config", "http", "net"],
+    &["config", "http", "net", "tls"],
     // Frontends, backends, servers and their states.
     &["model"],
     // The next server; pure.

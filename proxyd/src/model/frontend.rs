@@ -13,6 +13,7 @@ use crate::http::refusal::Reason;
 use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
 use crate::stats::slots::Slots;
+use crate::tls::Terminator;
 
 /// Where clients arrive.
 #[derive(Debug)]
@@ -45,13 +46,15 @@ pub struct Frontend {
 pub struct Bind {
     /// A port of 0 is still 0 here, `Shared::listeners` has the real ones.
     pub conf: config::Bind,
+    /// Connections begin with a handshake.
+    pub tls: Option<Arc<Terminator>>,
     /// Connections now; counted where there is a limit.
     pub connections: CachePadded<AtomicU32>,
 }
 
 impl Bind {
     pub fn new(conf: config::Bind) -> Self {
-        Self { conf, connections: CachePadded::default() }
+        Self { conf, tls: None, connections: CachePadded::default() }
     }
 
     pub fn has_room(&self) -> bool {

@@ -17,6 +17,7 @@ use crate::config::Uplink;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::{Peak, Tally};
 use crate::stats::rate::Rate;
+use crate::tls::Originator;
 
 /// A server of a backend. It lives as long as its name stays in the configuration.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Server {
     pub initial_weight: u32,
     /// How it is connected to.
     pub uplink: Uplink,
+    /// Connections begin with a handshake.
+    pub tls: Option<Arc<Originator>>,
     /// Connections that took a port of its range.
     pub source_turn: AtomicU32,
     address: ArcSwap<Address>,
@@ -189,6 +192,7 @@ impl Server {
             backup: parts.backup,
             initial_weight: parts.weight,
             uplink: parts.uplink,
+            tls: None,
             source_turn: AtomicU32::new(0),
             address: ArcSwap::from_pointee(parts.address),
             moves: AtomicU32::new(0),

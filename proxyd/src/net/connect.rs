@@ -128,7 +128,6 @@ fn errno(error: &io::Error) -> Option<Errno> {
 #[cfg(test)]
 mod tests {
     use std::net::TcpListener;
-    use std::os::fd::AsFd;
     use std::time::Duration;
 
     use socket2::SockRef;
@@ -162,13 +161,14 @@ mod tests {
             ..uplink(SourceAddress::Ip([127, 0, 0, 2].into()))
         };
         let stream = reach(&listener, &uplink, &AtomicU32::new(0)).await.unwrap();
-        let socket = SockRef::from(&stream);
+        let fd = stream.socket().unwrap();
+        let socket = SockRef::from(&fd);
         assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
         assert_eq!(socket.tcp_keepalive_interval().unwrap(), Duration::from_secs(3));
         assert_eq!(socket.tcp_user_timeout().unwrap(), Some(Duration::from_secs(9)));
         assert_eq!(socket.device().unwrap().unwrap(), b"lo");
         assert_eq!(stream.local_addr().unwrap().ip(), IpAddr::from([127, 0, 0, 2]));
-        let option = |level, name| option::tests::get(stream.as_fd(), level, name);
+        let option = |level, name| option::tests::get(stream.socket().unwrap(), level, name);
         assert_eq!(option(libc::IPPROTO_IP, libc::IP_BIND_ADDRESS_NO_PORT), 1);
         assert_eq!(option(libc::IPPROTO_TCP, libc::TCP_FASTOPEN_CONNECT), 1);
     }

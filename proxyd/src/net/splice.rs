@@ -68,7 +68,9 @@ impl Pipe {
     pub fn poll_fill(&mut self, cx: &mut Context<'_>, from: &Stream, most: usize) -> Poll<io::Result<usize>> {
         debug_assert_eq!(self.held, 0, "a full pipe and an empty socket would look alike");
         let Some(ends) = &self.ends else { return Poll::Ready(Ok(0)) };
-        let fill = || Ok(splice(from, None, &ends.write, None, most.min(CAPACITY), SpliceFlags::NONBLOCK)?);
+        let fill = || {
+            Ok(splice(from.socket()?, None, &ends.write, None, most.min(CAPACITY), SpliceFlags::NONBLOCK)?)
+        };
         let result = from.poll_when_readable(cx, fill);
         if let Poll::Ready(Ok(n)) = result {
             self.held = n;
@@ -79,7 +81,7 @@ impl Pipe {
     /// Gives a socket as much of it as it takes.
     pub fn poll_drain(&mut self, cx: &mut Context<'_>, to: &Stream) -> Poll<io::Result<usize>> {
         let Some(ends) = &self.ends else { return Poll::Ready(Ok(0)) };
-        let drain = || match splice(&ends.read, None, to, None, self.held, SpliceFlags::NONBLOCK)? {
+        let drain = || match splice(&ends.read, None, to.socket()?, None, self.held, SpliceFlags::NONBLOCK)? {
             0 => Err(io::ErrorKind::WriteZero.into()),
             n => Ok(n),
         };

@@ -1,5 +1,6 @@
-//! A connection, whatever it runs over. TLS will be one more variant.
+//! A connection, whatever it runs over.
 
+use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,11 +12,14 @@ use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
-/// A connected stream socket.
+use super::h2::H2;
+
+/// A connected stream socket, or what is as good.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    H2(Box<H2>),
 }
 
 /// A connection that no driver knows, on its way from one thread to another.
@@ -50,6 +54,7 @@ impl Stream {
         Ok(match self {
             Self::Tcp(s) => Detached::Tcp(s.into_std()?),
             Self::Unix(s) => Detached::Unix(s.into_std()?),
+            Self::H2(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
@@ -59,6 +64,10 @@ impl Stream {
         let ended = match self {
             Self::Tcp(s) => s.ready(Interest::PRIORITY).await,
             Self::Unix(s) => s.ready(Interest::PRIORITY).await,
+            Self::H2(s) => {
+                let _gone = poll_fn(|cx| s.poll_sign(cx)).await;
+                return;
+            }
         };
         // An error of the driver ends the connection as well, at the next read.
         drop(ended);
@@ -70,22 +79,32 @@ impl Stream {
         ready!(match self {
             Self::Tcp(s) => Pin::new(s).poll_read(cx, &mut read),
             Self::Unix(s) => Pin::new(s).poll_read(cx, &mut read),
+            Self::H2(s) => return s.poll_read(cx, buf),
         })?;
         Poll::Ready(Ok(read.filled().len()))
     }
 
     /// Ready once there is something to read, without a buffer to read it into.
-    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::H2(s) => s.poll_readable(cx),
+            _ => self.poll_socket_readable(cx),
+        }
+    }
+
+    /// Ready once the kernel has something.
+    fn poll_socket_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
             Self::Tcp(s) => s.poll_read_ready(cx),
             Self::Unix(s) => s.poll_read_ready(cx),
+            Self::H2(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
     /// What could be read now, which stays there to be read; 0 is the end of the stream.
     pub fn poll_peek(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
         self.poll_when_readable(cx, || {
-            let (n, _) = rustix::net::recv(self.as_fd(), &mut *buf, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+            let (n, _) = rustix::net::recv(self.socket()?, &mut *buf, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
             Ok(n)
         })
     }
@@ -97,10 +116,11 @@ impl Stream {
         mut call: impl FnMut() -> io::Result<T>,
     ) -> Poll<io::Result<T>> {
         loop {
-            ready!(self.poll_readable(cx))?;
+            ready!(self.poll_socket_readable(cx))?;
             let result = match self {
                 Self::Tcp(s) => s.try_io(Interest::READABLE, &mut call),
                 Self::Unix(s) => s.try_io(Interest::READABLE, &mut call),
+                Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -125,6 +145,7 @@ impl Stream {
                     ready!(s.poll_write_ready(cx))?;
                     s.try_io(Interest::WRITABLE, &mut call)
                 }
+                Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -135,7 +156,7 @@ impl Stream {
 
     /// Reads what was peeked at.
     pub fn take_peeked(&self, buf: &mut [u8]) -> io::Result<usize> {
-        let (n, _) = rustix::net::recv(self.as_fd(), buf, RecvFlags::DONTWAIT)?;
+        let (n, _) = rustix::net::recv(self.socket()?, buf, RecvFlags::DONTWAIT)?;
         Ok(n)
     }
 
@@ -146,6 +167,7 @@ impl Stream {
             (Self::Tcp(s), [one]) => ready!(Pin::new(s).poll_write(cx, one))?,
             (Self::Tcp(s), _) => ready!(Pin::new(s).poll_write_vectored(cx, bufs))?,
             (Self::Unix(s), _) => ready!(Pin::new(s).poll_write_vectored(cx, bufs))?,
+            (Self::H2(s), _) => ready!(s.poll_write(cx, bufs))?,
         };
         if written == 0 && bufs.iter().any(|b| !b.is_empty()) {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
@@ -153,11 +175,11 @@ impl Stream {
         Poll::Ready(Ok(written))
     }
 
-    /// The address the peer came to; a Unix socket has none.
+    /// The address the peer came to; only TCP has one.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(s) => s.local_addr().ok(),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::H2(_) => None,
         }
     }
 
@@ -166,26 +188,35 @@ impl Stream {
         match self {
             Self::Tcp(s) => SockRef::from(s).shutdown(Shutdown::Write),
             Self::Unix(s) => SockRef::from(s).shutdown(Shutdown::Write),
+            Self::H2(s) => s.finish(&[]),
         }
     }
 
     /// Makes the close that follows a reset, so that the peer cannot take a cut transfer for a whole one.
     pub fn reset_on_close(&self) {
-        if let Self::Tcp(s) = self {
+        match self {
             // Without it the close is an ordinary one, which is what a Unix socket has too.
-            let _best_effort = SockRef::from(s).set_linger(Some(std::time::Duration::ZERO));
+            Self::Tcp(s) => _ = SockRef::from(s).set_linger(Some(std::time::Duration::ZERO)),
+            Self::Unix(_) => {}
+            Self::H2(s) => s.reset(),
         }
     }
 
-    /// Whether the kernel holds something to read now.
+    /// Whether there is something to read now.
     pub fn has_input(&self) -> bool {
-        matches!(self.peek(), Ok(n) if n > 0)
+        match self {
+            Self::H2(s) => s.has_input(),
+            _ => matches!(self.peek(), Ok(n) if n > 0),
+        }
     }
 
     /// Ready once something comes from a peer of which nothing is expected. What it sends stays where it is.
     pub fn poll_sign(&self, cx: &mut Context<'_>) -> Poll<Sign> {
+        if let Self::H2(s) = self {
+            return s.poll_sign(cx);
+        }
         loop {
-            if ready!(self.poll_readable(cx)).is_err() {
+            if ready!(self.poll_socket_readable(cx)).is_err() {
                 return Poll::Ready(Sign::Reset);
             }
             match self.peek_known() {
@@ -202,12 +233,13 @@ impl Stream {
         match self {
             Self::Tcp(s) => s.try_io(Interest::READABLE, || self.peek()),
             Self::Unix(s) => s.try_io(Interest::READABLE, || self.peek()),
+            Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
     fn peek(&self) -> io::Result<usize> {
         let mut byte = [0_u8; 1];
-        let (n, _) = rustix::net::recv(self.as_fd(), &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
+        let (n, _) = rustix::net::recv(self.socket()?, &mut byte, RecvFlags::PEEK | RecvFlags::DONTWAIT)?;
         Ok(n)
     }
 
@@ -216,7 +248,7 @@ impl Stream {
     /// What the driver saw already costs no system call; `ask_kernel` adds one, to see also what arrived since.
     pub fn is_idle_and_open(&self, ask_kernel: bool) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
-        let event = self.poll_readable(&mut cx);
+        let event = self.poll_socket_readable(&mut cx);
         let peeked = match event {
             Poll::Ready(Err(_)) => return false,
             Poll::Pending if !ask_kernel => return true,
@@ -225,13 +257,27 @@ impl Stream {
         };
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
-}
 
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
+    /// The socket, where this is one.
+    pub fn socket(&self) -> io::Result<BorrowedFd<'_>> {
         match self {
-            Self::Tcp(s) => s.as_fd(),
-            Self::Unix(s) => s.as_fd(),
+            Self::Tcp(s) => Ok(s.as_fd()),
+            Self::Unix(s) => Ok(s.as_fd()),
+            Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
         }
+    }
+
+    /// Bytes pass through the kernel as they are.
+    pub fn is_plain(&self) -> bool {
+        matches!(self, Self::Tcp(_) | Self::Unix(_))
+    }
+
+    pub fn is_h2(&self) -> bool {
+        matches!(self, Self::H2(_))
+    }
+
+    /// A stream whose heads are more than bytes.
+    pub fn as_h2(&mut self) -> Option<&mut H2> {
+        if let Self::H2(s) = self { Some(s) } else { None }
     }
 }

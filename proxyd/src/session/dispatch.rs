@@ -1,7 +1,6 @@
 //! From a backend to a connection to one of its servers: pick, reuse or connect, and the budget of further tries.
 
 use std::future::Future;
-use std::os::fd::AsFd;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -123,7 +122,7 @@ pub async fn obtain(
         }
     }
     match connected {
-        Ok(Ok(stream)) if worker.shared.process.is_reserved(stream.as_fd()) => {
+        Ok(Ok(stream)) if stream.socket().is_ok_and(|fd| worker.shared.process.is_reserved(fd)) => {
             worker.drop_idle();
             Err(NoConnection { failure: Failure::Connect, local: true })
         }

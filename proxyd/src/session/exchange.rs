@@ -107,6 +107,7 @@ impl<'a> Exchange<'a> {
         out: &mut Vec<u8>,
     ) -> Result<response::Facts, Unanswered> {
         let mut up_failed = false;
+        up.towards(self.server.stream);
         poll_fn(|cx| {
             if !up.is_done() && !up_failed {
                 match self.poll_up(cx, up) {
@@ -185,6 +186,7 @@ impl<'a> Exchange<'a> {
 
     /// Judges what came of a body with the head.
     pub fn look_ahead(&mut self, down: &mut Transfer) -> Result<(), Broken> {
+        down.towards(self.client.stream);
         down.look_ahead(self.server.buffer)
     }
 

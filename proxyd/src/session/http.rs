@@ -213,7 +213,7 @@ impl Connection {
 
     /// Waits for the client to say something, without a buffer; false if it closed, or draining began.
     fn first_byte(&mut self, limit: Instant) -> impl Future<Output = Result<bool, Elapsed>> {
-        let (client, place) = (&self.client, &self.place);
+        let (client, place) = (&mut self.client, &self.place);
         self.timer.within(limit, move |cx| {
             if place.worker.is_draining() {
                 // A request that is there already is served; closing on it would reset the connection.
@@ -362,7 +362,7 @@ impl Connection {
             self.buffer.consume(self.buffer.len());
             self.buffer.park();
             // A connection that was idle needs no buffer for as long as nothing comes.
-            let client = &self.client;
+            let client = &mut self.client;
             let readable = self.timer.within(deadline, |cx| client.poll_readable(cx)).await;
             if !matches!(readable, Ok(Ok(()))) {
                 return;

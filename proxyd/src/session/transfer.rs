@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 use crate::http::chunked::{self, Decoder, Step};
 use crate::http::framing::Body;
 use crate::net::buffer::{Buffer, LARGE, SMALL};
+use crate::net::h2::H2;
 use crate::net::splice::{self, Pipe};
 use crate::net::stream::Stream;
 
@@ -46,8 +47,14 @@ pub struct Transfer {
     body_begun: bool,
     /// What was written behind the head, where it may have to be written again.
     kept: Option<Kept>,
-    /// Payload that may still come in chunks.
+    /// Payload that may still come without a length.
     most: u64,
+    /// The other side frames by itself: heads and ends are more than bytes to it.
+    framed: bool,
+    /// It is to be told that the body has ended.
+    end_due: bool,
+    /// What came behind a body that framed itself.
+    trailers: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -139,10 +146,18 @@ impl Transfer {
             body_begun: false,
             kept: None,
             most: u64::MAX,
+            framed: false,
+            end_due: false,
+            trailers: Vec::new(),
         }
     }
 
-    /// A body in chunks may be so long and no longer.
+    /// Where it goes; before all else.
+    pub fn towards(&mut self, to: &Stream) {
+        self.framed = to.is_h2();
+    }
+
+    /// A body without a length may be so long and no longer.
     #[must_use]
     pub fn at_most(mut self, bytes: u64) -> Self {
         self.most = bytes;
@@ -167,6 +182,7 @@ impl Transfer {
             // An empty chunked body is all framing: its end may have been written, and is due again.
             None => self.tail_sent = 0,
         }
+        self.end_due = false;
         self.written = 0;
     }
 
@@ -228,7 +244,7 @@ impl Transfer {
                 buffer.grow();
                 self.last_filled = false;
             }
-            if self.full >= LONG && self.is_spliceable() && buffer.is_empty() {
+            if self.full >= LONG && self.is_spliceable(from, to) && buffer.is_empty() {
                 match ready!(self.poll_splice(cx, from))? {
                     Spliced::Some(n) => {
                         moved.read += n;
@@ -248,6 +264,9 @@ impl Transfer {
             let n = ready!(from.poll_read(cx, room)).map_err(Broken::Read)?;
             moved.read += n as u64;
             if n == 0 {
+                if let Some(from) = from.as_h2() {
+                    self.trailers.extend_from_slice(from.trailers());
+                }
                 self.source_ended()?;
                 continue;
             }
@@ -297,8 +316,8 @@ impl Transfer {
     }
 
     /// The payload passes as it is.
-    fn is_spliceable(&self) -> bool {
-        !self.chunks && !matches!(self.source, Source::Chunked(_))
+    fn is_spliceable(&self, from: &Stream, to: &Stream) -> bool {
+        !self.chunks && !matches!(self.source, Source::Chunked(_)) && from.is_plain() && to.is_plain()
     }
 
     /// Moves bytes into a pipe, where there is one to be had.
@@ -339,6 +358,7 @@ impl Transfer {
             return true;
         }
         self.prefix_sent < self.prefix.len()
+            || self.end_due
             || self.size_line_sent < self.size_line.1
             || self.payload > 0
             || self.tail_sent < self.tail.len()
@@ -353,9 +373,7 @@ impl Transfer {
             return Err(Broken::Eof);
         }
         self.ended = true;
-        if self.chunks {
-            self.set_tail(b"0\r\n\r\n");
-        }
+        self.frame();
         Ok(())
     }
 
@@ -373,7 +391,10 @@ impl Transfer {
                 *left -= self.payload as u64;
                 self.ended = *left == 0;
             }
-            Source::UntilClose => self.payload = buffer.len(),
+            Source::UntilClose => {
+                self.payload = buffer.len();
+                self.most = self.most.checked_sub(self.payload as u64).ok_or(Broken::TooLarge)?;
+            }
             Source::Chunked(decoder) => {
                 let (payload, taken) = unchunk(decoder, buffer)?;
                 self.most = self.most.checked_sub(payload as u64).ok_or(Broken::TooLarge)?;
@@ -387,13 +408,18 @@ impl Transfer {
         } else {
             self.body_begun = true;
         }
-        if self.chunks {
-            self.frame();
-        }
+        self.frame();
         Ok(())
     }
 
     fn frame(&mut self) {
+        if self.framed {
+            self.end_due = self.ended;
+            return;
+        }
+        if !self.chunks {
+            return;
+        }
         if self.payload > 0 {
             self.size_line = chunked::size_line(self.payload);
             self.size_line_sent = 0;
@@ -404,9 +430,7 @@ impl Transfer {
                 self.set_tail(b"");
             }
             self.tail.extend_from_slice(b"0\r\n");
-            if let Source::Chunked(decoder) = &self.source {
-                self.tail.extend_from_slice(decoder.trailers());
-            }
+            self.tail.extend_from_slice(trailers(&self.source, &self.trailers));
             self.tail.extend_from_slice(b"\r\n");
         }
     }
@@ -417,6 +441,9 @@ impl Transfer {
         buffer: &mut Buffer,
         to: &mut Stream,
     ) -> Poll<io::Result<usize>> {
+        if let Stream::H2(to) = to {
+            return self.poll_write_framed(cx, buffer, to);
+        }
         let parts = [
             &self.prefix[self.prefix_sent..],
             &self.size_line.0[self.size_line_sent..self.size_line.1],
@@ -430,6 +457,30 @@ impl Transfer {
             count += 1;
         }
         let n = ready!(to.poll_write(cx, &slices[..count]))?;
+        self.advance(n, buffer);
+        Poll::Ready(Ok(n))
+    }
+
+    /// The same for a side that frames by itself.
+    fn poll_write_framed(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut Buffer,
+        to: &mut H2,
+    ) -> Poll<io::Result<usize>> {
+        let trailers = trailers(&self.source, &self.trailers);
+        let n = if self.prefix_sent < self.prefix.len() {
+            let ends = self.ended && self.payload == 0 && trailers.is_empty();
+            ready!(to.poll_head(cx, &self.prefix, ends))?;
+            self.end_due &= !ends;
+            self.prefix.len()
+        } else if self.payload > 0 {
+            ready!(to.poll_write(cx, &[IoSlice::new(&buffer.data()[..self.payload])]))?
+        } else {
+            to.finish(trailers)?;
+            self.end_due = false;
+            0
+        };
         self.advance(n, buffer);
         Poll::Ready(Ok(n))
     }
@@ -464,6 +515,11 @@ impl Transfer {
             buffer.consume(std::mem::take(&mut self.gap));
         }
     }
+}
+
+/// What comes behind the body, as lines.
+fn trailers<'a>(source: &'a Source, own: &'a [u8]) -> &'a [u8] {
+    if let Source::Chunked(decoder) = source { decoder.trailers() } else { own }
 }
 
 /// Decodes all of the buffer; returns the payload's length at its front and the bytes that are done with.

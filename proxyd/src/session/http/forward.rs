@@ -11,6 +11,7 @@ use crate::http::refusal::Reason;
 use crate::http::reply::Reply;
 use crate::http::{request, response};
 use crate::net::buffer::Buffer;
+use crate::net::stream::Stream;
 use crate::session::client::Behalf;
 use crate::session::dispatch::{Reuse, Slot, Tries, Upstream, give_back, obtain};
 use crate::session::exchange::{Ask, Cut, Exchange, Gone, Side, Unanswered, write_all};
@@ -83,9 +84,10 @@ impl Connection {
         let meter =
             Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.place.worker.shared.maxima());
         meter.request();
-        let up = Transfer::new(std::mem::take(&mut self.up_head), facts.body, facts.body)
-            .at_most(self.frontend.frontend.http.max_body)
-            .keep(retry::kept(&backend.backend.retries, facts.idempotent, facts.body));
+        let up =
+            Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body)
+                .at_most(self.frontend.frontend.http.max_body)
+                .keep(retry::kept(&backend.backend.retries, facts.idempotent, facts.body));
         let timings = Timings::new(self.now);
         let mut request = Request { facts, backend, meter, up, timings, way: Way::default(), reason: None };
         let mut own_bytes = 0;
@@ -246,7 +248,11 @@ impl Connection {
         }
         let answered = clock::now();
         timings.answered = Some(answered);
-        let mut down = Transfer::new(std::mem::take(&mut self.down_head), answer.body, answer.sent);
+        let mut down = Transfer::new(
+            std::mem::take(&mut self.down_head),
+            as_read(&upstream.stream, answer.body),
+            answer.sent,
+        );
         let mut exchange = Exchange::new(
             Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, answered),
             Side::new(&mut upstream.stream, &mut server_buffer, server_timeout, None, answered),
@@ -265,7 +271,12 @@ impl Connection {
             end = tunnel(&mut exchange, &client_timeouts, &backend.backend.timeouts).await;
         }
         let up_is_done = up.is_done();
-        if end.is_ok() && up_is_done && answer.server_keeps && server_buffer.is_empty() {
+        if end.is_ok()
+            && up_is_done
+            && answer.server_keeps
+            && server_buffer.is_empty()
+            && !upstream.stream.is_h2()
+        {
             let ended = clock::now();
             timings.ended = Some(ended);
             give_back(&slot.view, upstream, &self.private, ended);
@@ -324,6 +335,11 @@ impl Connection {
         let asked = || self.up_head.windows(22).any(|w| w.eq_ignore_ascii_case(b"x-proxyd-fault: panic\r"));
         assert!(!(self.place.worker.faults && asked()), "a fault was asked for");
     }
+}
+
+/// How a body is read: a stream that frames by itself ends it, whatever its head says of a length.
+fn as_read(from: &Stream, body: Body) -> Body {
+    if from.is_h2() && body != Body::None { Body::UntilClose } else { body }
 }
 
 /// After a switch bytes go both ways, whatever they are.
