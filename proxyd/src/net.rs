@@ -4,6 +4,7 @@ pub mod bind;
 pub mod buffer;
 pub mod connect;
 pub mod h2;
+pub mod io;
 pub mod limits;
 mod option;
 pub mod proxy_protocol;
