@@ -20,8 +20,8 @@ use head::Asked;
 /// A frame of ours carries at most so much: what every peer takes without being asked.
 const FRAME: usize = 16 * 1024;
 
-/// One request and its answer, from either end.
-#[derive(Debug)]
+/// One request and its answer, from either end; by default one of which nothing is left.
+#[derive(Debug, Default)]
 pub struct H2 {
     asked: Asked,
     /// A head that is to be read, and how much of it was.
@@ -39,6 +39,7 @@ pub struct H2 {
 }
 
 /// How far our side has come.
+#[derive(Default)]
 enum Sending {
     /// The head of a request comes first.
     Request(SendRequest<Bytes>),
@@ -47,6 +48,7 @@ enum Sending {
     Body(SendStream<Bytes>),
     /// All is said; the peer may still take it back.
     Ended(SendStream<Bytes>),
+    #[default]
     Over,
 }
 

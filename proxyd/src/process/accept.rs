@@ -328,7 +328,9 @@ pub fn serve(
         return;
     }
     let task = match found.0.frontend.mode {
-        Mode::Http if plain => tokio::task::spawn_local(http::serve(found, place, stream, addresses)),
+        Mode::Http if plain => {
+            tokio::task::spawn_local(http::serve(found, Rc::new(place), stream, addresses))
+        }
         Mode::Tcp if plain => tokio::task::spawn_local(tunnel(found.0, place, stream, addresses)),
         mode => tokio::task::spawn_local(async move {
             let Some(addresses) = client::receive(&found.0, &place, &stream, addresses).await else { return };
@@ -338,7 +340,7 @@ pub fn serve(
             }
             // Boxed, so that what waits for a header is small.
             match mode {
-                Mode::Http => Box::pin(http::serve(found, place, stream, addresses)).await,
+                Mode::Http => Box::pin(http::serve(found, Rc::new(place), stream, addresses)).await,
                 Mode::Tcp => Box::pin(tunnel(found.0, place, stream, addresses)).await,
             }
         }),

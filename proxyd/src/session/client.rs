@@ -50,6 +50,15 @@ impl Addresses {
         self.told.as_ref()?.destination
     }
 
+    /// The same where many streams share a connection, which alone knows the address the client came to.
+    pub(super) fn come_to(self, local: Option<SocketAddr>) -> Self {
+        if local.is_none() || self.destination().is_some() {
+            return self;
+        }
+        let tlvs = self.told.as_ref().map(|told| told.tlvs.clone()).unwrap_or_default();
+        Self { told: Some(Arc::new(Told { destination: local, tlvs })), ..self }
+    }
+
     fn said_by(self, header: Header) -> Self {
         match header.addresses {
             Some(ends) => Self {

@@ -3,6 +3,7 @@
 mod forward;
 mod log;
 
+use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use super::access_log::Trace;
 use super::client::{Addresses, Private};
 use super::exchange::write_all;
+use super::h2;
 use super::view::{BackendView, FrontendView};
 use super::worker::{Busy, Place};
 use crate::clock::{self, Instant};
@@ -19,6 +21,7 @@ use crate::http::refusal::Reason;
 use crate::http::reply::Reply;
 use crate::http::request::{self, Parsed, Site};
 use crate::net::buffer::{self, Buffer};
+use crate::net::h2::H2;
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::stats::cells::Count;
@@ -39,7 +42,7 @@ struct Connection {
     frontend: Rc<FrontendView>,
     /// The graph `frontend` belongs to.
     generation: u32,
-    place: Place,
+    place: Rc<Place>,
     client: Stream,
     buffer: Buffer,
     timer: Timer,
@@ -63,6 +66,8 @@ enum Next {
     Close,
     /// Close, but take what the client still sends first.
     Linger,
+    /// It speaks HTTP/2.
+    Http2,
 }
 
 /// What waiting for a request brought.
@@ -73,39 +78,90 @@ enum Waited {
     Idle,
     /// The client closed, or was never heard of.
     Gone,
+    /// The preface of HTTP/2 (RFC 9113 3.4), or its beginning.
+    Http2,
 }
 
 /// Serves one client until its connection ends.
 ///
 /// What an idle connection takes is what this future holds: its state lies in it once, and nothing else does.
 pub fn serve(
-    (frontend, generation): (Rc<FrontendView>, u32),
-    place: Place,
+    from: (Rc<FrontendView>, u32),
+    place: Rc<Place>,
     client: Stream,
     addresses: Addresses,
 ) -> impl Future<Output = ()> {
-    let now = clock::now();
-    let mut connection = Connection {
-        trace: Trace::new(&frontend, now),
-        frontend,
-        generation,
-        place,
-        client,
-        buffer: Buffer::small(),
-        timer: Timer::default(),
-        addresses,
-        private: Private::default(),
-        up_head: Vec::new(),
-        down_head: Vec::new(),
-        requests: 0,
-        under_way: false,
-        now,
-    };
-    async move { connection.run().await }
+    let mut connection = Connection::new(from, place, client, addresses, clock::now());
+    async move {
+        if connection.run().await == Ended::AsHttp2 {
+            connection.go_on_as_http2().await;
+        }
+    }
+}
+
+/// Serves one request that came on a stream of HTTP/2; returns when it ended.
+pub(super) async fn serve_stream(
+    from: (Rc<FrontendView>, u32),
+    place: Rc<Place>,
+    stream: Box<H2>,
+    addresses: Addresses,
+    begun: Instant,
+) -> Instant {
+    let mut connection = Connection::new(from, place, Stream::H2(stream), addresses, begun);
+    if connection.one_request().await != Next::Close {
+        // What of the request was not wanted is taken back when the stream goes.
+        let _gone = connection.client.shutdown_write();
+    }
+    connection.now
+}
+
+/// What became of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Ended {
+    Closed,
+    AsHttp2,
 }
 
 impl Connection {
-    async fn run(&mut self) {
+    fn new(
+        (frontend, generation): (Rc<FrontendView>, u32),
+        place: Rc<Place>,
+        client: Stream,
+        addresses: Addresses,
+        now: Instant,
+    ) -> Self {
+        Self {
+            trace: Trace::new(&frontend, now),
+            frontend,
+            generation,
+            place,
+            client,
+            buffer: Buffer::small(),
+            timer: Timer::default(),
+            addresses,
+            private: Private::default(),
+            up_head: Vec::new(),
+            down_head: Vec::new(),
+            requests: 0,
+            under_way: false,
+            now,
+        }
+    }
+
+    /// What was read of the preface is read again by those who know it.
+    fn go_on_as_http2(&mut self) -> Pin<Box<impl Future<Output = ()> + use<>>> {
+        let client = std::mem::replace(&mut self.client, Stream::H2(Box::default()));
+        let read = self.buffer.data().to_vec();
+        self.buffer.consume(read.len());
+        self.park();
+        self.trace = None;
+        let from = (Rc::clone(&self.frontend), self.generation);
+        Box::pin(h2::serve(from, Rc::clone(&self.place), client, read, self.addresses.clone()))
+    }
+}
+
+impl Connection {
+    async fn run(&mut self) -> Ended {
         loop {
             let limit = self.idle_limit();
             let next = match self.first_byte(limit).await {
@@ -124,8 +180,12 @@ impl Connection {
             };
             match next {
                 Next::Request => self.park(),
-                Next::Close => return,
-                Next::Linger => return Box::pin(self.linger()).await,
+                Next::Http2 => return Ended::AsHttp2,
+                Next::Close => return Ended::Closed,
+                Next::Linger => {
+                    Box::pin(self.linger()).await;
+                    return Ended::Closed;
+                }
             }
         }
     }
@@ -171,6 +231,7 @@ impl Connection {
                 Next::Close
             }
             Waited::Idle => Next::Linger,
+            Waited::Http2 => Next::Http2,
             Waited::Refused(reason) => self.refuse(reason).await,
             Waited::Request(facts) => {
                 cells.inc(Count::Requests);
@@ -249,6 +310,7 @@ impl Connection {
                         return Waited::Refused(request::too_long(self.buffer.data()));
                     }
                     Ok(Parsed::Partial) => waited = true,
+                    Err(_) if self.speaks_http2() => return Waited::Http2,
                     Err(reason) => return Waited::Refused(reason),
                 }
             }
@@ -277,6 +339,11 @@ impl Connection {
     fn skip_line_ends(&mut self) {
         let n = self.buffer.data().iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
         self.buffer.consume(n);
+    }
+
+    /// Only what a connection begins with may be a preface.
+    fn speaks_http2(&self) -> bool {
+        self.requests == 0 && !self.client.is_h2() && h2::is_preface(self.buffer.data())
     }
 
     fn parse(&mut self) -> Result<Parsed, Reason> {

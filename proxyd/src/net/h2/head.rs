@@ -10,8 +10,9 @@ use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 
 /// What a request asks for, as far as its answer is written by it.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub enum Asked {
+    #[default]
     Plain,
     Head,
     /// CONNECT: an answer of 2xx begins a tunnel.

@@ -63,7 +63,7 @@ async fn served(
     let reservation = Reservation::take(shared, &found.0.frontend.live, &found.0.frontend.binds[0]).unwrap();
     let place = Place::new(worker, reservation);
     let addresses = Addresses::of_connection(None, None);
-    let mut session = pin!(serve(found, place, Stream::Unix(near), addresses));
+    let mut session = pin!(serve(found, Rc::new(place), Stream::Unix(near), addresses));
     let (mut origin, mut client) = (pin!(origin(listener)), pin!(client(far)));
     let (mut polls, mut ended, mut answers) = (0, false, None);
     poll_fn(|cx| {
