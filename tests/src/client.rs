@@ -1,7 +1,7 @@
 //! A client that sends exactly the bytes it is told to.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,7 +64,12 @@ impl Client {
 
     /// Connects, or says why not.
     pub fn try_connect(to: &Address) -> io::Result<Self> {
-        Ok(Self { reader: Reader::new(Stream::connect(to, LIMIT)?), status: None })
+        Ok(Self::over(Stream::connect(to, LIMIT)?))
+    }
+
+    /// Over a connection that stands.
+    pub fn over(stream: Stream) -> Self {
+        Self { reader: Reader::new(stream), status: None }
     }
 
     /// Sends all of it.
@@ -143,15 +148,13 @@ impl Client {
 
     /// Sends no more, goes on reading.
     pub fn half_close(&mut self) {
-        self.reader.inner().shutdown(Shutdown::Write).expect("the connection is open");
+        self.reader.inner().end().expect("the connection is open");
     }
 
     /// Goes away with a RST.
     pub fn reset(self) {
         let Self { mut reader, .. } = self;
-        if let Ok(stream) = reader.inner().again() {
-            stream.reset();
-        }
+        reader.inner().reset();
     }
 
     /// Whether the peer closes, and sends nothing more, within `limit`.

@@ -15,6 +15,7 @@ pub mod eventually;
 pub mod load;
 pub mod origin;
 pub mod stream;
+pub mod tls;
 pub mod unharmed;
 pub mod wire;
 

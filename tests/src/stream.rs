@@ -1,4 +1,4 @@
-//! One connection, TCP or Unix.
+//! One connection: TCP, Unix, or TLS over one.
 
 use std::fmt;
 use std::io::{self, Read, Write};
@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use socket2::SockRef;
+
+use crate::tls::Session;
 
 /// Where something listens.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,6 +44,7 @@ impl From<&Self> for Address {
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Session>),
 }
 
 impl Stream {
@@ -65,21 +68,30 @@ impl Stream {
         socket.set_write_timeout(limit)
     }
 
-    /// A second handle on the same connection.
+    /// A second handle on the same connection, which a TLS session does not have.
     pub fn again(&self) -> io::Result<Self> {
         Ok(match self {
             Self::Tcp(it) => Self::Tcp(it.try_clone()?),
             Self::Unix(it) => Self::Unix(it.try_clone()?),
+            Self::Tls(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
 
-    /// Ends one or both directions.
+    /// Ends one or both directions, below TLS.
     pub fn shutdown(&self, how: Shutdown) -> io::Result<()> {
         self.socket().shutdown(how)
     }
 
+    /// Sends no more, and says so in TLS.
+    pub fn end(&mut self) -> io::Result<()> {
+        match self {
+            Self::Tls(it) => it.end(Shutdown::Write),
+            _ => self.shutdown(Shutdown::Write),
+        }
+    }
+
     /// Closes with a RST where the transport knows one.
-    pub fn reset(self) {
+    pub fn reset(&self) {
         self.socket().set_linger(Some(Duration::ZERO)).ok();
     }
 
@@ -93,6 +105,7 @@ impl Stream {
         match self {
             Self::Tcp(it) => SockRef::from(it),
             Self::Unix(it) => SockRef::from(it),
+            Self::Tls(it) => it.below().socket(),
         }
     }
 }
@@ -102,6 +115,7 @@ impl Read for Stream {
         match self {
             Self::Tcp(it) => it.read(buf),
             Self::Unix(it) => it.read(buf),
+            Self::Tls(it) => it.read(buf),
         }
     }
 }
@@ -111,6 +125,7 @@ impl Write for Stream {
         match self {
             Self::Tcp(it) => it.write(buf),
             Self::Unix(it) => it.write(buf),
+            Self::Tls(it) => it.write(buf),
         }
     }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::Service;
 use crate::eventually::pause;
 use crate::stream::{Address, Stream};
+use crate::tls::Serving;
 use crate::wire::{Body, Framing, Head, Reader};
 
 /// A well-behaved origin.
@@ -80,6 +81,18 @@ impl Origin {
     pub fn unix(name: &str, path: &Path) -> Self {
         let (handler, record) = standard(name);
         Self { service: Service::unix(path, handler), record }
+    }
+
+    /// On 127.0.0.1, over TLS.
+    pub fn tls(name: &str, serving: &Serving) -> Self {
+        let (handler, record) = standard(name);
+        let serving = serving.clone();
+        let service = Service::tcp(move |stream, connection| {
+            if let Ok(session) = serving.accept(stream) {
+                handler(Stream::Tls(Box::new(session)), connection);
+            }
+        });
+        Self { service, record }
     }
 
     /// Answers what `answer` says, to the byte.
@@ -156,7 +169,10 @@ fn standard(name: &str) -> (impl Fn(Stream, usize) + Send + Sync + 'static, Shar
     let handler = move |stream, connection| {
         let mut reader = Reader::new(stream);
         // An ended or broken connection is nothing special to a server.
-        serve(&mut reader, connection, &name, &seen).ok();
+        if serve(&mut reader, connection, &name, &seen).is_ok() {
+            // TLS has words for it.
+            reader.inner().end().ok();
+        }
     };
     (handler, record)
 }
