@@ -19,6 +19,8 @@ pub struct Case {
     pub fields: Vec<(String, Vec<u8>)>,
     /// What is sent.
     pub bytes: Vec<u8>,
+    /// The lines it stands in, as they were written.
+    pub lines: Vec<(usize, String)>,
 }
 
 impl Case {
@@ -86,9 +88,10 @@ pub fn parse(text: &str, keys: &[&str]) -> Result<Vec<Case>, String> {
         let Some(case) = cases.last_mut() else { return error("a case begins with its name") };
         if let Some(bytes) = line.strip_prefix("> ") {
             match unescape(bytes) {
-                Ok(bytes) => case.bytes.extend(bytes),
+                Ok(unescaped) => case.bytes.extend(unescaped),
                 Err(what) => return error(&what),
             }
+            case.lines.push((number, bytes.into()));
             continue;
         }
         let Some((key, value)) = line.split_once(" = ").or_else(|| Some((line.strip_suffix(" =")?, "")))
@@ -123,7 +126,7 @@ fn check(case: &Case) -> Result<(), String> {
 }
 
 /// Undoes `\r`, `\n`, `\t`, `\0`, `\\`, `\xHH`, and `\{N*text}`, which is the text N times.
-fn unescape(text: &str) -> Result<Vec<u8>, String> {
+pub fn unescape(text: &str) -> Result<Vec<u8>, String> {
     let mut out = Vec::new();
     let mut rest = text;
     while let Some(c) = rest.chars().next() {

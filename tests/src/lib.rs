@@ -12,6 +12,7 @@ pub mod corpus;
 pub mod crowd;
 pub mod daemon;
 pub mod eventually;
+pub mod frames;
 pub mod load;
 pub mod origin;
 pub mod stream;
@@ -24,6 +25,7 @@ pub use config::Config;
 pub use crowd::Crowd;
 pub use daemon::{Daemon, Start};
 pub use eventually::{eventually, holds_for, pause, within};
+pub use frames::Peer;
 pub use load::Load;
 pub use unharmed::{Canary, Level};
 

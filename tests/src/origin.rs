@@ -5,6 +5,7 @@
 
 pub mod faulty;
 pub mod http;
+pub mod http2;
 pub mod process;
 pub mod slow;
 pub mod tcp;

@@ -27,6 +27,8 @@ pub struct Origin {
 /// What reached an origin.
 #[derive(Clone, Debug, Default)]
 pub struct Record {
+    /// How many heads came, whatever became of their bodies.
+    pub heads: usize,
     pub requests: Vec<Request>,
     /// What a strict server would have refused, with its reason.
     pub violations: Vec<String>,
@@ -160,7 +162,7 @@ impl Origin {
     }
 }
 
-type Shared = Arc<Mutex<Record>>;
+pub(super) type Shared = Arc<Mutex<Record>>;
 
 fn standard(name: &str) -> (impl Fn(Stream, usize) + Send + Sync + 'static, Shared) {
     let name = name.to_owned();
@@ -285,11 +287,13 @@ fn receive(reader: &mut Reader<Stream>, connection: usize, seen: &Shared) -> io:
 }
 
 fn framing(head: &Head, seen: &Shared) -> io::Result<Framing> {
-    head.request_framing().map_err(|error| {
+    let framing = head.request_framing().map_err(|error| {
         let error = io::Error::new(io::ErrorKind::InvalidData, error);
         violation(seen, &error);
         error
-    })
+    })?;
+    lock(seen).heads += 1;
+    Ok(framing)
 }
 
 /// Notes what is malformed; a connection that ended is not.
@@ -321,7 +325,7 @@ fn number(word: Option<&str>) -> u64 {
     word.and_then(|it| it.parse().ok()).unwrap_or_default()
 }
 
-fn lock(record: &Shared) -> MutexGuard<'_, Record> {
+pub(super) fn lock(record: &Shared) -> MutexGuard<'_, Record> {
     record.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
