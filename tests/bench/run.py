@@ -3,7 +3,7 @@
 
 Each case runs in alternating rounds (one after the other, the order turning each round), so that whatever else the
 machine does falls on all of them alike. What counts is the processor time of the proxy for one request, since the
-load generator and the origins share the machine. Needs wrk, nginx, haproxy, taskset and `cargo build --release -p
+load generator and the origins share the machine. Needs wrk, h2load, nginx, haproxy, openssl, curl, taskset and `cargo build --release -p
 proxyd -p proxyd-tests --bins`; no root, no fixed port. All of it takes about a quarter of an hour; `--rounds 1
 --seconds 1` takes a minute or two and shows that everything runs.
 """
@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 
+import secure
 from stand import LOAD, ROOT, Failure, Options, Stand, bound, missing_tools, raise_descriptors
 
 OUT = pathlib.Path(__file__).resolve().parent / "out"
@@ -34,7 +35,21 @@ PLAIN = {
     "tcp1m": ("TCP mode, 1 MiB", "tcp", "/1m", False),
     "ws": ("WebSocket echo, frames of 64 bytes", "ws", None, False),
 }
-CASES = [*PLAIN, "everything", "servers", "memory", "latency"]
+# The same cryptography for all.
+SECURE = {
+    "tls": "TLS 1.3 keep-alive, 66 bytes",
+    "handshake": "a full TLS 1.3 handshake per request, 66 bytes",
+    "resumed": "a resumed TLS 1.3 handshake per request, 66 bytes",
+    "h2": "HTTP/2 over TLS, 10 streams per connection, 66 bytes",
+    "grpc": "gRPC unary over TLS, 10 streams per connection, 66 bytes",
+}
+CASES = [*PLAIN, "everything", "servers", "memory", "latency", *SECURE, "idle"]
+# At most so much of nginx's and HAProxy's processor time.
+AIMS = {"tls": (0.95, 0.75), "handshake": (0.70, 0.55), "h2": (0.85, 0.70)}
+# And so many bytes: idle connections of TLS as HAProxy's, of HTTP/2 these.
+IDLE = 1000
+IDLE_H2 = 16_000
+STREAMS = 10
 MANY = 5000
 FRACTIONS = {"a quarter": 0.25, "half": 0.5, "three quarters": 0.75}
 
@@ -47,6 +62,12 @@ class Report:
 
     def row(self, title, cells, ratios):
         self.rows.append((title, cells, ratios))
+
+    def aim(self, case, shares):
+        """Says whether the shares of nginx and HAProxy are within what was aimed at."""
+        for name, most in zip(("nginx", "HAProxy"), AIMS.get(case, ())):
+            if name in shares and float(shares[name]) > most:
+                self.notes.append(f"{case}: {shares[name]} of {name}'s processor time, {most} is aimed at")
 
     def see(self, proxy, case, one):
         if one.get("errors") or not one["requests"]:
@@ -127,14 +148,16 @@ def ratios(results, fields):
     return shares
 
 
-def stand(folder, args, options, names=None):
+def stand(folder, args, options, names=None, kind=Stand):
     names = names or [it for it in ("proxyd", "nginx", "HAProxy") if it != "proxyd" or not args.without_proxyd]
-    return Stand(folder / f"stand{len(list(folder.iterdir()))}", args.proxyd, options, names)
+    return kind(folder / f"stand{len(list(folder.iterdir()))}", args.proxyd, options, names)
 
 
 def by_cost(report, case, title, results):
     cells = {name: f"{median(it, 'us'):.1f} µs ({median(it, 'rate'):,.0f}/s)" for name, it in results.items()}
-    report.row(title, cells, ratios(results, ["us"]))
+    shares = ratios(results, ["us"])
+    report.row(title, cells, shares)
+    report.aim(case, shares)
     report.raw[case] = results
     print(f"{case}: " + ", ".join(f"{name} {cell}" for name, cell in cells.items()), flush=True)
 
@@ -146,6 +169,111 @@ def plain(report, folder, args, cases):
             able = {it.name: it for it in here.proxies if kind in it.ports}
             measure = lambda proxy, seconds: cost(proxy, kind, path, seconds, args.connections, close)
             by_cost(report, case, title, rounds(report, case, able, measure, args))
+
+
+def tls(here, proxy, seconds, connections):
+    return wrk(f"https://127.0.0.1:{proxy.ports['tls']}/66", seconds, connections)
+
+
+def full(here, proxy, seconds, connections):
+    return handshakes("handshake", here, proxy, seconds, connections)
+
+
+def resumed(here, proxy, seconds, connections):
+    return handshakes("resume", here, proxy, seconds, connections)
+
+
+def handshakes(word, here, proxy, seconds, connections):
+    """Both ends count the resumed sessions, and none or all have to be."""
+    before = secure.resumed(proxy)
+    # A thread each.
+    clients = min(connections, 16)
+    one = bench_load([word, f"127.0.0.1:{proxy.ports['tls']}", clients, seconds, here.certificate], seconds)
+    if one.get("errors"):
+        return one
+    # Logs are written once an answer is sent.
+    time.sleep(0.1)
+    server = secure.resumed(proxy) - before
+    wrong = server if word == "handshake" else one["requests"] - one["resumed"] > clients
+    if server != one["resumed"] or wrong:
+        one["errors"] = f"of {one['requests']} sessions {one['resumed']} were resumed, {server} by the server's count"
+    return one
+
+
+def h2load(url, seconds, connections, *words):
+    """As many requests at once as elsewhere, on fewer connections."""
+    connections = max(connections // STREAMS, 2)
+    argv = ["h2load", "-t2", f"-c{connections}", f"-m{STREAMS}", f"-D{seconds}", *words, url]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=seconds + 60)
+    count = re.search(r"(\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout", done.stdout)
+    if done.returncode or not count or "Application protocol: h2" not in done.stdout:
+        return {"requests": 0, "rate": 0.0, "errors": done.stderr.strip() or done.stdout[-500:]}
+    requests, *wrong = map(int, count.groups())
+    errors = {kind: n for kind, n in zip(("failed", "errored", "timeout"), wrong) if n}
+    return {"requests": requests, "rate": requests / seconds, "errors": errors}
+
+
+def h2(here, proxy, seconds, connections):
+    return h2load(f"https://127.0.0.1:{proxy.ports['tls']}/66", seconds, connections)
+
+
+def grpc(here, proxy, seconds, connections):
+    fields = [word for field in secure.GRPC for word in ("-H", field)]
+    words = ["-d", str(here.folder / "grpc/message"), *fields]
+    return h2load(f"https://127.0.0.1:{proxy.ports['grpc']}/", seconds, connections, *words)
+
+
+def h2c(here, proxy, seconds, connections):
+    return h2load(f"http://127.0.0.1:{proxy.ports['h2c']}/66", seconds, connections)
+
+
+LOADS = {"tls": tls, "handshake": full, "resumed": resumed, "h2": h2, "grpc": grpc}
+
+
+def secured(report, folder, args, cases):
+    with stand(folder, args, Options(), kind=secure.Secure) as here:
+        able = {it.name: it for it in here.proxies}
+        for case in cases:
+            def measure(proxy, seconds):
+                before = proxy.cpu()
+                one = LOADS[case](here, proxy, seconds, args.connections)
+                return {**one, "us": (proxy.cpu() - before) / max(one["requests"], 1) * 1e6}
+
+            by_cost(report, case, SECURE[case], rounds(report, case, able, measure, args))
+
+
+def idle(report, folder, args):
+    """Connections that made one request and are idle: HTTP/1.1 over TLS, and HTTP/2 in clear text."""
+    count = min(IDLE, args.idle, raise_descriptors() // 2 - 1000)
+    for word, port, load, title in (("idle-tls", "tls", tls, "TLS"), ("idle-h2", "h2c", h2c, "HTTP/2")):
+        # Of its own, since memory that many connections had once is there for the next.
+        with stand(folder, args, Options(), kind=secure.Secure) as here:
+            each = {}
+            for proxy in here.proxies:
+                load(here, proxy, 1, args.connections)
+                time.sleep(2)
+                start = proxy.memory()
+                more = [str(here.certificate)] if port == "tls" else []
+                argv = [str(LOAD), word, f"127.0.0.1:{proxy.ports[port]}", str(count), *more]
+                client = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                                          text=True)
+                said = client.stdout.readline()
+                time.sleep(3)
+                now = proxy.memory()
+                _, wrong = client.communicate(timeout=30)
+                if said == "idle\n":
+                    each[proxy.name] = [{"each": (now - start) / count}]
+                else:
+                    report.wrong.append(f"{proxy.name}, {word}: {wrong.strip() or 'the clients ended'}")
+                    print("!!! " + report.wrong[-1], flush=True)
+        cells = {name: f"{median(it, 'each') / 1000:.1f} kB" for name, it in each.items()}
+        report.row(f"memory of an idle {title} connection (of {count:,})", cells, ratios(each, ["each"]))
+        report.raw[word] = each
+        print(f"{word}: " + ", ".join(f"{name} {cell}" for name, cell in cells.items()), flush=True)
+        if {"proxyd", "HAProxy"} <= each.keys():
+            ours, most = median(each["proxyd"], "each"), IDLE_H2 if port == "h2c" else median(each["HAProxy"], "each")
+            if ours > most:
+                report.notes.append(f"{word}: {ours / 1000:.1f} kB a connection, {most / 1000:.1f} are aimed at")
 
 
 def everything(report, folder, args):
@@ -291,11 +419,17 @@ def table(report, args):
         lines.append("| " + " | ".join(row) + " |")
     lines += ["", f"Processor time of the proxy per request or frame (and how many a second), median of {args.rounds} "
               f"alternating rounds of {args.seconds} s over {args.connections} connections (wrk, two threads), 2 workers "
-              f"each, two nginx origins on the same machine: {machine()}. Latency counts from the time a request was to be "
+              f"each, two nginx origins on the same machine: {machine()}. TLS is 1.3 with X25519, AES-256-GCM and a certificate on "
+              f"P-256 for all, HTTP/2 and gRPC from h2load; sessions resumed are counted at both ends. Aimed at of nginx "
+              f"and HAProxy: {aims()}. Latency counts from the time a request was to be "
               f"sent; there the proxy has one worker on one core, everybody else the other. nginx checks no server but by "
               f"its traffic, and HAProxy's log file is its standard output. Header rules are left out, since proxyd has "
               f"none."]
     return "\n".join(lines)
+
+
+def aims():
+    return ", ".join(f"{case} {' and '.join(f'{it:.2f}' for it in most)}" for case, most in AIMS.items())
 
 
 def update_readme(text):
@@ -338,6 +472,10 @@ def main():
             for case in (everything, servers, memory, latency):
                 if case.__name__ in args.only:
                     case(report, folder, args)
+            if cases := [it for it in SECURE if it in args.only]:
+                secured(report, folder, args, cases)
+            if "idle" in args.only:
+                idle(report, folder, args)
         except Failure as failure:
             sys.exit(str(failure))
 

@@ -58,34 +58,41 @@ def bound(argv, cpu):
     return argv if cpu is None else ["taskset", "-c", str(cpu), *argv]
 
 
+def answers_plainly(_, port):
+    """Whether there are 66 bytes behind this port."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/66", timeout=2) as answer:
+            return len(answer.read()) == SIZES["66"]
+    except OSError:
+        return False
+
+
 class Program:
     """One program with its ports by kind; ended by its own process id."""
 
-    def __init__(self, name, argv, folder, ports, cpu=None, version=None, out=None):
+    def __init__(self, name, argv, folder, ports, cpu=None, version=None, out=None, answers=None):
         self.name, self.version, self.ports, self.folder = name, version, ports, folder
+        self.answers = answers or answers_plainly
         self.log = open(folder / "log", "wb")
         out = open(out, "wb") if out else self.log
         argv = bound(argv, cpu)
         self.process = subprocess.Popen(argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=out, stderr=self.log)
         try:
-            for port in ports.values():
-                self.wait(port)
+            for kind in ports:
+                self.wait(kind)
         except Failure:
             self.end()
             raise
 
-    def wait(self, port):
+    def wait(self, kind):
         end = time.monotonic() + 30
         while time.monotonic() < end:
             if self.process.poll() is not None:
                 raise Failure(f"{self.name} ended with {self.process.returncode}:\n{self.said()}")
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/66", timeout=2) as answer:
-                    if len(answer.read()) == SIZES["66"]:
-                        return
-            except OSError:
-                time.sleep(0.05)
-        raise Failure(f"{self.name} does not answer on port {port}:\n{self.said()}")
+            if self.answers(kind, self.ports[kind]):
+                return
+            time.sleep(0.05)
+        raise Failure(f"{self.name} does not answer {kind} on port {self.ports[kind]}:\n{self.said()}")
 
     def said(self):
         """The end of its log."""
@@ -136,30 +143,37 @@ class Program:
 
 
 class Stand:
-    """Two origins, one that echoes WebSocket frames, and the proxies. Ends them all."""
+    """Origins, and the proxies in front of them. Ends them all."""
+
+    KINDS = ("http", "tcp", "ws")
 
     def __init__(self, folder, binary, options, names=("proxyd", "nginx", "HAProxy")):
         folder.mkdir(parents=True)
         os.chmod(folder, 0o755)
-        self.options, self.programs, self.proxies = options, [], []
+        self.folder, self.binary, self.options = folder, binary, options
+        self.programs, self.proxies = [], []
         try:
             files = [self.started(start_origin(folder, number, options)).ports["http"] for number in (1, 2)]
-            echo = self.started(start_echo(folder, options)).ports["ws"]
-            targets = [files[number % 2] for number in range(options.servers)]
+            self.targets = [files[number % 2] for number in range(options.servers)]
+            self.start_more()
             for name in names:
                 here = folder / name
                 here.mkdir()
-                ports = dict(zip(("http", "tcp", "ws"), free_ports(3)))
-                if name == "proxyd":
-                    proxy = start_proxyd(here, ports, targets, echo, binary, options)
-                elif name == "nginx":
-                    proxy = start_nginx(here, ports, targets, echo, options)
-                else:
-                    proxy = start_haproxy(here, ports, targets, echo, options)
-                self.proxies.append(self.started(proxy))
+                ports = dict(zip(self.KINDS, free_ports(len(self.KINDS))))
+                self.proxies.append(self.started(self.start_proxy(name, here, ports)))
         except BaseException:
             self.end()
             raise
+
+    def start_more(self):
+        """An origin that echoes WebSocket frames."""
+        self.echo = self.started(start_echo(self.folder, self.options)).ports["ws"]
+
+    def start_proxy(self, name, here, ports):
+        if name == "proxyd":
+            return start_proxyd(here, ports, self.targets, self.echo, self.binary, self.options)
+        start = start_nginx if name == "nginx" else start_haproxy
+        return start(here, ports, self.targets, self.echo, self.options)
 
     def started(self, program):
         self.programs.append(program)
@@ -270,8 +284,16 @@ http {{
     if stream:
         text = f"load_module {STREAM_MODULE};\n" + text
     (here / "nginx.conf").write_text(text)
-    version = subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr.strip().rpartition("/")[2]
-    return Program("nginx", nginx_argv(here), here, ports, proxy_cpu(options), version)
+    return Program("nginx", nginx_argv(here), here, ports, proxy_cpu(options), version_of("nginx"))
+
+
+def version_of(name, binary=None):
+    if name == "nginx":
+        return subprocess.run(["nginx", "-v"], capture_output=True, text=True).stderr.strip().rpartition("/")[2]
+    if name == "HAProxy":
+        return subprocess.run([HAPROXY, "-v"], capture_output=True, text=True).stdout.split()[2]
+    said = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.split()
+    return said[1] if len(said) > 1 else "unknown"
 
 
 def start_haproxy(here, ports, targets, echo, options):
@@ -316,10 +338,9 @@ backend echo
     mode http
     server echo 127.0.0.1:{echo}
 """)
-    version = subprocess.run([HAPROXY, "-v"], capture_output=True, text=True).stdout.split()[2]
     argv = [HAPROXY, "-db", "-f", str(here / "haproxy.cfg")]
     out = here / "access.log" if options.everything else None
-    return Program("HAProxy", argv, here, ports, proxy_cpu(options), version, out)
+    return Program("HAProxy", argv, here, ports, proxy_cpu(options), version_of("HAProxy"), out)
 
 
 def start_proxyd(here, ports, targets, echo, binary, options):
@@ -344,11 +365,9 @@ def start_proxyd(here, ports, targets, echo, binary, options):
     ],
 )
 """)
-    said = subprocess.run([binary, "--version"], capture_output=True, text=True).stdout.split()
-    version = said[1] if len(said) > 1 else "unknown"
     argv = [binary, "run", "-f", "proxyd.ron"]
-    return Program("proxyd", argv, here, ports, proxy_cpu(options), version)
+    return Program("proxyd", argv, here, ports, proxy_cpu(options), version_of("proxyd", binary))
 
 
 def missing_tools():
-    return [tool for tool in ("wrk", "nginx", HAPROXY, "taskset") if not shutil.which(tool)]
+    return [tool for tool in ("wrk", "h2load", "nghttp", "nginx", HAPROXY, "taskset", "openssl", "curl") if not shutil.which(tool)]

@@ -1,10 +1,12 @@
 //! As much of HTTP/1.1 as the clients need.
 
 use std::io::{self, Read};
-use std::net::TcpStream;
 
 /// The request that is measured with; wrk's is of the same size.
 pub(crate) const GET: &[u8] = b"GET /66 HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n";
+
+/// The same, the only one of its connection.
+pub(crate) const LAST_GET: &[u8] = b"GET /66 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
 
 /// Length of the whole answer that `bytes` begins with, once its head is there.
 pub(crate) fn length(bytes: &[u8]) -> io::Result<Option<usize>> {
@@ -25,8 +27,13 @@ pub(crate) fn length(bytes: &[u8]) -> io::Result<Option<usize>> {
     Ok(Some(head + 4 + body))
 }
 
-/// Reads one whole answer, or just its head.
-pub(crate) fn read(stream: &mut TcpStream, whole: impl Fn(&[u8]) -> io::Result<bool>) -> io::Result<()> {
+/// Reads one whole answer.
+pub(crate) fn read_whole(stream: &mut impl Read) -> io::Result<()> {
+    read(stream, |bytes| Ok(length(bytes)?.is_some_and(|length| bytes.len() >= length)))
+}
+
+/// Reads as much of an answer as is asked for.
+pub(crate) fn read(stream: &mut impl Read, whole: impl Fn(&[u8]) -> io::Result<bool>) -> io::Result<()> {
     let mut bytes = Vec::new();
     let mut part = [0; 4096];
     while !whole(&bytes)? {
