@@ -40,6 +40,8 @@ pub struct Process {
     pressure: AtomicU8,
     /// Connections given up for want of memory.
     pub shed: AtomicU64,
+    /// Requests and sessions that were cut when the process ended.
+    pub killed: AtomicU64,
     pub stopping: AtomicBool,
     pub connection_rate: Rate,
     pub request_rate: Rate,
@@ -104,6 +106,7 @@ impl Process {
             accept_failures: AtomicU64::new(0),
             pressure: AtomicU8::new(Pressure::None as u8),
             shed: AtomicU64::new(0),
+            killed: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
             connection_rate: Rate::default(),
             request_rate: Rate::default(),

@@ -115,7 +115,10 @@ pub async fn run(
         }
     }
     drop(files);
-    log::notice(format_args!("all connections have ended, exiting"));
+    match shared.process.killed.load(Relaxed) {
+        0 => log::notice(format_args!("all connections have ended, exiting")),
+        killed => log::warning(format_args!("{killed} requests and sessions were cut, exiting")),
+    }
     Ok(well)
 }
 

@@ -38,27 +38,29 @@ pub struct Start {
 }
 
 /// Runs a worker until it was drained or killed.
-pub fn run(start: Start) -> io::Result<()> {
+pub fn run(mut start: Start) -> io::Result<()> {
     if start.splice == Splice::Auto {
         let process = &start.shared.process;
         splice::allow(limits::pipes(process.descriptors, process.workers));
     }
+    let (targets, feeds) = &mut start.logs;
+    let feeds = std::mem::take(feeds);
+    let log = (!feeds.is_empty()).then(|| Rc::new(AccessLog::new(targets, feeds)));
+    // Outlives the runtime, with which go the tasks that are left, each with a line of its own.
+    let _last_lines = LastLines(log.clone());
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
-    runtime.block_on(work(start));
+    runtime.block_on(work(start, log));
     Ok(())
 }
 
-async fn work(start: Start) {
-    let Start { index, shared, listening, mut inbox, workers, accept, seed, logs, accepts, .. } = start;
+async fn work(start: Start, log: Option<Rc<AccessLog>>) {
+    let Start { index, shared, listening, mut inbox, workers, accept, seed, accepts, .. } = start;
     let others = Workers::new(workers.clone());
     let worker = Worker::new(index, shared, seed, Box::new(move |lender, loan| others.ask(lender, loan)));
-    let (targets, feeds) = logs;
-    let log = (!feeds.is_empty()).then(|| Rc::new(AccessLog::new(&targets, feeds)));
-    if let Some(log) = &log {
-        worker.log.get_or_init(|| Rc::clone(log));
-        tokio::task::spawn_local(Rc::clone(log).run());
+    if let Some(log) = log {
+        worker.log.get_or_init(|| Rc::clone(&log));
+        tokio::task::spawn_local(log.run());
     }
-    let _last_lines = LastLines(log);
     // Held by each accepting task for as long as it runs.
     let stop = Rc::new(Notify::new());
     for listening in listening {
@@ -90,13 +92,13 @@ async fn work(start: Start) {
                     worker.drain();
                     housekeeping = tokio::time::interval(Duration::from_millis(10));
                 }
-                Some(Message::Kill) | None => return,
+                Some(Message::Kill) | None => break,
             },
             _ = housekeeping.tick() => {
                 if let Some(deadline) = deadline {
                     let none_left = Rc::strong_count(&stop) == 1 && worker.connections() == 0;
                     if none_left || clock::now() >= deadline {
-                        return;
+                        break;
                     }
                 } else {
                     worker.prune_pools();
@@ -105,6 +107,7 @@ async fn work(start: Start) {
             }
         }
     }
+    worker.end();
 }
 
 /// Sends what waits in the access log when the worker ends.

@@ -54,6 +54,8 @@ struct Connection {
     requests: u64,
     /// A request is under way: what goes now is cut.
     under_way: bool,
+    /// It came to its end, rather than being given up.
+    over: bool,
     trace: Option<Box<Trace>>,
     /// The last reading of the clock.
     now: Instant,
@@ -112,6 +114,7 @@ pub(super) async fn serve_stream(
         // What of the request was not wanted is taken back when the stream goes.
         let _gone = connection.client.shutdown_write();
     }
+    connection.over = true;
     connection.now
 }
 
@@ -144,6 +147,7 @@ impl Connection {
             down_head: Vec::new(),
             requests: 0,
             under_way: false,
+            over: false,
             now,
         }
     }
@@ -162,7 +166,7 @@ impl Connection {
 
 impl Connection {
     async fn run(&mut self) -> Ended {
-        loop {
+        let ended = loop {
             let limit = self.idle_limit();
             let next = match self.first_byte(limit).await {
                 // In a box of its own, so that an idle connection does not hold the room that a request takes.
@@ -180,14 +184,16 @@ impl Connection {
             };
             match next {
                 Next::Request => self.park(),
-                Next::Http2 => return Ended::AsHttp2,
-                Next::Close => return Ended::Closed,
+                Next::Http2 => break Ended::AsHttp2,
+                Next::Close => break Ended::Closed,
                 Next::Linger => {
                     Box::pin(self.linger()).await;
-                    return Ended::Closed;
+                    break Ended::Closed;
                 }
             }
-        }
+        };
+        self.over = true;
+        ended
     }
 }
 
@@ -445,9 +451,11 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Given up, or panicked: a client must not take a cut answer for a whole one.
         if self.under_way {
+            // Given up, or panicked: a client must not take a cut answer for a whole one.
             self.client.reset_on_close();
+        } else if !self.over && !self.buffer.is_empty() {
+            self.log_cut(self.place.worker.cut());
         }
     }
 }

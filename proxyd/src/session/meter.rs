@@ -132,6 +132,16 @@ impl Meter {
         self.backend.cells().status(status);
     }
 
+    /// Where a stream stands that is dropped in the middle.
+    pub fn phase(&self, timings: &Timings) -> Phase {
+        match timings {
+            Timings { answered: Some(_), .. } => Phase::Data,
+            Timings { connected: Some(_), .. } => Phase::Headers,
+            _ if self.server.is_some() => Phase::Connect,
+            _ => Phase::Queue,
+        }
+    }
+
     /// The stream is over.
     pub fn finish(&self, timings: &Timings, end: Instant, termination: Termination) {
         let ms = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis() as u64;
@@ -155,8 +165,8 @@ impl Meter {
             // No server had it.
             Cause::Server | Cause::ServerTimeout if termination.phase == Phase::Queue => {}
             Cause::Server | Cause::ServerTimeout => self.count(Count::ServerAborts),
-            Cause::Resource => self.count(Count::Internal),
-            Cause::None | Cause::Proxy => {}
+            Cause::Resource | Cause::Internal => self.count(Count::Internal),
+            Cause::None | Cause::Proxy | Cause::Killed => {}
         }
     }
 

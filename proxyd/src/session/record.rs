@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::meter::Timings;
 use super::termination::Termination;
 use crate::clock::Instant;
 
@@ -21,6 +22,14 @@ pub struct Way {
     pub retries: u32,
     /// One of them went to another server.
     pub redispatched: bool,
+}
+
+impl Way {
+    /// It was still waiting for room when it ended.
+    pub fn waits_until(&mut self, timings: &mut Timings, end: Instant) {
+        timings.waited = end.saturating_duration_since(timings.start);
+        self.queued = Some(timings.waited);
+    }
 }
 
 /// Readings of the clock.

@@ -22,58 +22,94 @@ use crate::net::timer::Timer;
 use crate::stats::cells::Count;
 
 /// Serves one client until both directions have ended.
-pub async fn serve(
-    worker: &Rc<Worker>,
-    frontend: Rc<FrontendView>,
-    mut client: Stream,
-    addresses: &Addresses,
-) {
+pub async fn serve(worker: &Rc<Worker>, frontend: Rc<FrontendView>, client: Stream, addresses: &Addresses) {
     let Some(backend) = frontend.backend.clone() else { return };
-    let mut timings = Timings::new(clock::now());
-    let mut timer = Timer::default();
-    let mut meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
-    let mut trace = Trace::new(&frontend, timings.start);
-    let mut way = Way::default();
-    let behalf = Behalf { addresses, private: &Private::default(), stream: &client };
-    let termination =
-        match connect(worker, &backend, &mut meter, behalf, &mut timer, (&mut timings, &mut way)).await {
-            Ok((_slot, mut server)) => {
-                let connected = clock::now();
-                timings.connected = Some(connected);
-                if let (Some(trace), Some(log)) = (&mut trace, &frontend.frontend.log)
-                    && log.wants_source
-                {
-                    trace.source = server.stream.local_addr();
-                }
-                let limits = (&frontend.frontend.timeouts, &backend.backend.timeouts);
-                let (mut up_buffer, mut down_buffer) = (Buffer::small(), Buffer::medium());
-                let mut exchange = Exchange::new(
-                    Side::new(&mut client, &mut up_buffer, limits.0.client, limits.0.client_fin, connected),
-                    Side::new(
-                        &mut server.stream,
-                        &mut down_buffer,
-                        limits.1.server,
-                        limits.1.server_fin,
-                        connected,
-                    ),
-                    &mut timer,
-                    &meter,
-                );
-                let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
-                let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
-                let end = exchange.tunnel(&mut up, &mut down).await;
-                if end.is_err() {
-                    // Neither side may take what it got for the whole.
-                    client.reset_on_close();
-                    server.stream.reset_on_close();
-                }
-                cut(end)
-            }
-            Err(termination) => termination,
+    let timings = Timings::new(clock::now());
+    let mut session = Session {
+        meter: Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima()),
+        trace: Trace::new(&frontend, timings.start),
+        worker,
+        frontend,
+        backend,
+        client,
+        server: None,
+        addresses,
+        timings,
+        way: Way::default(),
+        over: false,
+    };
+    let termination = session.run().await;
+    session.finish(termination);
+}
+
+/// One client and its server. Its end is counted and logged once, whatever ends it.
+struct Session<'a> {
+    worker: &'a Rc<Worker>,
+    frontend: Rc<FrontendView>,
+    backend: Rc<BackendView>,
+    client: Stream,
+    server: Option<(Slot, Upstream)>,
+    addresses: &'a Addresses,
+    meter: Meter,
+    timings: Timings,
+    way: Way,
+    trace: Option<Box<Trace>>,
+    over: bool,
+}
+
+impl Session<'_> {
+    async fn run(&mut self) -> Termination {
+        let mut timer = Timer::default();
+        let private = Private::default();
+        let behalf = Behalf { addresses: self.addresses, private: &private, stream: &self.client };
+        let course = (&mut self.timings, &mut self.way);
+        let found = connect(self.worker, &self.backend, &mut self.meter, behalf, &mut timer, course).await;
+        let (_, server) = match found {
+            Ok(found) => self.server.insert(found),
+            Err(termination) => return termination,
         };
-    let ended = clock::now();
-    meter.finish(&timings, ended, termination);
-    if let (Some(trace), Some(log)) = (trace, worker.log.get()) {
+        let connected = clock::now();
+        self.timings.connected = Some(connected);
+        #[cfg(debug_assertions)]
+        assert!(!(self.worker.faults && &*self.frontend.frontend.name == "faulty"), "a fault was asked for");
+        if let (Some(trace), Some(log)) = (&mut self.trace, &self.frontend.frontend.log)
+            && log.wants_source
+        {
+            trace.source = server.stream.local_addr();
+        }
+        let limits = (&self.frontend.frontend.timeouts, &self.backend.backend.timeouts);
+        let (mut up_buffer, mut down_buffer) = (Buffer::small(), Buffer::medium());
+        let mut exchange = Exchange::new(
+            Side::new(&mut self.client, &mut up_buffer, limits.0.client, limits.0.client_fin, connected),
+            Side::new(&mut server.stream, &mut down_buffer, limits.1.server, limits.1.server_fin, connected),
+            &mut timer,
+            &self.meter,
+        );
+        let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+        let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+        let end = exchange.tunnel(&mut up, &mut down).await;
+        if end.is_err() {
+            self.reset();
+        }
+        self.server = None;
+        cut(end)
+    }
+
+    /// Neither side may take what it got for the whole.
+    fn reset(&self) {
+        self.client.reset_on_close();
+        if let Some((_, server)) = &self.server {
+            server.stream.reset_on_close();
+        }
+    }
+
+    fn finish(&mut self, termination: Termination) {
+        // First of all: what goes wrong from here on is not told of in turn.
+        self.over = true;
+        let Self { meter, timings, client, addresses, .. } = self;
+        let ended = clock::now();
+        meter.finish(timings, ended, termination);
+        let (Some(trace), Some(log)) = (&self.trace, self.worker.log.get()) else { return };
         let (bytes_in, bytes_out) = meter.bytes();
         let record = Record {
             moments: Moments {
@@ -83,7 +119,7 @@ pub async fn serve(
                 ended,
                 ..trace.moments
             },
-            way,
+            way: self.way,
             status: None,
             bytes_in,
             bytes_out,
@@ -92,15 +128,32 @@ pub async fn serve(
         };
         let entry = Entry {
             record: &record,
-            frontend: &frontend,
-            backend: Some(&backend),
+            frontend: &self.frontend,
+            backend: Some(&self.backend),
             server: meter.server(),
             addresses,
             local: &|| addresses.destination().or_else(|| client.local_addr()),
             source: trace.source,
             request_line: None,
         };
-        log.write(&worker.shared, &entry);
+        log.write(&self.worker.shared, &entry);
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        self.reset();
+        let phase = match self.meter.phase(&self.timings) {
+            Phase::Headers => Phase::Data,
+            phase => phase,
+        };
+        if phase == Phase::Queue {
+            self.way.waits_until(&mut self.timings, clock::now());
+        }
+        self.finish(Termination::new(self.worker.cut(), phase));
     }
 }
 

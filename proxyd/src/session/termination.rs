@@ -18,6 +18,10 @@ pub enum Cause {
     Proxy,
     /// Something of ours ran out.
     Resource,
+    /// A fault of ours.
+    Internal,
+    /// Ended by who runs proxyd.
+    Killed,
 }
 
 /// Where the session stood.
@@ -61,6 +65,8 @@ impl Termination {
             Cause::ServerTimeout => b's',
             Cause::Proxy => b'P',
             Cause::Resource => b'R',
+            Cause::Internal => b'I',
+            Cause::Killed => b'K',
         };
         let phase = match self.phase {
             Phase::Done => b'-',
@@ -88,6 +94,8 @@ mod tests {
             (Cause::ClientTimeout, Phase::Request, "cR--"),
             (Cause::Server, Phase::Connect, "SC--"),
             (Cause::ServerTimeout, Phase::Queue, "sQ--"),
+            (Cause::Killed, Phase::Queue, "KQ--"),
+            (Cause::Internal, Phase::Headers, "IH--"),
         ] {
             assert_eq!(Termination::new(cause, phase).letters(), text.as_bytes());
         }

@@ -201,6 +201,11 @@ impl Transfer {
         self.prefix
     }
 
+    /// The same of one that goes no further.
+    pub fn take_prefix(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.prefix)
+    }
+
     /// Takes the framing off what was read, once all before it is written.
     pub fn look_ahead(&mut self, buffer: &mut Buffer) -> Result<(), Broken> {
         if !self.ended && self.is_frame_sent() && !buffer.is_empty() {

@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 
 use super::access_log::AccessLog;
 use super::lend::{Ask, Loan};
+use super::termination::Cause;
 use super::view::{FrontendView, View};
 use crate::balance::Random;
 use crate::clock;
@@ -45,6 +46,8 @@ pub struct Worker {
     generation: Cell<u32>,
     connections: RefCell<Slab<Client>>,
     draining: Cell<bool>,
+    /// It ends, and what is under way with it.
+    ending: Cell<bool>,
     /// Connections that are not parked.
     busy: Cell<usize>,
     /// The most connections, and busy ones, since memory was last given back.
@@ -75,6 +78,7 @@ impl Worker {
             generation: Cell::new(generation),
             connections: RefCell::default(),
             draining: Cell::new(false),
+            ending: Cell::new(false),
             busy: Cell::new(0),
             most: Cell::new(0),
             most_busy: Cell::new(0),
@@ -125,6 +129,24 @@ impl Worker {
         }
         for server in self.view().servers() {
             server.pool.borrow_mut().clear();
+        }
+    }
+
+    /// From here on whatever is dropped in the middle was ended by who runs proxyd.
+    pub fn end(&self) {
+        self.ending.set(true);
+    }
+
+    /// Counts what is dropped in the middle, and says who ended it: only a panic, the end of the worker, or want of
+    /// memory does that.
+    pub fn cut(&self) -> Cause {
+        if std::thread::panicking() {
+            Cause::Internal
+        } else if self.ending.get() {
+            self.shared.process.killed.fetch_add(1, Relaxed);
+            Cause::Killed
+        } else {
+            Cause::Resource
         }
     }
 

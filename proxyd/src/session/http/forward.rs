@@ -1,7 +1,10 @@
 //! One request on its way: a server, its answer, and back; on another server where a try failed.
 
+mod under_way;
+
 use std::rc::Rc;
 
+use self::under_way::UnderWay;
 use super::log::End;
 use super::{Connection, Next};
 use crate::clock;
@@ -80,7 +83,7 @@ impl Connection {
             return next;
         };
         #[cfg(debug_assertions)]
-        self.fault();
+        let fault = self.is_fault_asked_for();
         let meter =
             Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.place.worker.shared.maxima());
         meter.request();
@@ -89,39 +92,24 @@ impl Connection {
                 .at_most(self.frontend.frontend.http.max_body)
                 .keep(retry::kept(&backend.backend.retries, facts.idempotent, facts.body));
         let timings = Timings::new(self.now);
-        let mut request = Request { facts, backend, meter, up, timings, way: Way::default(), reason: None };
+        let request = Request { facts, backend, meter, up, timings, way: Way::default(), reason: None };
+        let mut under_way = UnderWay::new(self, request);
+        #[cfg(debug_assertions)]
+        assert!(!fault, "a fault was asked for");
+        let UnderWay { connection, request, .. } = &mut under_way;
         let mut own_bytes = 0;
-        let (termination, next) = match self.attempts(&mut request).await {
+        let (termination, next) = match connection.attempts(request).await {
             Outcome::Answered { cut, next } => (cut, next),
             Outcome::Failed { termination, reply: None } => (termination, Next::Close),
             Outcome::Failed { termination, reply: Some(reply) } => {
                 request.meter.reply(reply.status());
                 let whole = facts.body == Body::None || request.up.is_done();
-                let next = self.reply(facts, reply, Some(&request.backend), whole).await;
-                own_bytes = self.down_head.len() as u64;
+                let next = connection.reply(facts, reply, Some(&request.backend), whole).await;
+                own_bytes = connection.down_head.len() as u64;
                 (termination, next)
             }
         };
-        let Request { meter, up, timings, way, reason, .. } = request;
-        let nothing_sent = up.written == 0;
-        if nothing_sent {
-            // What goes to a server is counted as it goes; this went nowhere.
-            self.frontend.cells().add(Count::BytesIn, facts.length as u64);
-        }
-        self.up_head = up.into_prefix();
-        self.now = timings.ended.unwrap_or_else(clock::now);
-        meter.finish(&timings, self.now, termination);
-        if self.trace.is_some() {
-            let (received, sent) = meter.bytes();
-            let bytes_in = if nothing_sent { facts.length as u64 } else { received };
-            let bytes_out = sent + own_bytes;
-            let reason = reason.map(Reason::text);
-            self.log_request(
-                Some(&meter),
-                meter.status(),
-                End { timings, way, termination, bytes_in, bytes_out, reason },
-            );
-        }
+        under_way.finish(termination, own_bytes);
         next
     }
 
@@ -331,9 +319,9 @@ impl Connection {
 
     /// `x-proxyd-fault: panic`, in debug builds that are told to obey it.
     #[cfg(debug_assertions)]
-    fn fault(&self) {
+    fn is_fault_asked_for(&self) -> bool {
         let asked = || self.up_head.windows(22).any(|w| w.eq_ignore_ascii_case(b"x-proxyd-fault: panic\r"));
-        assert!(!(self.place.worker.faults && asked()), "a fault was asked for");
+        self.place.worker.faults && asked()
     }
 }
 

@@ -55,6 +55,11 @@ impl Connection {
         }
     }
 
+    /// Given up before the head was whole.
+    pub(super) fn log_cut(&self, cause: Cause) {
+        self.log_headless(cause, None, 0, None);
+    }
+
     fn log_headless(&self, cause: Cause, status: Option<u16>, bytes_out: u64, reason: Option<&'static str>) {
         let bytes_in = self.buffer.len() as u64;
         self.log(None, |moments| Record {

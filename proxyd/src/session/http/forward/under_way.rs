@@ -1,0 +1,65 @@
+//! What a request under way owes: its end is counted and logged once, whatever ends it.
+
+use super::Request;
+use crate::clock;
+use crate::http::refusal::Reason;
+use crate::session::http::Connection;
+use crate::session::http::log::End;
+use crate::session::termination::{Phase, Termination};
+use crate::stats::cells::Count;
+
+/// A request and the connection it came on, until its end.
+pub(super) struct UnderWay<'a> {
+    pub(super) connection: &'a mut Connection,
+    pub(super) request: Request<'a>,
+    over: bool,
+}
+
+impl<'a> UnderWay<'a> {
+    pub(super) fn new(connection: &'a mut Connection, request: Request<'a>) -> Self {
+        Self { connection, request, over: false }
+    }
+
+    /// Counts and logs it; `own_bytes` are those of an answer of our own.
+    pub(super) fn finish(&mut self, termination: Termination, own_bytes: u64) {
+        // First of all: what goes wrong from here on is not told of in turn.
+        self.over = true;
+        let Self { connection, request, .. } = self;
+        let Request { facts, meter, up, timings, way, reason, .. } = request;
+        let nothing_sent = up.written == 0;
+        if nothing_sent {
+            // What goes to a server is counted as it goes; this went nowhere.
+            connection.frontend.cells().add(Count::BytesIn, facts.length as u64);
+        }
+        connection.up_head = up.take_prefix();
+        connection.now = timings.ended.unwrap_or_else(clock::now);
+        meter.finish(timings, connection.now, termination);
+        if connection.trace.is_some() {
+            let (received, sent) = meter.bytes();
+            let end = End {
+                timings: *timings,
+                way: *way,
+                termination,
+                bytes_in: if nothing_sent { facts.length as u64 } else { received },
+                bytes_out: sent + own_bytes,
+                reason: reason.map(Reason::text),
+            };
+            connection.log_request(Some(meter), meter.status(), end);
+        }
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let Self { connection, request: Request { meter, timings, way, .. }, .. } = self;
+        let phase = meter.phase(timings);
+        if phase == Phase::Queue {
+            way.waits_until(timings, clock::now());
+        }
+        let termination = Termination::new(connection.place.worker.cut(), phase);
+        self.finish(termination, 0);
+    }
+}
