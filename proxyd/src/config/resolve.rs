@@ -11,7 +11,7 @@ use super::syntax::global::Global as WrittenGlobal;
 use super::syntax::http::Http;
 use super::syntax::http::Page as WrittenPage;
 use super::syntax::log::{LogTarget as WrittenTarget, ProxyLog as WrittenLog};
-use super::syntax::server::{Server as WrittenServer, ServerDefaults};
+use super::syntax::server::{Server as WrittenServer, ServerDefaults, is_unix};
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::words::LeaveOut;
 use super::{
@@ -247,6 +247,7 @@ fn check(written: WrittenCheck) -> Check {
 /// `None` for a server without an address, which is an error before it gets here.
 fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
     let limits = written.limits.or(defaults.limits);
+    let uplink = written.uplink.resolved(&defaults.uplink, is_unix(written.address.as_ref()));
     Some(Server {
         name: written.name.map(|name| name.value).unwrap_or_default(),
         address: written.address?,
@@ -257,6 +258,6 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
             minconn: limits.minconn.unwrap_or(0),
             max_queue: limits.max_queue.unwrap_or(0),
         },
-        uplink: written.uplink,
+        uplink,
     })
 }

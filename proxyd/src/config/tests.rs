@@ -182,11 +182,20 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
             backends: [(
                 name: "b", timeouts: (connect: "1s", tunnel: "6s"), fullconn: 50,
                 retries: (max: 0, on: [junk_response, status(503)], redispatch: false, replay: "1KiB", non_idempotent: true),
-                server_defaults: (maxconn: 20, weight: 7),
+                server_defaults: (
+                    maxconn: 20, weight: 7,
+                    send_proxy: v2, source: "10.0.0.1", interface: "eth0", fast_open: true,
+                    keepalive: (count: 3), user_timeout: "5s",
+                ),
                 servers: [
                     (name: "s", address: "[::1]:1"),
                     (name: "t", address: "[::1]:2", maxconn: 30, minconn: 5, max_queue: 9, weight: 8),
-                    (name: "u", address: "[::1]:3", maxconn: 0),
+                    (
+                        name: "u", address: "[::1]:3", maxconn: 0,
+                        send_proxy: off, source: client, interface: "eth1", fast_open: false,
+                        keepalive: (), user_timeout: "6s",
+                    ),
+                    (name: "v", address: "unix@/v"),
                 ],
             )],
         )"#,
@@ -209,8 +218,29 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
     assert_eq!((l.fullconn, b.fullconn), (None, Some(50)));
     let limits: Vec<_> =
         b.servers.iter().map(|s| (s.limits.maxconn, s.limits.minconn, s.limits.max_queue)).collect();
-    assert_eq!(limits, [(20, 0, 0), (30, 5, 9), (0, 0, 0)]);
-    assert_eq!(b.servers.iter().map(|s| s.weight).collect::<Vec<_>>(), [7, 8, 7]);
+    assert_eq!(limits, [(20, 0, 0), (30, 5, 9), (0, 0, 0), (20, 0, 0)]);
+    assert_eq!(b.servers.iter().map(|s| s.weight).collect::<Vec<_>>(), [7, 8, 7, 7]);
+    let tcp = |count, seconds| TcpOptions {
+        keepalive: Some(Keepalive { count, ..Keepalive::default() }),
+        user_timeout: Some(s(seconds)),
+    };
+    let shared = Uplink {
+        send_proxy: Some(SendProxy::V2(SendTlvs::default())),
+        source: Some(SourceAddress::Ip("10.0.0.1".parse().unwrap())),
+        interface: Some("eth0".into()),
+        fast_open: true,
+        tcp: tcp(Some(3), 5),
+    };
+    let own = Uplink {
+        send_proxy: None,
+        source: Some(SourceAddress::Client),
+        interface: Some("eth1".into()),
+        fast_open: false,
+        tcp: tcp(None, 6),
+    };
+    let through_unix = Uplink { send_proxy: shared.send_proxy, ..Uplink::default() };
+    let uplinks: Vec<_> = b.servers.iter().map(|s| &s.uplink).collect();
+    assert_eq!(uplinks, [&shared, &shared, &own, &through_unix]);
     assert_eq!(load_whole(&to_ron(&config)), config);
 }
 

@@ -2,12 +2,13 @@
 
 use proto::addr::Address;
 
+use super::super::ServerAddress;
 use super::super::reference::SERVER_DEFAULTS;
 use super::super::report::{Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
-use super::super::{ServerAddress, Uplink};
-use super::{address, name, socket};
+use super::socket::Uplink;
+use super::{address, name};
 
 /// The most `set maxconn server` takes, so that a limit can be set back at run time.
 const MOST: u32 = i32::MAX as u32;
@@ -38,22 +39,31 @@ pub(in crate::config) struct Limits {
 pub(in crate::config) struct ServerDefaults {
     pub(in crate::config) weight: Option<Spanned<u32>>,
     pub(in crate::config) limits: Limits,
+    pub(in crate::config) uplink: Uplink,
 }
 
 impl Server {
     pub(super) fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
         let address = fields.get("address").and_then(|value| value.text(report));
         let address = address.and_then(|text| address::server(&text, report));
-        let over_unix = matches!(address, Some(ServerAddress::Literal(Address::Unix(_))));
         Self {
             name: name(fields, report),
+            uplink: if is_unix(address.as_ref()) {
+                Uplink::read_of_unix(fields, report)
+            } else {
+                Uplink::read(fields, report)
+            },
             address,
             weight: fields.get("weight").and_then(|value| value.number(0..=256, report)),
             backup: fields.get("backup").and_then(|value| value.boolean(report)),
             limits: Limits::read(fields, report),
-            uplink: socket::uplink(fields, over_unix, report),
         }
     }
+}
+
+/// Whether a server is reached through a Unix socket.
+pub(in crate::config) fn is_unix(address: Option<&ServerAddress>) -> bool {
+    matches!(address, Some(ServerAddress::Literal(Address::Unix(_))))
 }
 
 impl ServerDefaults {
@@ -62,6 +72,7 @@ impl ServerDefaults {
         Some(Self {
             weight: fields.get("weight").and_then(|value| value.number(0..=256, report)),
             limits: Limits::read(&fields, report),
+            uplink: Uplink::read(&fields, report),
         })
     }
 }

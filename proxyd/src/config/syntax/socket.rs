@@ -9,7 +9,7 @@ use super::super::reference::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
 use super::super::report::{Diagnostic, Report};
 use super::super::shape::{Fields, Value};
 use super::super::socket::{
-    Bind, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, TcpOptions, Uplink,
+    Bind, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, TcpOptions, Uplink as Resolved,
 };
 use super::super::span::{Kind, Spanned};
 use super::super::words::{PROXY_TLVS, PROXY_VERSIONS, ProxyTlv, ProxyVersion};
@@ -76,17 +76,59 @@ fn means_nothing(fields: &Fields<'_, '_>, names: &[&'static str], kind: &str, re
     }
 }
 
-/// How one server is connected to.
-pub(super) fn uplink(fields: &Fields<'_, '_>, over_unix: bool, report: &mut Report) -> Uplink {
-    if over_unix {
-        means_nothing(fields, &UPLINK_OF_TCP, "a Unix socket", report);
+/// How servers are connected to, as written.
+#[derive(Clone, Debug, Default)]
+pub(in crate::config) struct Uplink {
+    send_proxy: Option<Sends>,
+    source: Option<SourceAddress>,
+    interface: Option<String>,
+    fast_open: Option<bool>,
+    tcp: TcpOptions,
+}
+
+/// `send_proxy` as written.
+#[derive(Clone, Copy, Debug)]
+enum Sends {
+    Nothing,
+    Header(SendProxy),
+}
+
+impl Uplink {
+    /// Of servers in general, or of one that is not reached through a Unix socket.
+    pub(super) fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
+        Self {
+            send_proxy: fields.get("send_proxy").and_then(|value| send_proxy(value, report)),
+            source: fields.get("source").and_then(|value| source(value, report)),
+            interface: interface(fields, report),
+            fast_open: fields.get("fast_open").and_then(|value| Some(value.boolean(report)?.value)),
+            tcp: tcp(fields, report),
+        }
     }
-    Uplink {
-        send_proxy: fields.get("send_proxy").and_then(|value| send_proxy(value, report)),
-        source: fields.get("source").and_then(|value| source(value, report)),
-        interface: interface(fields, report),
-        fast_open: is_on(fields, "fast_open", report),
-        tcp: tcp(fields, report),
+
+    pub(super) fn read_of_unix(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
+        means_nothing(fields, &UPLINK_OF_TCP, "a Unix socket", report);
+        Self::read(fields, report)
+    }
+
+    /// With what it leaves out as `defaults` say; to a Unix socket, as far as that has it.
+    pub(in crate::config) fn resolved(self, defaults: &Self, over_unix: bool) -> Resolved {
+        let send_proxy = match self.send_proxy.or(defaults.send_proxy) {
+            Some(Sends::Header(how)) => Some(how),
+            Some(Sends::Nothing) | None => None,
+        };
+        if over_unix {
+            return Resolved { send_proxy, ..Resolved::default() };
+        }
+        Resolved {
+            send_proxy,
+            source: self.source.or(defaults.source),
+            interface: self.interface.or_else(|| defaults.interface.clone()),
+            fast_open: self.fast_open.or(defaults.fast_open).unwrap_or(false),
+            tcp: TcpOptions {
+                keepalive: self.tcp.keepalive.or(defaults.tcp.keepalive),
+                user_timeout: self.tcp.user_timeout.or(defaults.tcp.user_timeout),
+            },
+        }
     }
 }
 
@@ -143,7 +185,10 @@ fn seconds(value: Value<'_, '_>, report: &mut Report) -> Option<Duration> {
     Some(duration.value)
 }
 
-fn send_proxy(value: Value<'_, '_>, report: &mut Report) -> Option<SendProxy> {
+fn send_proxy(value: Value<'_, '_>, report: &mut Report) -> Option<Sends> {
+    if matches!(value.node.kind, Kind::Word("off")) {
+        return Some(Sends::Nothing);
+    }
     let (version, tlvs) = if matches!(value.node.kind, Kind::Struct(_)) {
         let fields = value.section(&SEND_PROXY, report)?;
         fields.complete(report);
@@ -160,9 +205,10 @@ fn send_proxy(value: Value<'_, '_>, report: &mut Report) -> Option<SendProxy> {
             );
             None
         }
-        (ProxyVersion::V1, None) => Some(SendProxy::V1),
+        (ProxyVersion::V1, None) => Some(Sends::Header(SendProxy::V1)),
         (ProxyVersion::V2, tlvs) => {
-            Some(SendProxy::V2(tlvs.map(|tlvs| chosen(tlvs, report)).unwrap_or_default()))
+            let tlvs = tlvs.map(|tlvs| chosen(tlvs, report)).unwrap_or_default();
+            Some(Sends::Header(SendProxy::V2(tlvs)))
         }
     }
 }

@@ -36,8 +36,20 @@ const MAX_QUEUE: Field = Field {
 pub const SERVER_DEFAULTS: Section = Section {
     what: "`server_defaults`",
     title: "server_defaults",
-    about: "What holds for all servers of a backend that say nothing else themselves.",
-    fields: &[WEIGHT, MAXCONN, MINCONN, MAX_QUEUE],
+    about: "What holds for all servers of a backend that say nothing else themselves. What only TCP has does not \
+            concern servers behind Unix sockets.",
+    fields: &[
+        WEIGHT,
+        MAXCONN,
+        MINCONN,
+        MAX_QUEUE,
+        socket::SEND_PROXY_FIELD,
+        socket::SOURCE,
+        socket::INTERFACE,
+        socket::FAST_OPEN,
+        socket::SERVER_KEEPALIVE,
+        socket::SERVER_USER_TIMEOUT,
+    ],
     later: &["slow_start", "observe", "on_marked_down", "on_error", "tls", "http", "check"],
 };
 

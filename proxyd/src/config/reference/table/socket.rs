@@ -141,7 +141,7 @@ pub const SEND_PROXY: Section = Section {
 
 pub(super) const SEND_PROXY_FIELD: Field = Field {
     name: "send_proxy",
-    shape: "`v1`, `v2` or `(version: v2, tlvs: [..])`",
+    shape: "`v1`, `v2`, `(version: v2, tlvs: [..])` or `off`",
     preset: Preset::Unset("nothing is sent"),
     meaning: "Tells the server whose connection it is by a header of the PROXY protocol; checks send one that says that they are proxyd's own. Such a connection serves one client alone.",
 };
