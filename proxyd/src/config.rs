@@ -8,6 +8,7 @@ mod flags;
 mod grammar;
 mod http;
 pub mod log_format;
+mod material;
 mod pages;
 mod print;
 pub mod reasons;
@@ -19,6 +20,7 @@ mod socket;
 pub mod source;
 mod span;
 mod syntax;
+pub mod tls;
 mod trusted;
 mod validate;
 mod words;
@@ -63,6 +65,7 @@ pub fn load(source: &dyn Source, roots: &[PathBuf]) -> Result<Loaded, Report> {
         }
     }
     pages::load(source, &mut document, &mut report);
+    material::load(source, &mut document, &mut report);
     validate::check(&document, &mut report);
     report.sort();
     if report.has_errors() {

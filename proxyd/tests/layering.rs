@@ -25,13 +25,15 @@ const LAYERS: [&[&str]; 7] = [
 ];
 
 /// Who may name a neighbour of the same layer.
-const ARROWS: [(&str, &str); 4] = [
+const ARROWS: [(&str, &str); 5] = [
     // A line has its time.
     ("log", "clock"),
     // Which headers are added is said by the configuration's own type.
     ("http", "config"),
     // So is what a socket is told.
     ("net", "config"),
+    // And what TLS is made of.
+    ("tls", "config"),
     // The socket shows the rows that scrapers get too.
     ("admin", "telemetry"),
 ];

@@ -17,7 +17,13 @@ fn every_example_passes_check() {
     for file in files {
         let text = fs::read_to_string(&file).unwrap();
         assert!(text.starts_with("// "), "{}: its first line says what it shows", file.display());
-        let output = Command::new(binaries::proxyd()).arg("check").arg("-f").arg(&file).output().unwrap();
+        let output = Command::new(binaries::proxyd())
+            .current_dir(binaries::workspace())
+            .arg("check")
+            .arg("-f")
+            .arg(&file)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{}:\n{}", file.display(), String::from_utf8_lossy(&output.stderr));
     }
 }

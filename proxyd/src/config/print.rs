@@ -2,6 +2,7 @@
 
 mod http;
 pub(super) mod socket;
+mod tls;
 
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -141,7 +141,7 @@ fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
         name: written.name.map(|name| name.value).unwrap_or_default(),
         mode,
         log: proxy_log(written.log, &shared.log, mode),
-        binds: written.binds.into_iter().map(|bind| bind.value).collect(),
+        binds: written.binds.into_iter().map(|bind| bind.value.conf).collect(),
         maxconn_per_source: written.maxconn_per_source,
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
         default_backend: written.default_backend.map(|name| name.value),

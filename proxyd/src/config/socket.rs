@@ -1,9 +1,12 @@
 //! What sockets are told: those that clients arrive on, and those that lead to servers.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::addr::Address;
+
+use super::tls::{BindTls, ServerTls};
 
 /// Whether long transfers stay within the kernel.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -22,12 +25,13 @@ pub struct Bind {
     /// Most connections at once; `None` is as many as the frontend takes.
     pub maxconn: Option<u32>,
     pub options: BindOptions,
+    pub tls: Option<Arc<BindTls>>,
 }
 
 impl Bind {
     /// An address and nothing else.
     pub fn plain(address: Address) -> Self {
-        Self { address, accept_proxy: false, maxconn: None, options: BindOptions::default() }
+        Self { address, accept_proxy: false, maxconn: None, options: BindOptions::default(), tls: None }
     }
 }
 
@@ -79,6 +83,7 @@ pub struct Uplink {
     /// TCP fast open.
     pub fast_open: bool,
     pub tcp: TcpOptions,
+    pub tls: Option<Arc<ServerTls>>,
 }
 
 impl Uplink {

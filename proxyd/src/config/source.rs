@@ -8,7 +8,15 @@ use std::path::{Path, PathBuf};
 /// Reads what `-f` names.
 pub trait Source: Debug {
     /// The files a root stands for: itself, or of a folder its `*.ron` in name order.
-    fn list(&self, root: &Path) -> io::Result<Vec<PathBuf>>;
+    fn list(&self, root: &Path) -> io::Result<Vec<PathBuf>> {
+        Ok(match self.folder(root)? {
+            Some(files) => files.into_iter().filter(|path| is_configuration(path)).collect(),
+            None => vec![root.to_owned()],
+        })
+    }
+
+    /// The files of a folder in name order; `None` where it is none.
+    fn folder(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>>;
 
     /// The bytes of one file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
@@ -19,19 +27,20 @@ pub trait Source: Debug {
 pub struct FileSystem;
 
 impl Source for FileSystem {
-    fn list(&self, root: &Path) -> io::Result<Vec<PathBuf>> {
-        if !std::fs::metadata(root)?.is_dir() {
-            return Ok(vec![root.to_owned()]);
+    fn folder(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+        if !std::fs::metadata(path)?.is_dir() {
+            return Ok(None);
         }
         let mut files = Vec::new();
-        for entry in std::fs::read_dir(root)? {
+        for entry in std::fs::read_dir(path)? {
             let path = entry?.path();
-            if is_configuration(&path) && path.is_file() {
+            // What cannot be asked is said to be unreadable when it is read.
+            if path.metadata().map_or(true, |about| about.is_file()) {
                 files.push(path);
             }
         }
         files.sort();
-        Ok(files)
+        Ok(Some(files))
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
@@ -55,15 +64,13 @@ impl Memory {
 }
 
 impl Source for Memory {
-    fn list(&self, root: &Path) -> io::Result<Vec<PathBuf>> {
-        if self.files.contains_key(root) {
-            return Ok(vec![root.to_owned()]);
+    fn folder(&self, path: &Path) -> io::Result<Option<Vec<PathBuf>>> {
+        if self.files.contains_key(path) {
+            return Ok(None);
         }
-        let inside: Vec<&PathBuf> = self.files.keys().filter(|path| path.parent() == Some(root)).collect();
-        if inside.is_empty() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        Ok(inside.into_iter().filter(|path| is_configuration(path)).cloned().collect())
+        let inside: Vec<PathBuf> =
+            self.files.keys().filter(|file| file.parent() == Some(path)).cloned().collect();
+        if inside.is_empty() { Err(io::ErrorKind::NotFound.into()) } else { Ok(Some(inside)) }
     }
 
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {

@@ -10,6 +10,7 @@ pub(super) mod http;
 pub(super) mod log;
 pub(super) mod server;
 pub(super) mod socket;
+pub(super) mod tls;
 pub(super) mod traffic;
 
 use super::reference::{BACKEND, CLIENT_TIMEOUTS, FILE, FRONTEND, LISTEN, SERVER_TIMEOUTS, TIMEOUTS};

@@ -9,8 +9,15 @@ use super::report::{Paint, Severity};
 use super::source::{FileSystem, Memory};
 use super::*;
 
+/// The certificate of the examples.
+const CERTIFICATE: &str = include_str!("../../../examples/certs/localhost.pem");
+
 fn load_text(text: &str) -> Result<Loaded, Report> {
-    load(&Memory::default().with("proxyd.ron", text), &["proxyd.ron".into()])
+    let source = Memory::default()
+        .with("proxyd.ron", text)
+        .with("examples/certs/localhost.pem", CERTIFICATE)
+        .with("/etc/proxyd/certs/site.pem", CERTIFICATE);
+    load(&source, &["proxyd.ron".into()])
 }
 
 fn load_whole(text: &str) -> Config {
@@ -230,6 +237,7 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
         interface: Some("eth0".into()),
         fast_open: true,
         tcp: tcp(Some(3), 5),
+        tls: None,
     };
     let own = Uplink {
         send_proxy: None,
@@ -237,6 +245,7 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
         interface: Some("eth1".into()),
         fast_open: false,
         tcp: tcp(None, 6),
+        tls: None,
     };
     let through_unix = Uplink { send_proxy: shared.send_proxy, ..Uplink::default() };
     let uplinks: Vec<_> = b.servers.iter().map(|s| &s.uplink).collect();

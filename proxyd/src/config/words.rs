@@ -1,9 +1,11 @@
 //! The closed sets of words a value can be, and what to say to people who bring HAProxy's own spelling.
 
 use proto::level::Level;
+use rustls::{CipherSuite, NamedGroup};
 
 use super::log_format::LogFormat;
 use super::reasons::Reason;
+use super::tls::Version;
 use super::{Accept, Algorithm, Mode, Splice};
 use crate::log::target::{FACILITIES, Facility, Framing};
 
@@ -175,6 +177,101 @@ pub(crate) const FORWARD_HEADERS: Choices<ForwardHeader> = Choices {
     later: &["x_real_ip"],
 };
 
+pub(crate) const TLS_VERSIONS: Choices<Version> = Choices {
+    what: "a version of TLS",
+    known: &[("tls12", Version::Tls12), ("tls13", Version::Tls13)],
+    also: &[],
+    later: &[],
+};
+
+pub(crate) const SUITES: Choices<CipherSuite> = Choices {
+    what: "a cipher suite",
+    known: &[
+        ("TLS_AES_256_GCM_SHA384", CipherSuite::TLS13_AES_256_GCM_SHA384),
+        ("TLS_AES_128_GCM_SHA256", CipherSuite::TLS13_AES_128_GCM_SHA256),
+        ("TLS_CHACHA20_POLY1305_SHA256", CipherSuite::TLS13_CHACHA20_POLY1305_SHA256),
+        ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+        ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+        (
+            "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+            CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+        ),
+        ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+        ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+        (
+            "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256",
+            CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256,
+        ),
+    ],
+    also: &[],
+    later: &[],
+};
+
+pub(crate) const GROUPS: Choices<NamedGroup> = Choices {
+    what: "a key exchange group",
+    known: &[
+        ("x25519_mlkem768", NamedGroup::X25519MLKEM768),
+        ("x25519", NamedGroup::X25519),
+        ("secp256r1", NamedGroup::secp256r1),
+        ("secp384r1", NamedGroup::secp384r1),
+        ("secp256r1_mlkem768", NamedGroup::secp256r1MLKEM768),
+    ],
+    also: &[
+        ("X25519MLKEM768", NamedGroup::X25519MLKEM768),
+        ("X25519", NamedGroup::X25519),
+        ("prime256v1", NamedGroup::secp256r1),
+        ("p256", NamedGroup::secp256r1),
+        ("p384", NamedGroup::secp384r1),
+    ],
+    later: &[],
+};
+
+/// Whether a peer has to prove who it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Verify {
+    None,
+    Optional,
+    Required,
+}
+
+pub(crate) const CLIENT_VERIFY: Choices<Verify> = Choices {
+    what: "what is asked of clients",
+    known: &[("optional", Verify::Optional), ("required", Verify::Required)],
+    also: &[],
+    later: &[],
+};
+
+pub(crate) const SERVER_VERIFY: Choices<Verify> = Choices {
+    what: "what is asked of a server",
+    known: &[("required", Verify::Required), ("none", Verify::None)],
+    also: &[],
+    later: &[],
+};
+
+/// A protocol that ALPN names.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Alpn {
+    H2,
+    Http1,
+}
+
+impl Alpn {
+    /// As it is said on the wire.
+    pub(crate) const fn wire(self) -> &'static str {
+        match self {
+            Self::H2 => "h2",
+            Self::Http1 => "http/1.1",
+        }
+    }
+}
+
+pub(crate) const ALPNS: Choices<Alpn> = Choices {
+    what: "a protocol for ALPN",
+    known: &[("h2", Alpn::H2), ("http1", Alpn::Http1)],
+    also: &[],
+    later: &["h3"],
+};
+
 /// What a log target is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum TargetWord {
@@ -289,6 +386,25 @@ const HAPROXY: &[(&str, &str)] = &[
     ("send_proxy_v2", "write `send_proxy: v2`"),
     ("server", "servers stand in a list: `servers: [(name: \"app1\", address: \"127.0.0.1:9001\")]`"),
     ("stats", "a socket is written `sockets: [(path: \"./proxyd.sock\")]` in `global`"),
+    (
+        "ca_file",
+        "write `client_certs: (ca: \"..\")` in the `tls` of a bind, `ca: \"..\"` in that of a server",
+    ),
+    ("ciphers", "write `suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, ..]` in `tls`"),
+    ("ciphersuites", "write `suites: [TLS_AES_128_GCM_SHA256, ..]` in `tls`"),
+    ("crl_file", "write `client_certs: (crl: \"..\")` in the `tls` of a bind"),
+    (
+        "crt",
+        "write `tls: (certificates: [\"site.pem\"])` for a bind, `tls: (client_cert: \"..\")` for a server",
+    ),
+    ("crt_list", "write `tls: (certificates: [..])`; hosts are taken from the certificates"),
+    ("curves", "write `groups: [x25519, secp256r1]` in `tls`"),
+    ("npn", "write `alpn: [http1]` in `tls`"),
+    ("ssl", "write `tls: (certificates: [\"site.pem\"])` for a bind, `tls: true` for a server"),
+    ("ssl_max_ver", "write `max_version: tls12` in `tls`"),
+    ("ssl_min_ver", "write `min_version: tls13` in `tls`"),
+    ("tls_ticket_keys", "write `tickets: (keys: \"..\")` in `tls`"),
+    ("verifyhost", "write `sni: \"..\"` in `tls`"),
     ("tcp_ut", "it is called `user_timeout` here"),
     ("tcp_check", "write `check: tcp` in the backend"),
     ("tcplog", "write `log: (format: tcplog)`"),

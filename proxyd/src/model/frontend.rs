@@ -53,8 +53,8 @@ pub struct Bind {
 }
 
 impl Bind {
-    pub fn new(conf: config::Bind) -> Self {
-        Self { conf, tls: None, connections: CachePadded::default() }
+    pub fn new(conf: config::Bind, tls: Option<Arc<Terminator>>) -> Self {
+        Self { conf, tls, connections: CachePadded::default() }
     }
 
     pub fn has_room(&self) -> bool {

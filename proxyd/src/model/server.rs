@@ -175,6 +175,7 @@ pub struct Parts {
     pub weight: u32,
     pub maxconn: u32,
     pub uplink: Uplink,
+    pub tls: Option<Arc<Originator>>,
     pub address: Address,
     /// Rise and fall.
     pub check: Option<(u32, u32)>,
@@ -192,7 +193,7 @@ impl Server {
             backup: parts.backup,
             initial_weight: parts.weight,
             uplink: parts.uplink,
-            tls: None,
+            tls: parts.tls,
             source_turn: AtomicU32::new(0),
             address: ArcSwap::from_pointee(parts.address),
             moves: AtomicU32::new(0),

@@ -14,12 +14,16 @@ use super::frontend::{Bind, Frontend, FrontendLive};
 use super::server::{self, Server};
 use crate::config::{self, Config, LogTarget, ServerAddress};
 use crate::http::reply::Pages;
+use crate::tls::tickets::Rotating;
+use crate::tls::{Originator, Terminator};
 
 /// Frontends and backends of one configuration.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub frontends: Vec<Arc<Frontend>>,
     pub backends: Vec<Arc<Backend>>,
+    /// Keys of tickets, for binds that have none of their own.
+    tickets: Arc<Rotating>,
 }
 
 /// What a graph is built with, beside its configuration.
@@ -40,14 +44,14 @@ impl std::fmt::Debug for Site<'_> {
     }
 }
 
-/// A host name that leads nowhere.
+/// A configuration that cannot be carried out.
 #[derive(Debug, thiserror::Error)]
-#[error("server {backend}/{server}: could not resolve {host:?}: {source}")]
-pub struct ResolveError {
-    backend: String,
-    server: String,
-    host: String,
-    source: std::io::Error,
+pub enum BuildError {
+    /// A host name that leads nowhere.
+    #[error("server {backend}/{server}: could not resolve {host:?}: {source}")]
+    Resolve { backend: String, server: String, host: String, source: std::io::Error },
+    #[error("{who}: TLS is not possible: {source}")]
+    Tls { who: String, source: rustls::Error },
 }
 
 /// A frontend, a backend, or both under one name and id.
@@ -63,23 +67,26 @@ pub struct Proxy<'a> {
 const FIRST_ID: u32 = 2;
 
 impl Snapshot {
-    pub fn build(config: &Config, previous: Option<&Self>, site: Site<'_>) -> Result<Self, ResolveError> {
+    pub fn build(config: &Config, previous: Option<&Self>, site: Site<'_>) -> Result<Self, BuildError> {
         let mut ids: HashMap<&str, u32> = HashMap::new();
         let names = config.frontends.iter().map(|f| &f.name).chain(config.backends.iter().map(|b| &b.name));
         for name in names {
             let next = FIRST_ID + ids.len() as u32;
             ids.entry(name).or_insert(next);
         }
+        let tickets = previous.map(|p| Arc::clone(&p.tickets)).unwrap_or_default();
         let frontends = config.frontends.iter().map(|f| {
             let before = previous.and_then(|p| p.frontend(&f.name));
-            Arc::new(frontend(f, ids[f.name.as_str()], before, &config.global.log, site))
+            let binds = binds(f, &tickets)?;
+            Ok(Arc::new(frontend(f, ids[f.name.as_str()], before, binds, &config.global.log, site)))
         });
         let backends = config.backends.iter().map(|b| {
             let before = previous.and_then(|p| p.backend(&b.name));
             let fullconn = b.fullconn.unwrap_or_else(|| fullconn(config, &b.name, site.maxconn));
             backend(b, (ids[b.name.as_str()], fullconn), before, site).map(Arc::new)
         });
-        Ok(Self { frontends: frontends.collect(), backends: backends.collect::<Result<_, _>>()? })
+        let frontends = frontends.collect::<Result<_, BuildError>>()?;
+        Ok(Self { frontends, backends: backends.collect::<Result<_, _>>()?, tickets })
     }
 
     pub fn frontend(&self, name: &str) -> Option<&Arc<Frontend>> {
@@ -119,10 +126,20 @@ fn told_keep_alive(conf: &config::Frontend) -> Option<u32> {
     (conf.http.announce_keep_alive && seconds > 1).then(|| seconds - 1)
 }
 
+fn binds(conf: &config::Frontend, tickets: &Arc<Rotating>) -> Result<Vec<Arc<Bind>>, BuildError> {
+    let bind = |bind: &config::Bind| {
+        let tls = bind.tls.as_ref().map(|tls| Terminator::new(tls, tickets).map(Arc::new)).transpose();
+        let tls = tls.map_err(|source| BuildError::Tls { who: format!("frontend {}", conf.name), source })?;
+        Ok(Arc::new(Bind::new(bind.clone(), tls)))
+    };
+    conf.binds.iter().map(bind).collect()
+}
+
 fn frontend(
     conf: &config::Frontend,
     id: u32,
     before: Option<&Arc<Frontend>>,
+    binds: Vec<Arc<Bind>>,
     targets: &[LogTarget],
     site: Site<'_>,
 ) -> Frontend {
@@ -142,7 +159,7 @@ fn frontend(
         maxconn_per_source: conf.maxconn_per_source,
         trusted: conf.trusted.clone(),
         default_backend: conf.default_backend.as_deref().map(Into::into),
-        binds: conf.binds.iter().map(|bind| Arc::new(Bind::new(bind.clone()))).collect(),
+        binds,
         log: AccessLog::new(&conf.log, conf.mode, targets),
         live,
     }
@@ -160,7 +177,7 @@ fn backend(
     (id, fullconn): (u32, u32),
     before: Option<&Arc<Backend>>,
     site: Site<'_>,
-) -> Result<Backend, ResolveError> {
+) -> Result<Backend, BuildError> {
     let name: Arc<str> = conf.name.as_str().into();
     let mut servers = Vec::with_capacity(conf.servers.len());
     let old: HashMap<&str, &Arc<Server>> =
@@ -179,7 +196,7 @@ fn backend(
         let address = match &server.address {
             ServerAddress::Literal(address) => address.clone(),
             ServerAddress::Host { name: host, port } => {
-                Address::Ip((site.resolve)(host, *port).map_err(|source| ResolveError {
+                Address::Ip((site.resolve)(host, *port).map_err(|source| BuildError::Resolve {
                     backend: conf.name.clone(),
                     server: server.name.clone(),
                     host: host.clone(),
@@ -187,6 +204,11 @@ fn backend(
                 })?)
             }
         };
+        let tls = server.uplink.tls.as_ref().map(|tls| Originator::new(tls).map(Arc::new)).transpose();
+        let tls = tls.map_err(|source| BuildError::Tls {
+            who: format!("server {}/{}", conf.name, server.name),
+            source,
+        })?;
         servers.push(Arc::new(Server::new(server::Parts {
             name: server.name.as_str().into(),
             backend: Arc::clone(&name),
@@ -195,6 +217,7 @@ fn backend(
             weight: server.weight,
             maxconn: server.limits.maxconn,
             uplink: server.uplink.clone(),
+            tls,
             address,
             check: conf.check.as_ref().map(|c| (c.rise, c.fall)),
             workers: site.workers,

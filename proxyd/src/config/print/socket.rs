@@ -32,6 +32,9 @@ pub(super) fn bind(bind: &Bind) -> String {
         let _ = write!(text, ", mode: {}", file_mode(mode));
     }
     tcp(&mut text, options.tcp);
+    if let Some(tls) = &bind.tls {
+        let _ = write!(text, ", tls: {}", super::tls::bind(tls));
+    }
     if text.is_empty() { address } else { format!("(address: {address}{text})") }
 }
 
@@ -64,6 +67,9 @@ pub(super) fn uplink(text: &mut String, uplink: &Uplink) {
     interface(text, uplink.interface.as_deref());
     flag(text, "fast_open", uplink.fast_open);
     tcp(text, uplink.tcp);
+    if let Some(tls) = &uplink.tls {
+        let _ = write!(text, ", tls: {}", super::tls::server(tls));
+    }
 }
 
 fn flag(text: &mut String, name: &str, on: bool) {

@@ -7,6 +7,7 @@ mod process;
 mod proxy;
 mod server;
 mod socket;
+mod tls;
 mod traffic;
 
 use super::{Field, Preset, Section};
@@ -17,6 +18,7 @@ pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, FRONTEND, LISTEN};
 pub use server::{SERVER, SERVER_DEFAULTS};
 pub use socket::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
+pub use tls::{BIND_TLS, CLIENT_CERTS, SERVER_TLS};
 pub use traffic::{CLIENT_TIMEOUTS, DEFAULTS, RETRIES, SERVER_TIMEOUTS, TIMEOUTS};
 
 const NAME: Field = Field {
@@ -50,12 +52,15 @@ pub const SECTIONS: &[&Section] = &[
     &FRONTEND,
     &CLIENT_TIMEOUTS,
     &BIND_ENTRY,
+    &BIND_TLS,
+    &CLIENT_CERTS,
     &BACKEND,
     &SERVER_TIMEOUTS,
     &TCP_CHECK,
     &HTTP_CHECK,
     &SERVER_DEFAULTS,
     &SERVER,
+    &SERVER_TLS,
     &KEEPALIVE,
     &SEND_PROXY,
 ];

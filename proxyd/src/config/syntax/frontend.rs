@@ -4,10 +4,10 @@ use super::super::report::{Report, Span};
 use super::super::shape::Fields;
 use super::super::span::Spanned;
 use super::super::words::MODES;
-use super::super::{Bind, ForwardHeaders, Mode, Trusted};
+use super::super::{ForwardHeaders, Mode, Trusted};
 use super::http::{Http, Page};
 use super::log::ProxyLog;
-use super::socket::binds;
+use super::socket::{Bind, binds};
 use super::traffic::Timeouts;
 use super::{address, defaults, http, name};
 

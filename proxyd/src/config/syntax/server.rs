@@ -8,6 +8,7 @@ use super::super::report::{Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
 use super::socket::Uplink;
+use super::tls::ServerTls;
 use super::{address, name};
 
 /// The most `set maxconn server` takes, so that a limit can be set back at run time.
@@ -22,6 +23,8 @@ pub(in crate::config) struct Server {
     pub(in crate::config) backup: Option<Spanned<bool>>,
     pub(in crate::config) limits: Limits,
     pub(in crate::config) uplink: Uplink,
+    /// Its files are read later.
+    pub(in crate::config) tls: Option<ServerTls>,
 }
 
 /// How much it takes, as written.
@@ -40,6 +43,7 @@ pub(in crate::config) struct ServerDefaults {
     pub(in crate::config) weight: Option<Spanned<u32>>,
     pub(in crate::config) limits: Limits,
     pub(in crate::config) uplink: Uplink,
+    pub(in crate::config) tls: Option<ServerTls>,
 }
 
 impl Server {
@@ -57,6 +61,7 @@ impl Server {
             weight: fields.get("weight").and_then(|value| value.number(0..=256, report)),
             backup: fields.get("backup").and_then(|value| value.boolean(report)),
             limits: Limits::read(fields, report),
+            tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
         }
     }
 }
@@ -73,6 +78,7 @@ impl ServerDefaults {
             weight: fields.get("weight").and_then(|value| value.number(0..=256, report)),
             limits: Limits::read(&fields, report),
             uplink: Uplink::read(&fields, report),
+            tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Entries of `bind`, and how servers are connected to.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::addr::Address;
@@ -9,15 +10,25 @@ use super::super::reference::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
 use super::super::report::{Diagnostic, Report};
 use super::super::shape::{Fields, Value};
 use super::super::socket::{
-    Bind, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, TcpOptions, Uplink as Resolved,
+    Bind as Conf, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, TcpOptions, Uplink as Resolved,
 };
 use super::super::span::{Kind, Spanned};
+use super::super::tls::ServerTls;
 use super::super::words::{PROXY_TLVS, PROXY_VERSIONS, ProxyTlv, ProxyVersion};
 use super::address;
 use super::global::file_mode;
+use super::tls::BindTls;
 
 /// Longest name of a network interface.
 const LONGEST_INTERFACE: usize = 15;
+
+/// A place to listen on.
+#[derive(Debug)]
+pub(in crate::config) struct Bind {
+    pub(in crate::config) conf: Conf,
+    /// Its files are read later.
+    pub(in crate::config) tls: Option<BindTls>,
+}
 
 /// A list of places to listen on.
 pub(super) fn binds(value: Value<'_, '_>, report: &mut Report) -> Vec<Spanned<Bind>> {
@@ -35,7 +46,7 @@ fn bind(entry: Value<'_, '_>, report: &mut Report) -> Option<Spanned<Bind>> {
     if !matches!(entry.node.kind, Kind::Struct(_)) {
         let text = entry.text(report)?;
         let Spanned { value, span } = address::listener(&text, report)?;
-        return Some(Spanned { value: Bind::plain(value), span });
+        return Some(Spanned { value: Bind { conf: Conf::plain(value), tls: None }, span });
     }
     let fields = entry.section(&BIND_ENTRY, report)?;
     fields.complete(report);
@@ -49,6 +60,7 @@ fn bind(entry: Value<'_, '_>, report: &mut Report) -> Option<Spanned<Bind>> {
         mode: fields.get("mode").and_then(|value| file_mode(value, report)),
         tcp: tcp(&fields, report),
     };
+    let tls = fields.get("tls").and_then(|value| BindTls::read(value, report));
     let accept_proxy = is_on(&fields, "accept_proxy", report);
     let maxconn = fields.get("maxconn").and_then(|value| number(value, u32::MAX, report));
     let text = fields.get("address").and_then(|value| value.text(report))?;
@@ -59,7 +71,8 @@ fn bind(entry: Value<'_, '_>, report: &mut Report) -> Option<Spanned<Bind>> {
         Address::Ip(_) => (&["mode"], "an IPv6 address"),
     };
     means_nothing(&fields, of_others, kind, report);
-    Some(Spanned { value: Bind { address, accept_proxy, maxconn, options }, span })
+    let conf = Conf { address, accept_proxy, maxconn, options, tls: None };
+    Some(Spanned { value: Bind { conf, tls }, span })
 }
 
 const BIND_OF_TCP: [&str; 7] =
@@ -84,6 +97,8 @@ pub(in crate::config) struct Uplink {
     interface: Option<String>,
     fast_open: Option<bool>,
     tcp: TcpOptions,
+    /// Set once the files it names are read.
+    pub(in crate::config) tls: Option<Arc<ServerTls>>,
 }
 
 /// `send_proxy` as written.
@@ -102,6 +117,7 @@ impl Uplink {
             interface: interface(fields, report),
             fast_open: fields.get("fast_open").and_then(|value| Some(value.boolean(report)?.value)),
             tcp: tcp(fields, report),
+            tls: None,
         }
     }
 
@@ -117,7 +133,7 @@ impl Uplink {
             Some(Sends::Nothing) | None => None,
         };
         if over_unix {
-            return Resolved { send_proxy, ..Resolved::default() };
+            return Resolved { send_proxy, tls: self.tls, ..Resolved::default() };
         }
         Resolved {
             send_proxy,
@@ -128,6 +144,7 @@ impl Uplink {
                 keepalive: self.tcp.keepalive.or(defaults.tcp.keepalive),
                 user_timeout: self.tcp.user_timeout.or(defaults.tcp.user_timeout),
             },
+            tls: self.tls,
         }
     }
 }

@@ -43,6 +43,6 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         }
     }
     for bind in frontends(document).flat_map(|frontend| &frontend.binds) {
-        take(bind.value.address.clone(), bind.span, report);
+        take(bind.value.conf.address.clone(), bind.span, report);
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::super::defaults;
 use super::super::{Field, Preset, Section};
-use super::{NAME, socket};
+use super::{NAME, socket, tls};
 
 const WEIGHT: Field = Field {
     name: "weight",
@@ -49,8 +49,9 @@ pub const SERVER_DEFAULTS: Section = Section {
         socket::FAST_OPEN,
         socket::SERVER_KEEPALIVE,
         socket::SERVER_USER_TIMEOUT,
+        tls::SERVER_TLS_FIELD,
     ],
-    later: &["slow_start", "observe", "on_marked_down", "on_error", "tls", "http", "check"],
+    later: &["slow_start", "observe", "on_marked_down", "on_error", "http", "check"],
 };
 
 /// One of `servers`.
@@ -76,6 +77,7 @@ pub const SERVER: Section = Section {
         MAXCONN,
         MINCONN,
         MAX_QUEUE,
+        tls::SERVER_TLS_FIELD,
         socket::SEND_PROXY_FIELD,
         socket::SOURCE,
         socket::INTERFACE,
@@ -83,15 +85,5 @@ pub const SERVER: Section = Section {
         socket::SERVER_KEEPALIVE,
         socket::SERVER_USER_TIMEOUT,
     ],
-    later: &[
-        "tls",
-        "http",
-        "slow_start",
-        "observe",
-        "on_marked_down",
-        "on_error",
-        "check",
-        "cookie",
-        "agent",
-    ],
+    later: &["http", "slow_start", "observe", "on_marked_down", "on_error", "check", "cookie", "agent"],
 };

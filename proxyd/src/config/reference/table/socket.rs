@@ -30,6 +30,12 @@ pub const BIND_ENTRY: Section = Section {
             meaning: "The same as the plain string.",
         },
         Field {
+            name: "tls",
+            shape: "section",
+            preset: Preset::Unset("none"),
+            meaning: "Connections are encrypted: `tls: (certificates: [\"site.pem\"])`.",
+        },
+        Field {
             name: "accept_proxy",
             shape: "`true` or `false`",
             preset: OFF,
@@ -86,7 +92,7 @@ pub const BIND_ENTRY: Section = Section {
             meaning: "Permissions of a Unix socket.",
         },
     ],
-    later: &["tls", "user", "group"],
+    later: &["user", "group"],
 };
 
 /// `keepalive`.

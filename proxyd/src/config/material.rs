@@ -1,0 +1,361 @@
+//! Reads the certificates, keys and authorities that `tls` names; what is wrong is reported where they are named.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use proto::addr::Address;
+use rustls::pki_types::ServerName;
+
+use super::report::{Diagnostic, Report, Severity, Span};
+use super::resolve::Shared;
+use super::source::Source;
+use super::span::Spanned;
+use super::syntax::Document;
+use super::syntax::backend::Backend;
+use super::syntax::frontend::Frontend;
+use super::syntax::tls::{Alpn, BindTls as WrittenBind, ServerTls as WrittenServer};
+use super::tls::authorities::{ClientAuthorities, ServerAuthorities};
+use super::tls::certificate::{Certificate, Problem, day};
+use super::tls::{BindTls, Ca, ClientCerts, HTTP_ALPN, ServerTls, Trust, folder};
+use super::words::Verify;
+use super::{Mode, ServerAddress};
+use crate::clock;
+
+/// A certificate that ends sooner is worth a word.
+const SOON_DAYS: i64 = 7;
+
+/// Reads all of them.
+pub(super) fn load(source: &dyn Source, document: &mut Document, report: &mut Report) {
+    let mode = Shared::of(document.defaults.first()).mode();
+    let mut loader = Loader {
+        source,
+        report,
+        folders: Store::default(),
+        clients: Store::default(),
+        servers: Store::default(),
+    };
+    let listen = document.listen.iter_mut();
+    let (fronts, backs): (Vec<_>, Vec<_>) = listen.map(|(front, back)| (front, back)).unzip();
+    for frontend in fronts.into_iter().chain(&mut document.frontends) {
+        loader.frontend(frontend, mode);
+    }
+    for backend in backs.into_iter().chain(&mut document.backends) {
+        loader.backend(backend);
+    }
+}
+
+/// What was read already, by where it stands.
+type Store<K, V> = HashMap<K, Result<V, Vec<Problem>>>;
+
+struct Loader<'a> {
+    source: &'a dyn Source,
+    report: &'a mut Report,
+    folders: Store<PathBuf, Vec<Arc<Certificate>>>,
+    clients: Store<(PathBuf, Option<PathBuf>, bool), Arc<ClientAuthorities>>,
+    servers: Store<Ca, Arc<ServerAuthorities>>,
+}
+
+impl Loader<'_> {
+    fn frontend(&mut self, frontend: &mut Frontend, shared: Mode) {
+        let mode = frontend.mode.as_ref().map_or(shared, |mode| mode.value);
+        for bind in &mut frontend.binds {
+            if let Some(written) = &bind.value.tls {
+                bind.value.conf.tls = self.bind(written, mode).map(Arc::new);
+            }
+        }
+    }
+
+    /// `None` where something is wrong, which is then reported.
+    fn bind(&mut self, written: &WrittenBind, mode: Mode) -> Option<BindTls> {
+        let mut certificates: Vec<Arc<Certificate>> = Vec::new();
+        let mut whole = !written.certificates.is_empty();
+        for path in &written.certificates {
+            let source = self.source;
+            let known = Path::new(&path.value).to_owned();
+            let read = once(&mut self.folders, known, |path| folder::read(source, path));
+            let Some(read) = self.reported("certificate", path.span, &path.value, read) else {
+                whole = false;
+                continue;
+            };
+            for certificate in read {
+                if !certificates.iter().any(|known| known.path == certificate.path) {
+                    self.soon(&certificate, path.span);
+                    self.shadowed(&certificate, &certificates, path.span);
+                    certificates.push(certificate);
+                }
+            }
+        }
+        let alpn = self.alpn(written, mode);
+        let protocol = written.protocol.finish().map_err(|diagnostic| self.push(diagnostic)).ok();
+        let client_certs = match &written.client_certs {
+            None => Some(None),
+            Some(client) => client.ca.as_ref().and_then(|ca| {
+                let crl = client.crl.as_ref().map(|crl| PathBuf::from(&crl.value));
+                let key = (PathBuf::from(&ca.value), crl, client.required);
+                let source = self.source;
+                let read = once(&mut self.clients, key.clone(), |(ca, crl, required)| {
+                    ClientAuthorities::read(source, ca, crl.as_deref(), *required).map(Arc::new)
+                });
+                let authorities = match read {
+                    Ok(authorities) => authorities,
+                    Err(problems) => {
+                        for problem in problems {
+                            let written =
+                                client.crl.as_ref().filter(|crl| problem.path == Path::new(&crl.value));
+                            let place = written.unwrap_or(ca);
+                            self.problem("authority", place.span, &place.value, &problem);
+                        }
+                        return None;
+                    }
+                };
+                let (ca, crl, required) = key;
+                Some(Some(ClientCerts { required, ca, crl, authorities }))
+            }),
+        };
+        let (alpn, protocol, client_certs) = (alpn?, protocol?, client_certs?);
+        whole.then(|| BindTls {
+            paths: written.certificates.iter().map(|path| PathBuf::from(&path.value)).collect(),
+            certificates,
+            alpn,
+            protocol,
+            strict_sni: written.strict_sni,
+            client_certs,
+        })
+    }
+
+    fn alpn(&mut self, written: &WrittenBind, mode: Mode) -> Option<Vec<String>> {
+        let Some(list) = &written.alpn else {
+            return Some(match mode {
+                Mode::Http => HTTP_ALPN.iter().map(|&protocol| protocol.to_owned()).collect(),
+                Mode::Tcp => Vec::new(),
+            });
+        };
+        let mut protocols = Vec::new();
+        let mut whole = true;
+        for Spanned { value, span } in list {
+            match value {
+                Alpn::Known(protocol) if mode == Mode::Http && !HTTP_ALPN.contains(protocol) => {
+                    whole = false;
+                    self.push(
+                        Diagnostic::error(
+                            "not-supported-yet",
+                            format!("`{protocol}` by ALPN is not supported yet"),
+                        )
+                        .at(*span, ""),
+                    );
+                }
+                Alpn::Known(protocol) => protocols.push((*protocol).to_owned()),
+                Alpn::Other(protocol) if mode == Mode::Tcp => protocols.push(protocol.clone()),
+                Alpn::Other(protocol) => {
+                    whole = false;
+                    self.push(
+                        Diagnostic::error(
+                            "bad-alpn",
+                            format!("{protocol:?} is nothing that mode http speaks"),
+                        )
+                        .at(*span, "expected `h2` or `http1`"),
+                    );
+                }
+            }
+        }
+        whole.then_some(protocols)
+    }
+
+    fn backend(&mut self, backend: &mut Backend) {
+        let defaults = backend.server_defaults.tls.as_ref();
+        let defaulted = defaults.filter(|defaults| !defaults.off);
+        for server in backend.servers.iter_mut().flatten() {
+            let Some(written) = server.tls.as_ref().or(defaulted) else { continue };
+            if written.off {
+                continue;
+            }
+            let written = written.over(defaults);
+            let name = server.name.as_ref().map_or("?", |name| &name.value);
+            if let Some(address) = &server.address {
+                server.uplink.tls = self.server(&written, name, address).map(Arc::new);
+            }
+        }
+    }
+
+    fn server(
+        &mut self,
+        written: &WrittenServer,
+        server: &str,
+        address: &ServerAddress,
+    ) -> Option<ServerTls> {
+        let required = written.verify.as_ref().is_none_or(|verify| verify.value == Verify::Required);
+        let source = self.source;
+        let verify = if required {
+            let ca = written.ca.clone().unwrap_or(Spanned { value: Ca::System, span: written.span });
+            let read = once(&mut self.servers, ca.value.clone(), |ca| {
+                ServerAuthorities::read(source, ca).map(Arc::new).map_err(|problem| vec![problem])
+            });
+            let shown = match &ca.value {
+                Ca::System => "system".to_owned(),
+                Ca::File(path) => path.display().to_string(),
+            };
+            let authorities = self.reported("authority", ca.span, &shown, read)?;
+            Some(Trust { ca: ca.value, authorities })
+        } else {
+            let span = written.verify.as_ref().map_or(written.span, |verify| verify.span);
+            self.push(
+                Diagnostic::warning("verify-none", format!("server `{server}` is not verified"))
+                    .at(span, "whoever answers at its address is believed"),
+            );
+            if let Some(ca) = &written.ca {
+                self.push(
+                    Diagnostic::error("no-meaning", "`ca` means nothing with `verify: none`")
+                        .at(ca.span, "leave one of the two out"),
+                );
+            }
+            None
+        };
+        let name = self.server_name(written, server, address, required);
+        let client_cert = match &written.client_cert {
+            None => Some(None),
+            Some(path) => {
+                let known = PathBuf::from(&path.value);
+                let read = once(&mut self.folders, known, |path| {
+                    Certificate::read(source, path)
+                        .map(|one| vec![Arc::new(one)])
+                        .map_err(|problem| vec![problem])
+                });
+                self.reported("certificate", path.span, &path.value, read).map(|read| {
+                    for certificate in &read {
+                        self.soon(certificate, path.span);
+                    }
+                    read.into_iter().next()
+                })
+            }
+        };
+        let protocol = written.protocol.finish().map_err(|diagnostic| self.push(diagnostic)).ok();
+        Some(ServerTls {
+            verify,
+            sni: written.sni.as_ref().map(|sni| sni.value.clone()),
+            name: name?,
+            client_cert: client_cert?,
+            protocol: protocol?,
+        })
+    }
+
+    /// Whom the certificate has to name.
+    fn server_name(
+        &mut self,
+        written: &WrittenServer,
+        server: &str,
+        address: &ServerAddress,
+        required: bool,
+    ) -> Option<ServerName<'static>> {
+        if let Some(sni) = &written.sni {
+            return ServerName::try_from(sni.value.clone()).ok();
+        }
+        let found = match address {
+            ServerAddress::Host { name, .. } => ServerName::try_from(name.clone()).ok(),
+            ServerAddress::Literal(address) => match address {
+                Address::Ip(address) => Some(ServerName::IpAddress(address.ip().into())),
+                Address::Unix(_) => None,
+            },
+        };
+        if found.is_none() && !required {
+            // An address is sent to nobody.
+            return Some(ServerName::IpAddress(std::net::Ipv4Addr::UNSPECIFIED.into()));
+        }
+        if found.is_none() {
+            self.push(
+                Diagnostic::error("no-name", format!("server `{server}` has no name to verify"))
+                    .at(written.span, "its address names no host")
+                    .help("write `sni: \"app.example.com\"`, the name in its certificate"),
+            );
+        }
+        found
+    }
+
+    /// What was read, or a word on each problem.
+    fn reported<T>(
+        &mut self,
+        code: &'static str,
+        span: Span,
+        written: &str,
+        read: Result<T, Vec<Problem>>,
+    ) -> Option<T> {
+        match read {
+            Ok(read) => Some(read),
+            Err(problems) => {
+                for problem in problems {
+                    self.problem(code, span, written, &problem);
+                }
+                None
+            }
+        }
+    }
+
+    fn problem(&mut self, code: &'static str, span: Span, written: &str, problem: &Problem) {
+        let what = match code {
+            "authority" => "hold authorities that can be used",
+            _ => "be used as a certificate",
+        };
+        let message = if problem.path == Path::new(written) {
+            format!("{written:?} cannot {what}")
+        } else {
+            format!("\"{}\" cannot {what}", problem.path.display())
+        };
+        self.push(Diagnostic::error(code, message).at(span, problem.reason.clone()));
+    }
+
+    fn soon(&mut self, certificate: &Certificate, span: Span) {
+        let end = certificate.facts.not_after;
+        let left = end - (clock::wall_ms() / 1000) as i64;
+        if left < SOON_DAYS * 86400 {
+            let message =
+                format!("the certificate in \"{}\" expires on {}", certificate.path.display(), day(end));
+            self.push(
+                Diagnostic::warning("certificate-expires", message).at(span, "in less than seven days"),
+            );
+        }
+    }
+
+    fn shadowed(&mut self, certificate: &Certificate, before: &[Arc<Certificate>], span: Span) {
+        for name in &certificate.facts.names {
+            let same = |other: &&Arc<Certificate>| {
+                other.facts.kind == certificate.facts.kind && other.facts.names.contains(name)
+            };
+            if let Some(first) = before.iter().find(same) {
+                let (path, first) = (certificate.path.display(), first.path.display());
+                self.push(
+                    Diagnostic::warning(
+                        "name-twice",
+                        format!("\"{first}\" and \"{path}\" are both for {name}"),
+                    )
+                    .at(span, "the first of the two is used"),
+                );
+            }
+        }
+    }
+
+    /// What several servers have from `server_defaults` is said once.
+    fn push(&mut self, diagnostic: Diagnostic) {
+        let place =
+            |diagnostic: &Diagnostic| diagnostic.labels.first().map(|label| (label.span, label.text.clone()));
+        let told = self.report.diagnostics().iter().any(|told| {
+            told.message == diagnostic.message && place(told) == place(&diagnostic)
+                || told.code == diagnostic.code
+                    && diagnostic.severity == Severity::Warning
+                    && diagnostic.code == "verify-none"
+                    && place(told) == place(&diagnostic)
+        });
+        if !told {
+            self.report.push(diagnostic);
+        }
+    }
+}
+
+fn once<K: Clone + Debug + Eq + Hash, V: Clone>(
+    store: &mut Store<K, V>,
+    key: K,
+    read: impl FnOnce(&K) -> Result<V, Vec<Problem>>,
+) -> Result<V, Vec<Problem>> {
+    store.entry(key).or_insert_with_key(read).clone()
+}

@@ -1,0 +1,393 @@
+//! One certificate with its chain, its key and its staple, read from PEM files and looked over.
+
+use std::fmt;
+use std::io;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::CertifiedKey;
+use rustls::{Error, InconsistentKeys};
+use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
+use x509_parser::public_key::PublicKey;
+
+use super::super::source::Source;
+use super::PROVIDER;
+use crate::clock;
+
+/// No chain of certificates comes near this.
+pub(super) const LONGEST: usize = 1 << 20;
+
+/// A file that cannot be used, and why.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Problem {
+    pub path: PathBuf,
+    pub reason: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.path.display(), self.reason)
+    }
+}
+
+/// A certificate that can be shown to a peer.
+#[derive(Debug)]
+pub struct Certificate {
+    /// The file it was read from.
+    pub path: PathBuf,
+    /// The chain, the key, and the staple.
+    pub key: Arc<CertifiedKey>,
+    pub facts: Facts,
+}
+
+impl PartialEq for Certificate {
+    /// The key fits the certificate, so it need not be looked at.
+    fn eq(&self, other: &Self) -> bool {
+        self.path == other.path && self.key.cert == other.key.cert && self.key.ocsp == other.key.ocsp
+    }
+}
+
+impl Eq for Certificate {}
+
+/// What a certificate says of itself.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Facts {
+    /// Host names in lower case without a dot at the end; one may begin with `*.`.
+    pub names: Vec<String>,
+    /// All alternative names, as `show ssl cert` has them.
+    pub alternative: Vec<String>,
+    /// Upper-case hexadecimal.
+    pub serial: String,
+    /// Unix seconds.
+    pub not_before: i64,
+    pub not_after: i64,
+    pub kind: Kind,
+    /// Bits of the key.
+    pub bits: usize,
+    /// `/C=DE/CN=example.com`
+    pub subject: String,
+    pub issuer: String,
+}
+
+/// The kind of a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Rsa,
+    Ecdsa,
+    Ed25519,
+}
+
+impl Kind {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rsa => "rsa",
+            Self::Ecdsa => "ecdsa",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+}
+
+impl Certificate {
+    /// Reads a certificate with its chain, the key from the same file or one beside it, and the staple beside it.
+    pub fn read(source: &dyn Source, path: &Path) -> Result<Self, Problem> {
+        let problem = |reason: String| Problem { path: path.to_owned(), reason };
+        let bytes = bytes(source, path)?;
+        let (key_path, key) = if has_key(&bytes) {
+            (path.to_owned(), bytes.clone())
+        } else {
+            beside(source, path, "key")?.ok_or_else(|| problem(without_key(path, &bytes)))?
+        };
+        let staple = beside(source, path, "ocsp")?;
+        Self::assemble(path, &bytes, (&key_path, &key), staple)
+    }
+
+    /// Puts a certificate together from what was read; refuses what no client would take.
+    pub fn assemble(
+        path: &Path,
+        chain: &[u8],
+        (key_path, key): (&Path, &[u8]),
+        staple: Option<(PathBuf, Vec<u8>)>,
+    ) -> Result<Self, Problem> {
+        let problem = |reason: String| Problem { path: path.to_owned(), reason };
+        let chain = certificates(chain).map_err(problem)?;
+        let facts = Facts::of(&chain[0]).map_err(problem)?;
+        let now = (clock::wall_ms() / 1000) as i64;
+        if now > facts.not_after {
+            return Err(problem(format!("its certificate expired on {}", day(facts.not_after))));
+        }
+        if now < facts.not_before {
+            return Err(problem(format!("its certificate is not valid before {}", day(facts.not_before))));
+        }
+        let in_key = |reason: String| Problem { path: key_path.to_owned(), reason };
+        let key = private_key(key).map_err(in_key)?;
+        let signing = PROVIDER
+            .key_provider
+            .load_private_key(key)
+            .map_err(|error| in_key(format!("its key cannot be used: {}", told(&error))))?;
+        let mut certified = CertifiedKey::new(chain, signing);
+        match certified.keys_match() {
+            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
+            Err(Error::InconsistentKeys(_)) => {
+                return Err(problem(if key_path == path {
+                    "its key belongs to another certificate".to_owned()
+                } else {
+                    format!("the key in {} belongs to another certificate", key_path.display())
+                }));
+            }
+            Err(error) => return Err(problem(format!("its certificate cannot be used: {}", told(&error)))),
+        }
+        certified.ocsp = staple.map(|(_, staple)| staple).filter(|staple| !staple.is_empty());
+        Ok(Self { path: path.to_owned(), key: Arc::new(certified), facts })
+    }
+}
+
+/// What a library says, without the name of its error.
+pub(super) fn told(error: &Error) -> String {
+    match error {
+        Error::General(text) => text.clone(),
+        error => error.to_string(),
+    }
+}
+
+pub(super) fn bytes(source: &dyn Source, path: &Path) -> Result<Vec<u8>, Problem> {
+    let problem = |reason: String| Problem { path: path.to_owned(), reason };
+    let bytes = source.read(path).map_err(|error| problem(format!("cannot read it: {error}")))?;
+    if bytes.is_empty() {
+        return Err(problem("it is empty".to_owned()));
+    }
+    if bytes.len() > LONGEST {
+        return Err(problem("it is longer than 1 MiB".to_owned()));
+    }
+    Ok(bytes)
+}
+
+/// `a.pem.key`, then `a.key`.
+fn names_beside(path: &Path, extension: &str) -> [PathBuf; 2] {
+    let mut longer = path.as_os_str().to_owned();
+    longer.push(".");
+    longer.push(extension);
+    [longer.into(), path.with_extension(extension)]
+}
+
+fn beside(source: &dyn Source, path: &Path, extension: &str) -> Result<Option<(PathBuf, Vec<u8>)>, Problem> {
+    for name in names_beside(path, extension) {
+        match source.read(&name) {
+            Ok(bytes) => return Ok(Some((name, bytes))),
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            Err(error) => return Err(Problem { path: name, reason: format!("cannot read it: {error}") }),
+        }
+    }
+    Ok(None)
+}
+
+fn without_key(path: &Path, bytes: &[u8]) -> String {
+    if !contains(bytes, b"-----BEGIN ") {
+        return "it is not a PEM file".to_owned();
+    }
+    let [longer, shorter] = names_beside(path, "key");
+    format!("it has no key, and neither {} nor {} is there", longer.display(), shorter.display())
+}
+
+fn contains(bytes: &[u8], part: &[u8]) -> bool {
+    bytes.windows(part.len()).any(|window| window == part)
+}
+
+fn has_key(bytes: &[u8]) -> bool {
+    contains(bytes, b"PRIVATE KEY-----")
+}
+
+/// All certificates of a PEM file, at least one.
+pub(super) fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let chain: Vec<_> =
+        CertificateDer::pem_slice_iter(bytes).collect::<Result<_, _>>().map_err(|error| bad_pem(&error))?;
+    match chain.is_empty() {
+        true if contains(bytes, b"-----BEGIN ") => Err("it has no certificate".to_owned()),
+        true => Err("it is not a PEM file".to_owned()),
+        false => Ok(chain),
+    }
+}
+
+pub(super) fn bad_pem(error: &pem::Error) -> String {
+    match error {
+        pem::Error::MissingSectionEnd { end_marker } => {
+            format!("its PEM is cut off: {:?} is missing", String::from_utf8_lossy(end_marker))
+        }
+        error => format!("its PEM is broken: {error}"),
+    }
+}
+
+fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    if contains(bytes, b"ENCRYPTED PRIVATE KEY-----") || contains(bytes, b"Proc-Type: 4,ENCRYPTED") {
+        return Err(
+            "its key is encrypted: write it without a passphrase, readable by proxyd alone".to_owned()
+        );
+    }
+    let mut keys = PrivateKeyDer::pem_slice_iter(bytes);
+    let key = match keys.next() {
+        None => return Err("it has no key".to_owned()),
+        Some(key) => key.map_err(|error| bad_pem(&error))?,
+    };
+    match keys.next() {
+        None => Ok(key),
+        Some(_) => Err("it has more than one key".to_owned()),
+    }
+}
+
+impl Facts {
+    /// Reads what a certificate says.
+    pub fn of(der: &CertificateDer<'_>) -> Result<Self, String> {
+        let (rest, cert) = X509Certificate::from_der(der)
+            .map_err(|error| format!("its certificate cannot be read: {error}"))?;
+        if !rest.is_empty() {
+            return Err("its certificate cannot be read: something follows it".to_owned());
+        }
+        let (names, alternative) = names(&cert)?;
+        let (kind, bits) = kind(&cert)?;
+        Ok(Self {
+            names,
+            alternative,
+            serial: cert.raw_serial_as_string().replace(':', "").to_uppercase(),
+            not_before: cert.validity().not_before.timestamp(),
+            not_after: cert.validity().not_after.timestamp(),
+            kind,
+            bits,
+            subject: one_line(cert.subject()),
+            issuer: one_line(cert.issuer()),
+        })
+    }
+
+    /// `RSA2048`, `EC256`
+    pub fn algorithm(&self) -> String {
+        match self.kind {
+            Kind::Rsa => format!("RSA{}", self.bits),
+            Kind::Ecdsa => format!("EC{}", self.bits),
+            Kind::Ed25519 => "ED25519".to_owned(),
+        }
+    }
+}
+
+fn kind(cert: &X509Certificate<'_>) -> Result<(Kind, usize), String> {
+    match cert.public_key().parsed() {
+        Ok(PublicKey::RSA(key)) => Ok((Kind::Rsa, key.key_size())),
+        Ok(PublicKey::EC(key)) => Ok((Kind::Ecdsa, key.key_size())),
+        Ok(PublicKey::Unknown(_))
+            if cert.public_key().algorithm.algorithm.to_id_string() == "1.3.101.112" =>
+        {
+            Ok((Kind::Ed25519, 256))
+        }
+        _ => Err("its key is of a kind that is not known: RSA, ECDSA and Ed25519 are".to_owned()),
+    }
+}
+
+/// The host names, and all alternative names.
+fn names(cert: &X509Certificate<'_>) -> Result<(Vec<String>, Vec<String>), String> {
+    let extension = cert
+        .subject_alternative_name()
+        .map_err(|error| format!("its alternative names cannot be read: {error}"))?;
+    let Some(extension) = extension else {
+        let common = cert.subject().iter_common_name().filter_map(|name| name.as_str().ok());
+        let names: Vec<String> = common.filter(|name| is_host(name)).map(canonical).collect();
+        return Ok((names, Vec::new()));
+    };
+    let (mut names, mut alternative) = (Vec::new(), Vec::new());
+    for name in &extension.value.general_names {
+        match name {
+            GeneralName::DNSName(name) => {
+                if !is_host(name) {
+                    return Err(format!("{name:?} among its names is no host name"));
+                }
+                alternative.push(format!("DNS:{name}"));
+                names.push(canonical(name));
+            }
+            GeneralName::IPAddress(bytes) => alternative.push(match address(bytes) {
+                Some(address) => format!("IP Address:{address}"),
+                None => return Err("an address among its names has a wrong length".to_owned()),
+            }),
+            GeneralName::RFC822Name(name) => alternative.push(format!("email:{}", printable(name))),
+            GeneralName::URI(name) => alternative.push(format!("URI:{}", printable(name))),
+            GeneralName::Invalid(..) => return Err("one of its names cannot be read".to_owned()),
+            _ => alternative.push("othername:<unsupported>".to_owned()),
+        }
+    }
+    Ok((names, alternative))
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+/// Letters, digits, `-`, `_` and dots, and `*.` in front: nothing else is ever asked for, and a NUL least of all.
+fn is_host(name: &str) -> bool {
+    let host = name.strip_prefix("*.").unwrap_or(name);
+    !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.'))
+}
+
+/// As names are compared.
+pub fn canonical(name: &str) -> String {
+    name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase()
+}
+
+/// `/C=DE/CN=example.com`, as OpenSSL has it on one line.
+fn one_line(name: &X509Name<'_>) -> String {
+    let mut text = String::new();
+    for attribute in name.iter_attributes() {
+        let oid = attribute.attr_type().to_id_string();
+        let key =
+            SHORT_NAMES.iter().find(|(known, _)| *known == oid).map_or(oid.as_str(), |(_, short)| short);
+        text.push('/');
+        text.push_str(key);
+        text.push('=');
+        text.push_str(&match attribute.as_str() {
+            Ok(value) => printable(value),
+            Err(_) => printable(&String::from_utf8_lossy(attribute.as_slice())),
+        });
+    }
+    text
+}
+
+/// Control characters of a certificate reach no terminal and no log.
+fn printable(text: &str) -> String {
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// What the common attributes of a name are called.
+const SHORT_NAMES: [(&str, &str); 12] = [
+    ("2.5.4.3", "CN"),
+    ("2.5.4.4", "SN"),
+    ("2.5.4.5", "serialNumber"),
+    ("2.5.4.6", "C"),
+    ("2.5.4.7", "L"),
+    ("2.5.4.8", "ST"),
+    ("2.5.4.10", "O"),
+    ("2.5.4.11", "OU"),
+    ("2.5.4.12", "title"),
+    ("2.5.4.42", "GN"),
+    ("1.2.840.113549.1.9.1", "emailAddress"),
+    ("0.9.2342.19200300.100.1.25", "DC"),
+];
+
+/// The day of Unix seconds, for messages.
+pub fn day(seconds: i64) -> String {
+    let (year, month, day) = civil(seconds.div_euclid(86400));
+    format!("{year:04}-{month:02}-{day:02}")
+}
+
+/// Year, month and day of a number of days since 1970 (Hinnant, `civil_from_days`).
+pub fn civil(days: i64) -> (i64, i64, i64) {
+    let days = days + 719_468;
+    let era = days.div_euclid(146_097);
+    let of_era = days.rem_euclid(146_097);
+    let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    (year_of_era + era * 400 + i64::from(month <= 2), month, of_year - (153 * shifted + 2) / 5 + 1)
+}
