@@ -242,6 +242,8 @@ pub struct ClientTimeouts {
     pub http_request: Duration,
     /// For the first byte of the next request.
     pub http_keep_alive: Duration,
+    /// For a whole TLS handshake, absolute.
+    pub tls_handshake: Duration,
     /// Inactivity once one direction has ended; `None` is `client`.
     pub client_fin: Option<Duration>,
 }

@@ -11,3 +11,4 @@ pub mod proxy_protocol;
 pub mod splice;
 pub mod stream;
 pub mod timer;
+pub mod tls;

@@ -8,6 +8,7 @@ pub mod client;
 pub mod dispatch;
 pub mod exchange;
 pub mod h2;
+pub mod handshake;
 pub mod http;
 pub mod lend;
 pub mod meter;

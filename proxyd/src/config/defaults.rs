@@ -19,6 +19,7 @@ pub const CLIENT: Duration = Duration::from_mins(1);
 pub const SERVER: Duration = Duration::from_mins(1);
 pub const HTTP_REQUEST: Duration = Duration::from_secs(10);
 pub const HTTP_KEEP_ALIVE: Duration = Duration::from_mins(1);
+pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 pub const TUNNEL: Duration = Duration::from_hours(1);
 
 /// What a buffer for heads holds.

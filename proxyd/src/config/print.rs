@@ -205,12 +205,13 @@ fn agreed<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
     all.all(|other| other == first).then_some(first)
 }
 
-fn client_timeouts(client: &ClientTimeouts) -> [(&'static str, Option<Duration>); 4] {
+fn client_timeouts(client: &ClientTimeouts) -> [(&'static str, Option<Duration>); 5] {
     [
         ("client", Some(client.client)),
         ("client_fin", client.client_fin),
         ("http_request", Some(client.http_request)),
         ("http_keep_alive", Some(client.http_keep_alive)),
+        ("tls_handshake", Some(client.tls_handshake)),
     ]
 }
 

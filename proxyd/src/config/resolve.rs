@@ -70,6 +70,7 @@ impl Shared {
                 .http_keep_alive
                 .or(shared.http_keep_alive)
                 .unwrap_or(preset::HTTP_KEEP_ALIVE),
+            tls_handshake: own.tls_handshake.or(shared.tls_handshake).unwrap_or(preset::TLS_HANDSHAKE),
             client_fin: own.client_fin.or(shared.client_fin),
         }
     }

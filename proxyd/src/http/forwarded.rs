@@ -69,6 +69,8 @@ pub struct Facts<'a> {
     pub client: Option<IpAddr>,
     /// Port the client came to.
     pub port: Option<u16>,
+    /// `http` or `https`.
+    pub scheme: &'static str,
     pub host: Option<&'a [u8]>,
     pub is_11: bool,
     pub peer: Peer,
@@ -84,7 +86,7 @@ pub fn write(out: &mut Vec<u8>, forward: ForwardHeaders, facts: &Facts<'_>) {
         let _infallible = write!(out, "X-Forwarded-For: {}\r\n", client.to_canonical());
     }
     if forward.x_forwarded_proto && !believed(facts.claims.proto) {
-        field::write(out, b"X-Forwarded-Proto", b"http");
+        field::write(out, b"X-Forwarded-Proto", facts.scheme.as_bytes());
     }
     if forward.x_forwarded_host
         && !believed(facts.claims.host)
@@ -108,10 +110,11 @@ pub fn write(out: &mut Vec<u8>, forward: ForwardHeaders, facts: &Facts<'_>) {
 
 /// One element of RFC 7239.
 fn write_standard(out: &mut Vec<u8>, facts: &Facts<'_>) {
+    let scheme = facts.scheme;
     let _infallible = match facts.client.map(|client| client.to_canonical()) {
-        Some(IpAddr::V4(client)) => write!(out, "Forwarded: for={client};proto=http"),
-        Some(IpAddr::V6(client)) => write!(out, "Forwarded: for=\"[{client}]\";proto=http"),
-        None => write!(out, "Forwarded: for=unknown;proto=http"),
+        Some(IpAddr::V4(client)) => write!(out, "Forwarded: for={client};proto={scheme}"),
+        Some(IpAddr::V6(client)) => write!(out, "Forwarded: for=\"[{client}]\";proto={scheme}"),
+        None => write!(out, "Forwarded: for=unknown;proto={scheme}"),
     };
     if let Some(host) = facts.host.filter(|host| !host.is_empty()) {
         // A host has neither quotes nor backslashes.
@@ -141,6 +144,7 @@ mod tests {
     const FACTS: Facts<'_> = Facts {
         client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
         port: Some(8080),
+        scheme: "http",
         host: Some(b"h"),
         is_11: true,
         peer: Peer::Unjudged,
@@ -193,6 +197,8 @@ mod tests {
         assert_eq!(written(forward, &FACTS), ours);
         let claims = Claims { proto: true, host: true, port: true };
         assert_eq!(written(forward, &Facts { claims, peer: Peer::Foreign, ..FACTS }), ours);
+        let secure = ours.replace("Proto: http", "Proto: https");
+        assert_eq!(written(forward, &Facts { scheme: "https", ..FACTS }), secure);
         assert_eq!(
             written(forward, &Facts { claims, peer: Peer::Trusted, is_11: false, ..FACTS }),
             "X-Forwarded-For: 192.0.2.7\r\nVia: 1.0 proxyd\r\n"

@@ -69,6 +69,7 @@ reasons! {
     TooManyFields: HeadTooLarge, "too_many_fields", "too many header fields";
     HeadTooLong: HeadTooLarge, "head_too_long", "the head is longer than allowed";
     UnknownCoding: NotImplemented, "unknown_coding", Ambiguous::UnknownCoding.reason();
+    InClear: BadRequest, "in_clear", "a request in clear where TLS is spoken";
     ConnectOff: NotImplemented, "connect_off", "CONNECT is not allowed here";
 }
 

@@ -50,6 +50,8 @@ pub struct Site<'a> {
     pub client: Option<IpAddr>,
     /// Port the client came to.
     pub port: Option<u16>,
+    /// What the client speaks, as URIs say it.
+    pub scheme: &'static str,
     /// The address the client came to, for an old request without Host.
     pub local: &'a dyn Fn() -> Option<SocketAddr>,
 }
@@ -287,6 +289,7 @@ impl<'a> Head<'a> {
             let facts = forwarded::Facts {
                 client: site.client,
                 port: site.port,
+                scheme: site.scheme,
                 host: target.host,
                 is_11: self.is_11,
                 peer: site.peer,

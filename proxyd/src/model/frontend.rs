@@ -11,6 +11,7 @@ use super::sources::Sources;
 use crate::config::{self, ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
 use crate::http::refusal::Reason;
 use crate::http::reply::Pages;
+use crate::net::tls::failure::Failure;
 use crate::stats::cells::Sharded;
 use crate::stats::slots::Slots;
 use crate::tls::Terminator;
@@ -77,6 +78,8 @@ pub struct FrontendLive {
     pub stats: Sharded,
     /// Requests that were refused, by reason.
     pub refusals: Slots,
+    /// Handshakes that failed, by reason.
+    pub tls_failures: Slots,
     pub rates: Rates,
 }
 
@@ -90,6 +93,7 @@ impl FrontendLive {
             logged: AtomicU64::new(0),
             stats: Sharded::new(workers),
             refusals: Slots::new(workers, Reason::COUNT),
+            tls_failures: Slots::new(workers, Failure::COUNT),
             rates: Rates::default(),
         }
     }

@@ -46,6 +46,7 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
             client: SECOND,
             http_request: SECOND,
             http_keep_alive: SECOND,
+            tls_handshake: SECOND,
             client_fin: None,
         },
         forward: ForwardHeaders::default(),

@@ -13,12 +13,14 @@ use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::h2::H2;
+use super::tls::Tls;
 
 /// A connected stream socket, or what is as good.
 #[derive(Debug)]
 pub enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(Box<Tls>),
     H2(Box<H2>),
 }
 
@@ -27,6 +29,8 @@ pub enum Stream {
 pub enum Detached {
     Tcp(std::net::TcpStream),
     Unix(std::os::unix::net::UnixStream),
+    /// With its socket.
+    Tls(Box<Tls>, Box<Detached>),
 }
 
 /// What a peer did.
@@ -45,6 +49,7 @@ impl Detached {
         Ok(match self {
             Self::Tcp(s) => Stream::Tcp(TcpStream::from_std(s)?),
             Self::Unix(s) => Stream::Unix(UnixStream::from_std(s)?),
+            Self::Tls(tls, socket) => tls.attach(*socket)?,
         })
     }
 }
@@ -54,6 +59,7 @@ impl Stream {
         Ok(match self {
             Self::Tcp(s) => Detached::Tcp(s.into_std()?),
             Self::Unix(s) => Detached::Unix(s.into_std()?),
+            Self::Tls(s) => s.detach()?,
             Self::H2(_) => return Err(io::ErrorKind::Unsupported.into()),
         })
     }
@@ -64,6 +70,15 @@ impl Stream {
         let ended = match self {
             Self::Tcp(s) => s.ready(Interest::PRIORITY).await,
             Self::Unix(s) => s.ready(Interest::PRIORITY).await,
+            Self::Tls(s) => {
+                // An end that is told stands behind what was sent; in front of that only the socket's shows.
+                if poll_fn(|cx| s.poll_sign(cx)).await == Sign::Talks
+                    && let Ok(socket) = s.socket()
+                {
+                    Box::pin(socket.ended()).await;
+                }
+                return;
+            }
             Self::H2(s) => {
                 let _gone = poll_fn(|cx| s.poll_sign(cx)).await;
                 return;
@@ -79,6 +94,7 @@ impl Stream {
         ready!(match self {
             Self::Tcp(s) => Pin::new(s).poll_read(cx, &mut read),
             Self::Unix(s) => Pin::new(s).poll_read(cx, &mut read),
+            Self::Tls(s) => return s.poll_read(cx, buf),
             Self::H2(s) => return s.poll_read(cx, buf),
         })?;
         Poll::Ready(Ok(read.filled().len()))
@@ -87,6 +103,7 @@ impl Stream {
     /// Ready once there is something to read, without a buffer to read it into.
     pub fn poll_readable(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match self {
+            Self::Tls(s) => s.poll_readable(cx),
             Self::H2(s) => s.poll_readable(cx),
             _ => self.poll_socket_readable(cx),
         }
@@ -97,7 +114,7 @@ impl Stream {
         match self {
             Self::Tcp(s) => s.poll_read_ready(cx),
             Self::Unix(s) => s.poll_read_ready(cx),
-            Self::H2(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
+            Self::Tls(_) | Self::H2(_) => Poll::Ready(Err(io::ErrorKind::Unsupported.into())),
         }
     }
 
@@ -120,7 +137,7 @@ impl Stream {
             let result = match self {
                 Self::Tcp(s) => s.try_io(Interest::READABLE, &mut call),
                 Self::Unix(s) => s.try_io(Interest::READABLE, &mut call),
-                Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
+                Self::Tls(_) | Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
@@ -145,11 +162,38 @@ impl Stream {
                     ready!(s.poll_write_ready(cx))?;
                     s.try_io(Interest::WRITABLE, &mut call)
                 }
-                Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
+                Self::Tls(_) | Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
             };
             match result {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 result => return Poll::Ready(result),
+            }
+        }
+    }
+
+    /// Reads once, without owning it. One that brings less than there was room for was the last until more comes.
+    pub(super) fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
+        let room = buf.len();
+        loop {
+            ready!(self.poll_socket_readable(cx))?;
+            let mut read = None;
+            let call = || {
+                let (n, _) = rustix::net::recv(self.socket()?, &mut *buf, RecvFlags::DONTWAIT)?;
+                read = Some(n);
+                // The driver forgets that there was something to read, as it does where it reads itself.
+                if n > 0 && n < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            };
+            let result = match self {
+                Self::Tcp(s) => s.try_io(Interest::READABLE, call),
+                Self::Unix(s) => s.try_io(Interest::READABLE, call),
+                Self::Tls(_) | Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
+            };
+            match (read, result) {
+                (Some(n), _) => return Poll::Ready(Ok(n)),
+                (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
+                    return Poll::Ready(Err(error));
+                }
+                _ => {}
             }
         }
     }
@@ -167,6 +211,7 @@ impl Stream {
             (Self::Tcp(s), [one]) => ready!(Pin::new(s).poll_write(cx, one))?,
             (Self::Tcp(s), _) => ready!(Pin::new(s).poll_write_vectored(cx, bufs))?,
             (Self::Unix(s), _) => ready!(Pin::new(s).poll_write_vectored(cx, bufs))?,
+            (Self::Tls(s), _) => ready!(s.poll_write(cx, bufs))?,
             (Self::H2(s), _) => ready!(s.poll_write(cx, bufs))?,
         };
         if written == 0 && bufs.iter().any(|b| !b.is_empty()) {
@@ -179,6 +224,7 @@ impl Stream {
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(s) => s.local_addr().ok(),
+            Self::Tls(s) => s.socket().ok()?.local_addr(),
             Self::Unix(_) | Self::H2(_) => None,
         }
     }
@@ -188,6 +234,7 @@ impl Stream {
         match self {
             Self::Tcp(s) => SockRef::from(s).shutdown(Shutdown::Write),
             Self::Unix(s) => SockRef::from(s).shutdown(Shutdown::Write),
+            Self::Tls(s) => s.shutdown_write(),
             Self::H2(s) => s.finish(&[]),
         }
     }
@@ -198,6 +245,7 @@ impl Stream {
             // Without it the close is an ordinary one, which is what a Unix socket has too.
             Self::Tcp(s) => _ = SockRef::from(s).set_linger(Some(std::time::Duration::ZERO)),
             Self::Unix(_) => {}
+            Self::Tls(s) => s.reset_on_close(),
             Self::H2(s) => s.reset(),
         }
     }
@@ -205,6 +253,7 @@ impl Stream {
     /// Whether there is something to read now.
     pub fn has_input(&self) -> bool {
         match self {
+            Self::Tls(s) => s.has_input(),
             Self::H2(s) => s.has_input(),
             _ => matches!(self.peek(), Ok(n) if n > 0),
         }
@@ -212,8 +261,10 @@ impl Stream {
 
     /// Ready once something comes from a peer of which nothing is expected. What it sends stays where it is.
     pub fn poll_sign(&self, cx: &mut Context<'_>) -> Poll<Sign> {
-        if let Self::H2(s) = self {
-            return s.poll_sign(cx);
+        match self {
+            Self::Tls(s) => return s.poll_sign(cx),
+            Self::H2(s) => return s.poll_sign(cx),
+            Self::Tcp(_) | Self::Unix(_) => {}
         }
         loop {
             if ready!(self.poll_socket_readable(cx)).is_err() {
@@ -233,7 +284,7 @@ impl Stream {
         match self {
             Self::Tcp(s) => s.try_io(Interest::READABLE, || self.peek()),
             Self::Unix(s) => s.try_io(Interest::READABLE, || self.peek()),
-            Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Tls(_) | Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -247,6 +298,9 @@ impl Stream {
     ///
     /// What the driver saw already costs no system call; `ask_kernel` adds one, to see also what arrived since.
     pub fn is_idle_and_open(&self, ask_kernel: bool) -> bool {
+        if let Self::Tls(s) = self {
+            return s.is_idle_and_open(ask_kernel);
+        }
         let mut cx = Context::from_waker(Waker::noop());
         let event = self.poll_socket_readable(&mut cx);
         let peeked = match event {
@@ -263,6 +317,7 @@ impl Stream {
         match self {
             Self::Tcp(s) => Ok(s.as_fd()),
             Self::Unix(s) => Ok(s.as_fd()),
+            Self::Tls(s) => s.socket()?.socket(),
             Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
         }
     }

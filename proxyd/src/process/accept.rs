@@ -22,9 +22,10 @@ use crate::net::bind;
 use crate::net::connect::is_local_shortage;
 use crate::net::stream::{Detached, Stream};
 use crate::session::client::{self, Addresses, Opening};
+use crate::session::handshake::{self, Accepted};
 use crate::session::view::FrontendView;
 use crate::session::worker::{Busy, Place, Reservation, Worker};
-use crate::session::{http, tcp};
+use crate::session::{h2, http, tcp};
 
 /// Connections accepted in one go before others get their turn.
 const BUDGET: usize = 64;
@@ -283,7 +284,7 @@ impl Acceptor {
 
     fn start(&self, stream: Stream, client: Option<SocketAddr>, mut reservation: Reservation) {
         let addresses = Addresses::of_connection(client, self.port);
-        let opening = if self.bind.conf.accept_proxy { Opening::Header } else { Opening::Plain };
+        let opening = Opening { header: self.bind.conf.accept_proxy, tls: self.bind.tls.clone() };
         let own = self.worker.index;
         let process = &self.worker.shared.process;
         let turn = match &self.spread {
@@ -321,25 +322,46 @@ pub fn serve(
     // From here on, so that a worker that is told to stop waits for it.
     let mut place = Place::new(worker, reservation);
     let key = place.key();
-    let plain = opening == Opening::Plain;
-    if plain && !place.count_source(&found.0.frontend, addresses.client.map(|client| client.ip())) {
+    let Opening { header, tls } = opening;
+    if !header && !place.count_source(&found.0.frontend, addresses.client.map(|client| client.ip())) {
         // Who asks for too much is not worth a connection that waits for its end.
         stream.reset_on_close();
         return;
     }
+    let plain = !header && tls.is_none();
     let task = match found.0.frontend.mode {
         Mode::Http if plain => {
             tokio::task::spawn_local(http::serve(found, Rc::new(place), stream, addresses))
         }
         Mode::Tcp if plain => tokio::task::spawn_local(tunnel(found.0, place, stream, addresses)),
-        mode => tokio::task::spawn_local(async move {
-            let Some(addresses) = client::receive(&found.0, &place, &stream, addresses).await else { return };
-            if !place.count_source(&found.0.frontend, addresses.client.map(|client| client.ip())) {
-                stream.reset_on_close();
-                return;
+        _ => tokio::task::spawn_local(async move {
+            let (mut stream, mut addresses) = (stream, addresses);
+            if header {
+                let received = Box::pin(client::receive(&found.0, &place, &stream, addresses)).await;
+                let Some(received) = received else { return };
+                addresses = received;
+                if !place.count_source(&found.0.frontend, addresses.client.map(|client| client.ip())) {
+                    stream.reset_on_close();
+                    return;
+                }
             }
-            // Boxed, so that what waits for a header is small.
-            match mode {
+            // Each in a box of its own, so that what waits holds no more than it needs.
+            if let Some(tls) = tls {
+                let accepted = Box::pin(handshake::accept(&found.0, &place, stream, &tls, addresses)).await;
+                match accepted {
+                    Accepted::Secured(secured, agreed) => (stream, addresses) = (secured, agreed),
+                    Accepted::InClear(stream, addresses) if found.0.frontend.mode == Mode::Http => {
+                        return Box::pin(http::refuse_clear(found, Rc::new(place), stream, addresses)).await;
+                    }
+                    Accepted::InClear(..) | Accepted::Over => return,
+                }
+            }
+            let is_h2 = addresses.tls.as_ref().is_some_and(|tls| tls.agreed.is_h2());
+            match found.0.frontend.mode {
+                // What ALPN agreed on is spoken from the first byte.
+                Mode::Http if is_h2 => {
+                    Box::pin(h2::serve(found, Rc::new(place), stream, Vec::new(), addresses)).await;
+                }
                 Mode::Http => Box::pin(http::serve(found, Rc::new(place), stream, addresses)).await,
                 Mode::Tcp => Box::pin(tunnel(found.0, place, stream, addresses)).await,
             }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::dispatch::Upstream;
+use super::handshake::Secured;
 use super::pool::IDLE;
 use super::view::{FrontendView, ServerView};
 use super::worker::Place;
@@ -20,6 +21,7 @@ use crate::net::proxy_protocol::{self as protocol, Checksum, Header, Invalid, Pa
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::stats::cells::Count;
+use crate::tls::Terminator;
 
 /// Addresses of a client's connection.
 #[derive(Clone, Debug)]
@@ -30,6 +32,8 @@ pub struct Addresses {
     pub local_port: Option<u16>,
     /// What a PROXY header said beside the client's address.
     told: Option<Arc<Told>>,
+    /// What a handshake agreed on.
+    pub tls: Option<Arc<Secured>>,
 }
 
 #[derive(Debug)]
@@ -42,7 +46,7 @@ struct Told {
 impl Addresses {
     /// Those of the connection itself.
     pub fn of_connection(client: Option<SocketAddr>, local_port: Option<u16>) -> Self {
-        Self { client, local_port, told: None }
+        Self { client, local_port, told: None, tls: None }
     }
 
     /// The address the client came to, where a PROXY header says so; else the socket knows.
@@ -65,6 +69,7 @@ impl Addresses {
                 client: Some(ends.source),
                 local_port: Some(ends.destination.port()),
                 told: Some(Arc::new(Told { destination: Some(ends.destination), tlvs: header.tlvs })),
+                ..self
             },
             None if header.tlvs.is_empty() => self,
             None => Self { told: Some(Arc::new(Told { destination: None, tlvs: header.tlvs })), ..self },
@@ -72,13 +77,13 @@ impl Addresses {
     }
 }
 
-/// What a connection begins with.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Opening {
-    /// The client's own bytes.
-    Plain,
+/// What a connection begins with, in front of the client's own bytes.
+#[derive(Clone, Debug)]
+pub struct Opening {
     /// A PROXY header (`accept_proxy`).
-    Header,
+    pub header: bool,
+    /// A handshake, behind that.
+    pub tls: Option<Arc<Terminator>>,
 }
 
 /// Why a connection is closed before it has become a session.

@@ -80,7 +80,7 @@ impl Drop for Live {
 }
 
 /// Serves a client that speaks HTTP/2 until its connection ends; `read` was read of it before.
-pub(super) async fn serve(
+pub async fn serve(
     from: (Rc<FrontendView>, u32),
     place: Rc<Place>,
     client: Stream,

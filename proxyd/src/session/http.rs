@@ -125,6 +125,25 @@ enum Ended {
     AsHttp2,
 }
 
+/// Answers a request that came in clear to where TLS is spoken; what was read of it is gone.
+pub fn refuse_clear(
+    from: (Rc<FrontendView>, u32),
+    place: Rc<Place>,
+    client: Stream,
+    addresses: Addresses,
+) -> impl Future<Output = ()> {
+    let mut connection = Connection::new(from, place, client, addresses, clock::now());
+    async move {
+        let _busy = Busy::new(&connection.place);
+        if let Some(trace) = &mut connection.trace {
+            trace.begin(connection.now, connection.now);
+        }
+        if connection.refuse(Reason::InClear).await == Next::Linger {
+            connection.linger().await;
+        }
+    }
+}
+
 impl Connection {
     fn new(
         (frontend, generation): (Rc<FrontendView>, u32),
@@ -369,6 +388,7 @@ impl Connection {
             },
             client,
             port: self.addresses.local_port,
+            scheme: if self.addresses.tls.is_some() { "https" } else { "http" },
             local: &|| self.addresses.destination().or_else(|| self.client.local_addr()),
         };
         request::parse(self.buffer.data(), &mut self.up_head, &site)

@@ -12,6 +12,7 @@ use crate::model::frontend::Frontend;
 use crate::model::server::Server;
 use crate::model::snapshot::Snapshot;
 use crate::net::stream::Stream;
+use crate::net::tls::failure::Failure;
 use crate::stats::cells::Cells;
 
 /// Frontends and backends as one worker sees them.
@@ -54,6 +55,11 @@ impl FrontendView {
     /// Counts a request that was refused, by its reason.
     pub fn refused(&self, reason: Reason) {
         self.frontend.live.refusals.inc(self.worker, reason as usize);
+    }
+
+    /// The same for a handshake.
+    pub fn handshake_failed(&self, failure: Failure) {
+        self.frontend.live.tls_failures.inc(self.worker, failure as usize);
     }
 }
 

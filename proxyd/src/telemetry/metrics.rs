@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::rows::{Selection, Since, rows};
-use super::{info, refusals};
+use super::{handshakes, info, refusals};
 use crate::log::feed::Status;
 use crate::model::shared::Shared;
 use crate::stats::cells::Count;
@@ -47,6 +47,7 @@ impl Exporter {
         exposition(&mut text, &info::values(shared, false), &rows, scopes);
         if scopes.has(Scopes::FRONTEND) {
             refusals::exposition(&mut text, &snapshot);
+            handshakes::of_clients(&mut text, &snapshot);
         }
         if scopes.has(Scopes::GLOBAL) {
             self.own.refresh(shared);

@@ -34,6 +34,7 @@ fn site() -> Site<'static> {
         options: &OPTIONS,
         peer: Peer::Unjudged,
         client: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
+        scheme: "http",
         port: Some(80),
         local: &|| None,
     }

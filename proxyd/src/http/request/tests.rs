@@ -22,6 +22,7 @@ const SITE: Site<'_> = Site {
     },
     peer: Peer::Unjudged,
     client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
+    scheme: "http",
     port: Some(8080),
     local: &|| "127.0.0.1:8080".parse().ok(),
 };

@@ -45,7 +45,18 @@ pub const TIMEOUTS: Section = Section {
     title: "defaults.timeouts",
     about: "How long clients and servers may take. A listen section may have its own; what it leaves out is that of \
             `defaults`.",
-    fields: &[CONNECT, QUEUE, SERVER, SERVER_FIN, TUNNEL, CLIENT, CLIENT_FIN, HTTP_REQUEST, HTTP_KEEP_ALIVE],
+    fields: &[
+        CONNECT,
+        QUEUE,
+        SERVER,
+        SERVER_FIN,
+        TUNNEL,
+        CLIENT,
+        CLIENT_FIN,
+        HTTP_REQUEST,
+        HTTP_KEEP_ALIVE,
+        TLS_HANDSHAKE,
+    ],
     later: LATER_TIMEOUTS,
 };
 
@@ -54,7 +65,13 @@ pub const CLIENT_TIMEOUTS: Section = Section {
     what: "a frontend's `timeouts`",
     title: "frontends.timeouts",
     about: "How long the clients of this frontend may take.",
-    fields: &[inherited(CLIENT), inherited(CLIENT_FIN), inherited(HTTP_REQUEST), inherited(HTTP_KEEP_ALIVE)],
+    fields: &[
+        inherited(CLIENT),
+        inherited(CLIENT_FIN),
+        inherited(HTTP_REQUEST),
+        inherited(HTTP_KEEP_ALIVE),
+        inherited(TLS_HANDSHAKE),
+    ],
     later: LATER_TIMEOUTS,
 };
 
@@ -73,7 +90,7 @@ pub const SERVER_TIMEOUTS: Section = Section {
     later: LATER_TIMEOUTS,
 };
 
-const LATER_TIMEOUTS: &[&str] = &["tls_handshake", "tarpit"];
+const LATER_TIMEOUTS: &[&str] = &["tarpit"];
 
 /// The same setting where `defaults` says what holds without it.
 const fn inherited(field: Field) -> Field {
@@ -133,6 +150,12 @@ const HTTP_KEEP_ALIVE: Field = Field {
     shape: "duration",
     preset: Preset::Value(|| duration(defaults::HTTP_KEEP_ALIVE)),
     meaning: "For the first byte of the next request.",
+};
+const TLS_HANDSHAKE: Field = Field {
+    name: "tls_handshake",
+    shape: "duration",
+    preset: Preset::Value(|| duration(defaults::TLS_HANDSHAKE)),
+    meaning: "For a client's whole TLS handshake, however busy it is. One with a server has to end within `connect`.",
 };
 
 /// `retries` of `defaults`, of a backend and of a listen section.

@@ -1,0 +1,102 @@
+//! Why there is no TLS connection: in words for the log, and a word for a counter.
+
+use std::io;
+
+use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
+
+macro_rules! failures {
+    ($($(#[$about:meta])* $name:ident: $label:literal, $text:literal;)*) => {
+        /// Why a handshake failed.
+        #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+        #[repr(usize)]
+        pub enum Failure {
+            $($(#[$about])* #[error($text)] $name,)*
+        }
+
+        impl Failure {
+            /// All of them, in the order of their counters.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            /// As metrics name it.
+            pub const fn label(self) -> &'static str {
+                match self {
+                    $(Self::$name => $label,)*
+                }
+            }
+        }
+    };
+}
+
+failures! {
+    /// It never said a word.
+    Silent: "silent", "the peer has gone";
+    Closed: "closed", "the peer closes the connection";
+    Reset: "reset", "the connection is broken";
+    Timeout: "timeout", "it did not end in time";
+    NotTls: "not_tls", "the peer does not speak TLS";
+    Version: "version", "no version in common";
+    Parameters: "parameters", "no cipher suite, group or signature in common";
+    Alpn: "alpn", "no application protocol in common";
+    Name: "name", "no certificate for this name";
+    NoCertificate: "no_certificate", "the peer shows no certificate";
+    Expired: "expired", "the peer's certificate has expired";
+    NotYet: "not_yet_valid", "the peer's certificate is not valid yet";
+    UnknownCa: "unknown_ca", "the peer's certificate is of an unknown CA";
+    WrongName: "wrong_name", "the peer's certificate has another name";
+    Revoked: "revoked", "the peer's certificate is revoked";
+    Certificate: "certificate", "the peer's certificate is not acceptable";
+    /// The peer found something wrong.
+    Alert: "alert", "the peer refuses";
+    Malformed: "malformed", "what the peer sends makes no sense";
+    Ours: "internal", "a fault of our own";
+}
+
+impl Failure {
+    /// How many there are.
+    pub const COUNT: usize = Self::ALL.len();
+
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::InvalidCertificate(error) => Self::of_certificate(error),
+            Error::InvalidCertRevocationList(_) => Self::Certificate,
+            Error::NoCertificatesPresented => Self::NoCertificate,
+            Error::NoApplicationProtocol => Self::Alpn,
+            Error::AlertReceived(_) => Self::Alert,
+            Error::InvalidMessage(InvalidMessage::InvalidContentType) => Self::NotTls,
+            Error::PeerIncompatible(error) => match error {
+                PeerIncompatible::ServerDoesNotSupportTls12Or13
+                | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
+                | PeerIncompatible::SupportedVersionsExtensionRequired
+                | PeerIncompatible::Tls12NotOffered
+                | PeerIncompatible::Tls12NotOfferedOrEnabled
+                | PeerIncompatible::Tls13RequiredForQuic => Self::Version,
+                _ => Self::Parameters,
+            },
+            // The only one of its kind that a server's end makes.
+            Error::General(text) if text.starts_with("no server certificate chain") => Self::Name,
+            Error::FailedToGetRandomBytes | Error::FailedToGetCurrentTime => Self::Ours,
+            _ => Self::Malformed,
+        }
+    }
+
+    fn of_certificate(error: &CertificateError) -> Self {
+        match error {
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => Self::NotYet,
+            CertificateError::UnknownIssuer => Self::UnknownCa,
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                Self::WrongName
+            }
+            CertificateError::Revoked => Self::Revoked,
+            _ => Self::Certificate,
+        }
+    }
+
+    #[expect(clippy::needless_pass_by_value, reason = "it goes where errors are mapped")]
+    pub(super) fn of_io(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::TimedOut => Self::Timeout,
+            _ => Self::Reset,
+        }
+    }
+}

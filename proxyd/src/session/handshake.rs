@@ -1,0 +1,193 @@
+//! TLS before a session: with clients, and with servers. What a handshake agreed on is kept with a client's addresses.
+
+use std::cell::Cell;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::client::Addresses;
+use super::view::FrontendView;
+use super::worker::Place;
+use crate::clock::{self, Instant};
+use crate::log;
+use crate::net::stream::Stream;
+use crate::net::timer::{Elapsed, Timer};
+use crate::net::tls::failure::Failure;
+use crate::net::tls::{Agreed, Tls};
+use crate::tls::Terminator;
+
+/// What is known of a client that speaks TLS.
+#[derive(Clone, Debug)]
+pub struct Secured {
+    pub agreed: Agreed,
+    /// How long the handshake took.
+    pub took: Duration,
+}
+
+/// How a client's handshake ended.
+#[derive(Debug)]
+pub enum Accepted {
+    Secured(Stream, Addresses),
+    /// It sent a request in clear, and has not been answered.
+    InClear(Stream, Addresses),
+    /// The connection is over, which was counted and logged.
+    Over,
+}
+
+/// Takes a client's handshake.
+pub async fn accept(
+    frontend: &FrontendView,
+    place: &Place,
+    stream: Stream,
+    terminator: &Terminator,
+    mut addresses: Addresses,
+) -> Accepted {
+    let begun = clock::now();
+    let deadline = begun + frontend.frontend.timeouts.tls_handshake;
+    let mut tls = match Tls::accept(stream, Arc::clone(&terminator.config)) {
+        Ok(tls) => tls,
+        Err(error) => {
+            failed(frontend, addresses.client, Failure::Ours, Some(error));
+            return Accepted::Over;
+        }
+    };
+    let mut timer = Timer::default();
+    let handshake = |cx: &mut Context<'_>| {
+        let step = tls.poll_handshake(cx);
+        if step.is_pending() && !tls.has_heard() {
+            // Who has said nothing is not waited for any longer.
+            if place.worker.is_draining() {
+                return Poll::Ready(Err(Failure::Silent));
+            }
+            place.wake_on_drain(cx.waker());
+        }
+        step
+    };
+    let failure = match timer.within(deadline, handshake).await {
+        Ok(Ok(())) => {
+            let secured = Secured { agreed: tls.agreed(), took: clock::now() - begun };
+            addresses.tls = Some(Arc::new(secured));
+            return Accepted::Secured(Stream::Tls(Box::new(tls)), addresses);
+        }
+        Ok(Err(failure)) => failure,
+        Err(Elapsed) if tls.has_heard() => Failure::Timeout,
+        Err(Elapsed) => Failure::Silent,
+    };
+    if failure == Failure::Silent {
+        return Accepted::Over;
+    }
+    failed(frontend, addresses.client, failure, tls.fault());
+    let in_clear = tls.is_in_clear();
+    match tls.into_socket() {
+        Some(stream) if in_clear => Accepted::InClear(stream, addresses),
+        _ => Accepted::Over,
+    }
+}
+
+fn failed(
+    frontend: &FrontendView,
+    client: Option<SocketAddr>,
+    failure: Failure,
+    error: Option<rustls::Error>,
+) {
+    frontend.handshake_failed(failure);
+    let Some(left_out) = Lines::take() else { return };
+    let name = &frontend.frontend.name;
+    let reason = Reason(failure, error);
+    match client {
+        Some(client) => {
+            log::warning(format_args!(
+                "frontend {name}: {client}: SSL handshake failure: {reason}{left_out}"
+            ));
+        }
+        None => log::warning(format_args!(
+            "frontend {name}: a client on a Unix socket: SSL handshake failure: {reason}{left_out}"
+        )),
+    }
+}
+
+/// With the library's words where ours leave much open.
+struct Reason(Failure, Option<rustls::Error>);
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self(failure @ (Failure::Silent | Failure::Closed | Failure::NotTls), _)
+            | Self(failure, None) => {
+                write!(f, "{failure}")
+            }
+            Self(failure, Some(error)) => write!(f, "{failure} ({error})"),
+        }
+    }
+}
+
+/// Lines on handshakes that failed: so many in a second of each worker, since anybody can cause them.
+struct Lines {
+    second: Instant,
+    written: u32,
+    left_out: u64,
+}
+
+/// Lines since the last one that nobody wrote.
+struct LeftOut(u64);
+
+impl std::fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            n => write!(f, " (and {n} more)"),
+        }
+    }
+}
+
+const LINES_A_SECOND: u32 = 10;
+
+thread_local! {
+    static LINES: Cell<Option<Lines>> = const { Cell::new(None) };
+}
+
+impl Lines {
+    /// Leave for one line, with what was left out before it.
+    fn take() -> Option<LeftOut> {
+        let now = clock::now();
+        let mut lines = LINES.take().unwrap_or(Self { second: now, written: 0, left_out: 0 });
+        if now.saturating_duration_since(lines.second) >= Duration::from_secs(1) {
+            (lines.second, lines.written) = (now, 0);
+        }
+        let leave = lines.written < LINES_A_SECOND;
+        let left_out = if leave {
+            lines.written += 1;
+            Some(LeftOut(std::mem::take(&mut lines.left_out)))
+        } else {
+            lines.left_out += 1;
+            None
+        };
+        LINES.set(Some(lines));
+        left_out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn lines_are_few_and_tell_what_was_left_out() {
+        for _ in 0..LINES_A_SECOND {
+            assert_eq!(Lines::take().unwrap().to_string(), "");
+        }
+        assert!(Lines::take().is_none() && Lines::take().is_none());
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(Lines::take().unwrap().to_string(), " (and 2 more)");
+        assert_eq!(Lines::take().unwrap().to_string(), "");
+    }
+
+    #[test]
+    fn reasons_are_told_in_full_where_that_helps() {
+        let alert = rustls::Error::AlertReceived(rustls::AlertDescription::UnknownCA);
+        let reason = Reason(Failure::of(&alert), Some(alert));
+        assert_eq!(reason.to_string(), "the peer refuses (received fatal alert: UnknownCA)");
+        assert_eq!(Reason(Failure::Timeout, None).to_string(), "it did not end in time");
+    }
+}

@@ -1,0 +1,34 @@
+//! TLS handshakes that failed, as `/metrics` tells it.
+
+use std::io::Write as _;
+
+use crate::model::snapshot::Snapshot;
+use crate::net::tls::failure::Failure;
+
+/// Adds the family of frontends. What never happened has a line too, so that its first time is a step and not a new
+/// series.
+pub(super) fn of_clients(text: &mut Vec<u8>, snapshot: &Snapshot) {
+    let mut frontends =
+        snapshot.frontends.iter().filter(|f| f.binds.iter().any(|bind| bind.tls.is_some())).peekable();
+    if frontends.peek().is_none() {
+        return;
+    }
+    // Writing to a Vec cannot fail, and names of proxies need no escapes.
+    let _infallible = write!(
+        text,
+        "\n# HELP proxyd_tls_failures_total TLS handshakes of clients that failed\n\
+         # TYPE proxyd_tls_failures_total counter\n"
+    );
+    for frontend in frontends {
+        // Who never says a word has failed at nothing.
+        for failure in Failure::ALL.iter().filter(|failure| **failure != Failure::Silent) {
+            let count = frontend.live.tls_failures.total(*failure as usize);
+            let _infallible = writeln!(
+                text,
+                "proxyd_tls_failures_total{{proxy=\"{}\",reason=\"{}\"}} {count}",
+                frontend.name,
+                failure.label(),
+            );
+        }
+    }
+}
