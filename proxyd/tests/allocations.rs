@@ -27,7 +27,7 @@ use tokio::sync::mpsc::unbounded_channel;
 /// What a client's connection may allocate: by whom, how often at most, and why.
 const OF_A_CONNECTION: [(&str, f64, &str); 6] = [
     ("process::accept::Registered::poll_accept", 1.0, "the driver's entry for the socket"),
-    ("process::accept::serve", 1.0, "the task"),
+    ("process::accept::serve", 2.0, "the task, and the place that its streams may share"),
     ("session::http::Connection::run", 1.0, "the room of its requests, given back when it is parked"),
     ("session::worker::Place::new", 0.1, "the worker's table of connections grows"),
     ("net::timer::Timer::poll_at", 1.0, "the one timer, when something is first waited for"),

@@ -108,7 +108,7 @@ fn sessions_given_up_for_memory_are_reset_and_told_of() {
     // Nobody reads what they are sent: each holds buffers of ours, and more than the ceiling together.
     let origin = Tcp::start(|mut stream, _| {
         let _started = stream.read(&mut [0]);
-        while stream.write_all(&[0; 60_000]).is_ok() {}
+        while stream.write_all(&[0; 16_000]).is_ok() {}
     });
     let config = logging(Config::tcp([("app1", origin.address())])).global(r#"memory: "64MiB", splice: off"#);
     let daemon = Daemon::start(&config);

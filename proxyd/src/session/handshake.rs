@@ -45,7 +45,7 @@ pub async fn accept(
 ) -> Accepted {
     let begun = clock::now();
     let deadline = begun + frontend.frontend.timeouts.tls_handshake;
-    let mut tls = match Tls::accept(stream, Arc::clone(&terminator.config)) {
+    let mut tls = match Tls::accept(stream, terminator.config()) {
         Ok(tls) => tls,
         Err(error) => {
             failed(frontend, addresses.client, Failure::Ours, Some(error));
