@@ -140,12 +140,19 @@ variables! {
     "si" ServerIp false "address of the server";
     "sp" ServerPort false "port of the server";
     "sq" ServerQueue false "requests that were in front in the server's queue";
-    "sslc" Cipher false "cipher of TLS: always `-`";
-    "sslv" TlsVersion false "version of TLS: always `-`";
+    "sslc" Cipher false "cipher of TLS, by OpenSSL's name";
+    "sslv" TlsVersion false "version of TLS";
     "t" Date false "date of the accept, with milliseconds";
     "tr" RequestDate true "date of the request's first byte, with milliseconds";
     "trg" RequestDateGmt true "date of the request's first byte, UTC";
     "trl" RequestDateLocal true "date of the request's first byte, local time";
+    "[fc_err]" ConnectionError false "what was wrong with the client's connection: always 0";
+    "[ssl_c_ca_err]" CaError false "what was wrong with the client's CA: 0 with TLS, as another does not get in";
+    "[ssl_c_err]" CertificateError false "the same for the client's certificate";
+    "[ssl_fc_alpn]" Alpn false "protocol that was agreed on by ALPN";
+    "[ssl_fc_err,hex]" HandshakeError false "the same for the handshake, in hexadecimal";
+    "[ssl_fc_is_resumed]" Resumed false "1 if the TLS session was resumed, else 0";
+    "[ssl_fc_sni]" ServerName false "name that the client asked for by SNI";
     "ts" Termination false "how it ended, two letters";
     "tsc" TerminationCookie true "how it ended, four letters";
 }
@@ -153,9 +160,11 @@ variables! {
 const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc \
                        %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
 const TCPLOG: &str = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq";
-/// Behind the request stand the facts of TLS, as HAProxy shows them for a connection without it.
+/// Behind the request stand the facts of TLS.
 const HTTPSLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc \
-                        %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r 0/-/-/-/0 -/%sslv/%sslc";
+                        %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r \
+                        %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] \
+                        %[ssl_fc_sni]/%sslv/%sslc";
 
 static PRESETS: LazyLock<[Arc<Template>; 3]> = LazyLock::new(|| {
     [HTTPLOG, TCPLOG, HTTPSLOG].map(|text| {
@@ -237,9 +246,8 @@ impl Variable {
     /// Shows the same in each line, without flags.
     const fn always(self) -> Option<&'static str> {
         match self {
-            Self::RequestCookie | Self::ResponseCookie | Self::UniqueId | Self::Cipher | Self::TlsVersion => {
-                Some("-")
-            }
+            Self::RequestCookie | Self::ResponseCookie | Self::UniqueId => Some("-"),
+            Self::ConnectionError => Some("0"),
             _ => None,
         }
     }
@@ -346,9 +354,15 @@ impl Reader<'_> {
         let name_at = self.text.len() - rest.len();
         if rest.starts_with('[') {
             let end = rest.find(']').map_or(self.text.len(), |end| name_at + end + 1);
+            if let Some((_, variable, ..)) = known(&self.text[name_at..end]) {
+                self.end_plain();
+                self.at = end;
+                self.pieces.push(Piece::Variable(*variable, flags));
+                return Ok(());
+            }
             return Err(Wrong {
                 later: true,
-                ..wrong(start..end, "a sample expression in a log format is not supported yet", "")
+                ..wrong(start..end, "this sample expression is not supported yet in a log format", "")
             });
         }
         let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
@@ -361,7 +375,7 @@ impl Reader<'_> {
                 "write `%%` for a percent sign",
             ));
         }
-        let Some((_, variable, ..)) = VARIABLES.iter().find(|(known, ..)| *known == name) else {
+        let Some((_, variable, ..)) = known(name) else {
             let label = match near(name) {
                 Some(near) => format!("did you mean `%{near}`?"),
                 None => String::new(),
@@ -377,6 +391,10 @@ impl Reader<'_> {
         }
         Ok(())
     }
+}
+
+fn known(name: &str) -> Option<&'static (&'static str, Variable, bool, &'static str)> {
+    VARIABLES.iter().find(|(known, ..)| *known == name)
 }
 
 /// Variables are short: the same letters in another case, else a name that begins so, else a name that is near.

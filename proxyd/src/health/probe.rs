@@ -15,6 +15,8 @@ use crate::net::connect::{Origin, connect, is_local_shortage};
 use crate::net::proxy_protocol::{self, Checksum, Tlvs, Version};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
+use crate::net::tls::Tls;
+use crate::tls::Originator;
 
 /// Asks once; the timeout covers all of it.
 pub async fn probe(address: &Address, server: &Server, check: &Check) -> Outcome {
@@ -45,7 +47,7 @@ async fn find(
 ) -> Finding {
     let origin = Origin { client: None, turn: &server.source_turn };
     let mut connecting = pin!(connect(address, &server.uplink, origin));
-    let stream = match timer.within(deadline, |cx| connecting.as_mut().poll(cx)).await {
+    let mut stream = match timer.within(deadline, |cx| connecting.as_mut().poll(cx)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) if is_local_shortage(&error) => {
             return finding(CheckStatus::SockErr, describe(&error));
@@ -56,18 +58,46 @@ async fn find(
     // A check leaves nothing behind in TIME_WAIT.
     stream.reset_on_close();
     let greeting = greeting(server.uplink.send_proxy);
+    if let Err(problem) = greet(&mut stream, &greeting, deadline, timer).await {
+        return problem;
+    }
+    let mut passed = CheckStatus::L4Ok;
+    if let Some(originator) = &server.tls {
+        stream = match secure(stream, originator, deadline, timer).await {
+            Ok(stream) => stream,
+            Err(problem) => return problem,
+        };
+        passed = CheckStatus::L6Ok;
+    }
     match &check.kind {
-        CheckKind::Tcp if greeting.is_empty() => finding(CheckStatus::L4Ok, ""),
-        CheckKind::Tcp => greet(stream, &greeting, deadline, timer).await,
+        CheckKind::Tcp => finding(passed, ""),
         CheckKind::Http { method, path, host, expect } => {
             let host = host.clone().unwrap_or_else(|| host_of(address));
-            let mut request = greeting;
-            let head = format!(
+            let request = format!(
                 "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: proxyd-check\r\nConnection: close\r\n\r\n"
             );
-            request.extend_from_slice(head.as_bytes());
-            ask(stream, &request, *expect, deadline, timer).await
+            ask(stream, request.as_bytes(), *expect, deadline, timer).await
         }
+    }
+}
+
+/// A server that is spoken to in TLS is checked so, too.
+async fn secure(
+    stream: Stream,
+    originator: &Originator,
+    deadline: Instant,
+    timer: &mut Timer,
+) -> Result<Stream, Finding> {
+    let tls = Tls::connect(stream, originator.config(), originator.name.clone());
+    let mut tls = tls.map_err(|error| finding(CheckStatus::L6Response, error.to_string()))?;
+    match timer.within(deadline, |cx| tls.poll_handshake(cx)).await {
+        Ok(Ok(())) => {
+            let stream = Stream::Tls(Box::new(tls));
+            stream.reset_on_close();
+            Ok(stream)
+        }
+        Ok(Err(failure)) => Err(finding(CheckStatus::L6Response, failure.to_string())),
+        Err(Elapsed) => Err(finding(CheckStatus::L6Timeout, "")),
     }
 }
 
@@ -84,8 +114,16 @@ fn greeting(how: Option<SendProxy>) -> Vec<u8> {
     bytes
 }
 
-/// All a check of the connection has to say.
-async fn greet(mut stream: Stream, greeting: &[u8], deadline: Instant, timer: &mut Timer) -> Finding {
+/// Says what comes in front of all else.
+async fn greet(
+    stream: &mut Stream,
+    greeting: &[u8],
+    deadline: Instant,
+    timer: &mut Timer,
+) -> Result<(), Finding> {
+    if greeting.is_empty() {
+        return Ok(());
+    }
     let mut rest = greeting;
     let written = timer.within(deadline, |cx| {
         while !rest.is_empty() {
@@ -98,9 +136,9 @@ async fn greet(mut stream: Stream, greeting: &[u8], deadline: Instant, timer: &m
         Poll::Ready(Ok(()))
     });
     match written.await {
-        Ok(Ok(())) => finding(CheckStatus::L4Ok, ""),
-        Ok(Err(error)) => finding(CheckStatus::L4Con, describe(&error)),
-        Err(Elapsed) => finding(CheckStatus::L4Timeout, ""),
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(finding(CheckStatus::L4Con, describe(&error))),
+        Err(Elapsed) => Err(finding(CheckStatus::L4Timeout, "")),
     }
 }
 

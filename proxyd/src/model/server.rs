@@ -111,6 +111,9 @@ pub enum CheckStatus {
     L4Ok,
     L4Timeout,
     L4Con,
+    L6Ok,
+    L6Timeout,
+    L6Response,
     L7Timeout,
     L7Response,
     L7Ok,
@@ -119,7 +122,7 @@ pub enum CheckStatus {
 
 impl CheckStatus {
     pub const fn passed(self) -> bool {
-        matches!(self, Self::L4Ok | Self::L7Ok)
+        matches!(self, Self::L4Ok | Self::L6Ok | Self::L7Ok)
     }
 
     /// The word of `show stat`.
@@ -129,6 +132,9 @@ impl CheckStatus {
             Self::L4Ok => "L4OK",
             Self::L4Timeout => "L4TOUT",
             Self::L4Con => "L4CON",
+            Self::L6Ok => "L6OK",
+            Self::L6Timeout => "L6TOUT",
+            Self::L6Response => "L6RSP",
             Self::L7Timeout => "L7TOUT",
             Self::L7Response => "L7RSP",
             Self::L7Ok => "L7OK",
@@ -143,6 +149,9 @@ impl CheckStatus {
             Self::L4Ok => "Layer4 check passed",
             Self::L4Timeout => "Layer4 timeout",
             Self::L4Con => "Layer4 connection problem",
+            Self::L6Ok => "Layer6 check passed",
+            Self::L6Timeout => "Layer6 timeout",
+            Self::L6Response => "Layer6 invalid response",
             Self::L7Timeout => "Layer7 timeout",
             Self::L7Response => "Layer7 invalid response",
             Self::L7Ok => "Layer7 check passed",
@@ -157,6 +166,9 @@ impl CheckStatus {
             Self::L4Ok => 6,
             Self::L4Timeout => 7,
             Self::L4Con => 8,
+            Self::L6Ok => 9,
+            Self::L6Timeout => 10,
+            Self::L6Response => 11,
             Self::L7Timeout => 12,
             Self::L7Response => 13,
             Self::L7Ok => 15,

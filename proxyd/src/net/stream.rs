@@ -331,6 +331,11 @@ impl Stream {
         matches!(self, Self::H2(_))
     }
 
+    /// A stream that a handshake was made for.
+    pub fn as_tls(&self) -> Option<&Tls> {
+        if let Self::Tls(s) = self { Some(s) } else { None }
+    }
+
     /// A stream whose heads are more than bytes.
     pub fn as_h2(&mut self) -> Option<&mut H2> {
         if let Self::H2(s) = self { Some(s) } else { None }

@@ -61,6 +61,8 @@ impl std::fmt::Debug for Entry<'_> {
 pub struct Trace {
     /// Of the request under way.
     pub moments: Moments,
+    /// Nothing was told yet.
+    first: bool,
     /// Its request line, as it came.
     pub line: Vec<u8>,
     pub source: Option<SocketAddr>,
@@ -71,14 +73,18 @@ const LONGEST_LINE: usize = 1023;
 
 impl Trace {
     /// For a connection of a frontend that has something to write.
-    pub fn new(frontend: &FrontendView, accepted: Instant) -> Option<Box<Self>> {
+    pub fn new(frontend: &FrontendView, addresses: &Addresses, begun: Instant) -> Option<Box<Self>> {
         frontend.frontend.log.as_ref()?;
-        Some(Box::new(Self { moments: Moments::waiting(accepted), line: Vec::new(), source: None }))
+        let handshake = addresses.tls.as_ref().map(|tls| tls.first_took()).unwrap_or_default();
+        let moments = Moments { handshake, ..Moments::waiting(begun) };
+        Some(Box::new(Self { moments, first: true, line: Vec::new(), source: None }))
     }
 
     /// A request begins; what was before it ended at `idle_since`.
     pub fn begin(&mut self, idle_since: Instant, first_byte: Instant) {
-        self.moments = Moments { first_byte: Some(first_byte), ..Moments::waiting(idle_since) };
+        let first = std::mem::take(&mut self.first);
+        let handshake = if first { self.moments.handshake } else { Duration::ZERO };
+        self.moments = Moments { handshake, first_byte: Some(first_byte), ..Moments::waiting(idle_since) };
         self.source = None;
     }
 

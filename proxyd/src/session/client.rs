@@ -220,10 +220,18 @@ impl Behalf<'_> {
             protocol::write(&mut bytes, Version::V1, ends, &Tlvs::default(), Checksum::Absent);
             return bytes;
         };
+        // What a proxy in front says of its client, else what is known of it here.
         let came = self.addresses.told.as_ref().map(|told| &told.tlvs);
+        let agreed = self.addresses.tls.as_ref().map(|tls| &tls.agreed);
         let tlvs = Tlvs {
-            alpn: came.and_then(|tlvs| tlvs.alpn.clone()).filter(|_| wanted.alpn),
-            authority: came.and_then(|tlvs| tlvs.authority.clone()).filter(|_| wanted.authority),
+            alpn: came
+                .and_then(|tlvs| tlvs.alpn.clone())
+                .or_else(|| agreed?.alpn.as_deref().map(Into::into))
+                .filter(|_| wanted.alpn),
+            authority: came
+                .and_then(|tlvs| tlvs.authority.clone())
+                .or_else(|| Some(agreed?.name.as_deref()?.into()))
+                .filter(|_| wanted.authority),
             unique_id: came.and_then(|tlvs| tlvs.unique_id.clone()).filter(|_| wanted.unique_id),
         };
         let checksum = if wanted.crc32c { Checksum::Present } else { Checksum::Absent };

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::client::{Behalf, Private, poll_greet};
+use super::handshake;
 use super::lend::borrow;
 use super::meter::Timings;
 use super::queue::{Line, NoServer};
@@ -120,6 +121,16 @@ pub async fn obtain(
             Ok(Err(error)) => connected = Ok(Err(error)),
             Err(Elapsed) => connected = Err(Elapsed),
         }
+    }
+    if let Some(originator) = &view.server.tls
+        && let Ok(Ok(stream)) = connected
+    {
+        let handshake = Box::pin(handshake::connect(stream, originator, view, timer, deadline));
+        connected = match handshake.await {
+            Ok(Ok(stream)) => Ok(Ok(stream)),
+            Ok(Err(_failure)) => return Err(NoConnection { failure: Failure::Connect, local: false }),
+            Err(Elapsed) => Err(Elapsed),
+        };
     }
     match connected {
         Ok(Ok(stream)) if stream.socket().is_ok_and(|fd| worker.shared.process.is_reserved(fd)) => {

@@ -3,11 +3,12 @@
 use std::cell::Cell;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::client::Addresses;
-use super::view::FrontendView;
+use super::view::{FrontendView, ServerView};
 use super::worker::Place;
 use crate::clock::{self, Instant};
 use crate::log;
@@ -15,14 +16,24 @@ use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::net::tls::failure::Failure;
 use crate::net::tls::{Agreed, Tls};
-use crate::tls::Terminator;
+use crate::stats::cells::Count;
+use crate::tls::{Originator, Terminator};
 
 /// What is known of a client that speaks TLS.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Secured {
     pub agreed: Agreed,
     /// How long the handshake took.
-    pub took: Duration,
+    took: Duration,
+    /// That was told.
+    told: AtomicBool,
+}
+
+impl Secured {
+    /// How long the handshake took, to the first who asks: a connection has many requests, and one handshake.
+    pub(super) fn first_took(&self) -> Duration {
+        if self.told.swap(true, Relaxed) { Duration::ZERO } else { self.took }
+    }
 }
 
 /// How a client's handshake ended.
@@ -66,7 +77,8 @@ pub async fn accept(
     };
     let failure = match timer.within(deadline, handshake).await {
         Ok(Ok(())) => {
-            let secured = Secured { agreed: tls.agreed(), took: clock::now() - begun };
+            let secured =
+                Secured { agreed: tls.agreed(), took: clock::now() - begun, told: AtomicBool::new(false) };
             addresses.tls = Some(Arc::new(secured));
             return Accepted::Secured(Stream::Tls(Box::new(tls)), addresses);
         }
@@ -83,6 +95,33 @@ pub async fn accept(
         Some(stream) if in_clear => Accepted::InClear(stream, addresses),
         _ => Accepted::Over,
     }
+}
+
+/// Makes the handshake with a server, within what is left of the time for a connection; the inner error was counted
+/// and logged, as the outer one was.
+pub(super) async fn connect(
+    stream: Stream,
+    originator: &Originator,
+    view: &ServerView,
+    timer: &mut Timer,
+    deadline: Instant,
+) -> Result<Result<Stream, Failure>, Elapsed> {
+    let config = originator.config();
+    let (result, error) = match Tls::connect(stream, config, originator.name.clone()) {
+        Ok(mut tls) => match timer.within(deadline, |cx| tls.poll_handshake(cx)).await {
+            Ok(Ok(())) => return Ok(Ok(Stream::Tls(Box::new(tls)))),
+            Ok(Err(failure)) => (Ok(failure), tls.fault()),
+            Err(Elapsed) => (Err(Elapsed), None),
+        },
+        Err(error) => (Ok(Failure::Ours), Some(error)),
+    };
+    view.cells().inc(Count::TlsFailures);
+    if let Some(left_out) = Lines::take() {
+        let reason = Reason(result.unwrap_or(Failure::Timeout), error);
+        let (backend, server) = (&view.server.backend, &view.server.name);
+        log::warning(format_args!("Server {backend}/{server}: SSL handshake failure: {reason}{left_out}"));
+    }
+    result.map(Err)
 }
 
 fn failed(
@@ -113,8 +152,7 @@ struct Reason(Failure, Option<rustls::Error>);
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self(failure @ (Failure::Silent | Failure::Closed | Failure::NotTls), _)
-            | Self(failure, None) => {
+            Self(failure @ (Failure::Closed | Failure::NotTls), _) | Self(failure, None) => {
                 write!(f, "{failure}")
             }
             Self(failure, Some(error)) => write!(f, "{failure} ({error})"),

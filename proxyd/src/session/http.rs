@@ -153,7 +153,7 @@ impl Connection {
         now: Instant,
     ) -> Self {
         Self {
-            trace: Trace::new(&frontend, now),
+            trace: Trace::new(&frontend, &addresses, now),
             frontend,
             generation,
             place,

@@ -35,6 +35,8 @@ impl Way {
 /// Readings of the clock.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Moments {
+    /// Handshakes in front of the first request.
+    pub handshake: Duration,
     /// Since when the connection waited for this request: its accept, or the end of the answer before.
     pub idle_since: Instant,
     /// The request's first byte came; the time a line of HTTP bears.
@@ -76,6 +78,7 @@ impl Moments {
     /// Before anything came.
     pub fn waiting(since: Instant) -> Self {
         Self {
+            handshake: Duration::ZERO,
             idle_since: since,
             first_byte: None,
             complete: None,
@@ -95,9 +98,9 @@ impl Moments {
         Some(ms(self.first_byte?, self.complete?))
     }
 
-    /// `%Tq`: from the end of the answer before to the end of the head.
+    /// `%Tq`: from the end of the answer before, or the accept, to the end of the head.
     pub fn whole_request(&self) -> Ms {
-        Some(self.idle()? + self.request()?)
+        Some(self.handshake.as_millis() as u64 + self.idle()? + self.request()?)
     }
 
     /// `%Tr`: from the connection to the end of the answer's head.
@@ -110,9 +113,9 @@ impl Moments {
         ms(self.first_byte.unwrap_or(self.idle_since), self.ended)
     }
 
-    /// `%Tt`: from the end of the answer before to the end.
+    /// `%Tt`: from the end of the answer before, or the accept, to the end.
     pub fn total(&self) -> u64 {
-        ms(self.idle_since, self.ended)
+        self.handshake.as_millis() as u64 + ms(self.idle_since, self.ended)
     }
 }
 

@@ -27,7 +27,7 @@ pub async fn serve(worker: &Rc<Worker>, frontend: Rc<FrontendView>, client: Stre
     let timings = Timings::new(clock::now());
     let mut session = Session {
         meter: Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima()),
-        trace: Trace::new(&frontend, timings.start),
+        trace: Trace::new(&frontend, addresses, timings.start),
         worker,
         frontend,
         backend,

@@ -48,10 +48,12 @@ pub enum Count {
     Internal,
     /// Answers made here (`intercepted`).
     Intercepted,
+    /// TLS handshakes with servers that failed.
+    TlsFailures,
 }
 
 /// Number of [`Count`]s.
-pub const COUNTS: usize = Count::Intercepted as usize + 1;
+pub const COUNTS: usize = Count::TlsFailures as usize + 1;
 
 /// The times of a request, averaged and with their maxima.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

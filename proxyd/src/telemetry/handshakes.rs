@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use crate::model::snapshot::Snapshot;
 use crate::net::tls::failure::Failure;
+use crate::stats::cells::Count;
 
 /// Adds the family of frontends. What never happened has a line too, so that its first time is a step and not a new
 /// series.
@@ -30,5 +31,27 @@ pub(super) fn of_clients(text: &mut Vec<u8>, snapshot: &Snapshot) {
                 failure.label(),
             );
         }
+    }
+}
+
+/// Adds the family of servers.
+pub(super) fn with_servers(text: &mut Vec<u8>, snapshot: &Snapshot) {
+    let servers = snapshot.backends.iter().flat_map(|backend| &backend.servers);
+    let mut servers = servers.filter(|server| server.tls.is_some()).peekable();
+    if servers.peek().is_none() {
+        return;
+    }
+    let _infallible = write!(
+        text,
+        "\n# HELP proxyd_server_tls_failures_total TLS handshakes with a server that failed\n\
+         # TYPE proxyd_server_tls_failures_total counter\n"
+    );
+    for server in servers {
+        let count = server.stats.raw(Count::TlsFailures);
+        let _infallible = writeln!(
+            text,
+            "proxyd_server_tls_failures_total{{proxy=\"{}\",server=\"{}\"}} {count}",
+            server.backend, server.name,
+        );
     }
 }

@@ -49,6 +49,9 @@ impl Exporter {
             refusals::exposition(&mut text, &snapshot);
             handshakes::of_clients(&mut text, &snapshot);
         }
+        if scopes.has(Scopes::SERVER) {
+            handshakes::with_servers(&mut text, &snapshot);
+        }
         if scopes.has(Scopes::GLOBAL) {
             self.own.refresh(shared);
             text.extend_from_slice(self.own.rendered.render().trim_end().as_bytes());

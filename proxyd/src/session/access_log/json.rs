@@ -6,6 +6,7 @@ use super::date::Second;
 use super::escape;
 use super::line::{Context, RequestLine, write_ip};
 use crate::config::Mode;
+use crate::session::handshake::Secured;
 use crate::session::record::Ms;
 
 /// Appends the object.
@@ -43,6 +44,7 @@ pub(super) fn write(out: &mut Vec<u8>, context: &Context<'_>) {
     object.maybe("reason", record.reason.map(str::as_bytes));
     object.key("ms");
     object.begin();
+    object.number("handshake", moments.handshake.as_millis() as u64);
     if entry.frontend.frontend.mode == Mode::Http {
         object.timer("idle", moments.idle());
         object.timer("request", moments.request());
@@ -55,6 +57,20 @@ pub(super) fn write(out: &mut Vec<u8>, context: &Context<'_>) {
     }
     object.number("total", moments.total());
     object.end();
+    object.key("tls");
+    match entry.addresses.tls.as_deref() {
+        Some(Secured { agreed, .. }) => {
+            object.begin();
+            object.text("version", agreed.version().as_bytes());
+            object.text("cipher", agreed.cipher().as_bytes());
+            object.maybe("name", agreed.name.as_deref().map(str::as_bytes));
+            object.maybe("alpn", agreed.alpn.as_deref());
+            object.key("resumed");
+            object.out.extend_from_slice(if agreed.resumed { b"true" } else { b"false" });
+            object.end();
+        }
+        None => object.out.extend_from_slice(b"null"),
+    }
     object.number("retries", way.retries.into());
     object.key("redispatched");
     object.out.extend_from_slice(if way.redispatched { b"true" } else { b"false" });

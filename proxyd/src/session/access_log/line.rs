@@ -9,6 +9,8 @@ use super::date::{self, Calendar, Second, WallClock};
 use super::{Entry, Numbers, escape};
 use crate::config::log_format::{Flags, Step, Variable};
 use crate::model::shared::Shared;
+use crate::net::tls::Agreed;
+use crate::session::handshake::Secured;
 use crate::session::record::Ms;
 
 /// What a line is made from.
@@ -73,7 +75,8 @@ impl<'a> Context<'a> {
     }
 
     pub(super) fn accepted_ms(&self) -> u64 {
-        self.clock.wall_ms(self.entry.record.moments.idle_since)
+        let moments = &self.entry.record.moments;
+        self.clock.wall_ms(moments.idle_since.checked_sub(moments.handshake).unwrap_or(moments.idle_since))
     }
 
     pub(super) fn request_ms(&self) -> u64 {
@@ -136,11 +139,7 @@ impl Slot<'_> {
         match variable {
             Variable::BytesOut => self.number(record.bytes_out),
             Variable::BytesIn => self.number(record.bytes_in),
-            Variable::RequestCookie
-            | Variable::ResponseCookie
-            | Variable::UniqueId
-            | Variable::Cipher
-            | Variable::TlsVersion => self.text(""),
+            Variable::RequestCookie | Variable::ResponseCookie | Variable::UniqueId => self.text(""),
             Variable::Host => self.text(context.host),
             Variable::Method => self.of_request(entry, |line| line.method),
             Variable::Target => self.of_request(entry, |line| line.target),
@@ -166,7 +165,16 @@ impl Slot<'_> {
             }
             Variable::ServerQueue => self.number(record.way.server_queue.into()),
             Variable::BackendQueue => self.number(record.way.backend_queue.into()),
-            Variable::Frontend | Variable::FrontendTransport => self.text(&frontend.name),
+            Variable::Frontend => self.text(&frontend.name),
+            Variable::FrontendTransport => {
+                let name = &frontend.name;
+                self.quoted(|out, _| {
+                    out.extend_from_slice(name.as_bytes());
+                    if entry.addresses.tls.is_some() {
+                        out.push(b'~');
+                    }
+                });
+            }
             Variable::Backend => self.text(context.backend()),
             Variable::Server => self.text(context.server()),
             Variable::RequestHeaders
@@ -207,8 +215,7 @@ impl Slot<'_> {
                 }
             }
             Variable::RequestTime => self.timer(moments.request()),
-            // Nothing takes time before the first byte is waited for.
-            Variable::HandshakeTime => self.number(0),
+            Variable::HandshakeTime => self.number(moments.handshake.as_millis() as u64),
             Variable::IdleTime => self.timer(moments.idle()),
             Variable::WholeRequestTime => self.timer(moments.whole_request()),
             Variable::QueueTime => self.timer(record.queue()),
@@ -240,6 +247,30 @@ impl Slot<'_> {
             Variable::SourcePort => self.port(entry.source),
             Variable::ServerIp => self.ip(context.server_address()),
             Variable::ServerPort => self.port(context.server_address()),
+            fact => self.tls(fact, entry.addresses.tls.as_deref()),
+        }
+    }
+
+    /// Facts of the client's TLS.
+    fn tls(&mut self, variable: Variable, tls: Option<&Secured>) {
+        let agreed = tls.map(|tls| &tls.agreed);
+        match variable {
+            Variable::Cipher => self.text(agreed.map_or("", Agreed::cipher)),
+            Variable::TlsVersion => self.text(agreed.map_or("", Agreed::version)),
+            Variable::ServerName => match agreed.and_then(|agreed| agreed.name.as_deref()) {
+                Some(name) => self.sent(name.as_bytes()),
+                None => self.text(""),
+            },
+            Variable::Alpn => match agreed.and_then(|agreed| agreed.alpn.as_deref()) {
+                Some(alpn) => self.sent(alpn),
+                None => self.text(""),
+            },
+            Variable::Resumed => self.number(agreed.is_some_and(|agreed| agreed.resumed).into()),
+            Variable::ConnectionError => self.number(0),
+            // Whoever has a session has made no mistake on its way there.
+            Variable::CertificateError | Variable::CaError if tls.is_some() => self.number(0),
+            Variable::HandshakeError if tls.is_some() => self.text("0000000000000000"),
+            Variable::CertificateError | Variable::CaError | Variable::HandshakeError => self.text(""),
             // All others are dealt with before.
             _ => {}
         }
