@@ -33,7 +33,7 @@ use proto::addr::Address;
 use proto::level::Level;
 
 pub use flags::from_flags;
-pub use http::{ERROR_STATUSES, ErrorPage, HttpOptions};
+pub use http::{ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions};
 use log_format::LogFormat;
 pub use print::{print_defaults, to_ron};
 use reasons::Reasons;

@@ -4,6 +4,7 @@
 //! server never sees bytes that a strict parser would read differently.
 
 pub mod chunked;
+pub mod ending;
 pub mod field;
 pub mod forwarded;
 pub mod framing;

@@ -3,6 +3,7 @@
 
 mod handshakes;
 pub mod http;
+mod http2;
 pub mod info;
 mod metrics;
 mod refusals;

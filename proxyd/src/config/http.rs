@@ -1,5 +1,7 @@
 //! What holds for HTTP: which requests are taken, and the answers made here in other words than the built-in ones.
 
+use std::time::Duration;
+
 use super::defaults;
 
 /// Which requests a frontend takes.
@@ -17,6 +19,49 @@ pub struct HttpOptions {
     pub max_uri: usize,
     /// Longest body.
     pub max_body: u64,
+    pub http2: Http2Options,
+}
+
+/// How clients that speak HTTP/2 are served.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Http2Options {
+    /// In clear text a client may begin with it.
+    pub prior_knowledge: bool,
+    pub max_concurrent_streams: u32,
+    /// Bytes a client may send on a stream ahead of its server, and on all of them.
+    pub initial_window: u32,
+    pub connection_window: u32,
+    pub max_frame_size: u32,
+    /// Of the compression of heads.
+    pub header_table: u32,
+    /// Bytes of a stream that wait to be sent.
+    pub send_buffer: usize,
+    /// Streams taken back before they were looked at.
+    pub max_pending_accept_reset_streams: usize,
+    /// Streams that had to be reset for what was sent on them.
+    pub max_local_error_reset_streams: usize,
+    /// Frames of no use in ten seconds.
+    pub glitches: u32,
+    pub ping_interval: Duration,
+    pub ping_timeout: Duration,
+}
+
+impl Http2Options {
+    /// What holds where nothing is said.
+    pub const DEFAULT: Self = Self {
+        prior_knowledge: true,
+        max_concurrent_streams: 100,
+        initial_window: 64 << 10,
+        connection_window: 1 << 20,
+        max_frame_size: 16 << 10,
+        header_table: 4 << 10,
+        send_buffer: 64 << 10,
+        max_pending_accept_reset_streams: 20,
+        max_local_error_reset_streams: 1024,
+        glitches: 1000,
+        ping_interval: Duration::from_secs(30),
+        ping_timeout: Duration::from_secs(10),
+    };
 }
 
 impl Default for HttpOptions {
@@ -28,6 +73,7 @@ impl Default for HttpOptions {
             max_headers: defaults::MAX_HEADERS,
             max_uri: defaults::MAX_HEADER_BYTES,
             max_body: u64::MAX,
+            http2: Http2Options::DEFAULT,
         }
     }
 }

@@ -9,6 +9,7 @@ use super::access_log::AccessLog;
 use super::server::Rates;
 use super::sources::Sources;
 use crate::config::{self, ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
+use crate::http::ending::{CODES, Ending};
 use crate::http::refusal::Reason;
 use crate::http::reply::Pages;
 use crate::net::tls::failure::Failure;
@@ -80,6 +81,8 @@ pub struct FrontendLive {
     pub refusals: Slots,
     /// Handshakes that failed, by reason.
     pub tls_failures: Slots,
+    /// Connections of HTTP/2 that were ended, by reason, then streams that were reset, by code.
+    pub http2: Slots,
     pub rates: Rates,
 }
 
@@ -94,6 +97,7 @@ impl FrontendLive {
             stats: Sharded::new(workers),
             refusals: Slots::new(workers, Reason::COUNT),
             tls_failures: Slots::new(workers, Failure::COUNT),
+            http2: Slots::new(workers, Ending::COUNT + CODES.len()),
             rates: Rates::default(),
         }
     }

@@ -34,6 +34,9 @@ pub struct H2 {
     /// The rest of a frame.
     data: Bytes,
     trailers: Vec<u8>,
+    /// What the head of a request said beside what its text says.
+    fields: usize,
+    secure: bool,
     /// In a cell, since a session that only looks whether its peer is there does not own it.
     sending: RefCell<Sending>,
 }
@@ -73,6 +76,8 @@ impl H2 {
         let asked = head::write_request(&mut head, &parts, ended);
         Self {
             asked,
+            fields: parts.headers.len(),
+            secure: parts.uri.scheme() == Some(&http::uri::Scheme::HTTPS),
             head,
             head_read: 0,
             answer: None,
@@ -87,6 +92,8 @@ impl H2 {
     pub fn opened(connection: SendRequest<Bytes>) -> Self {
         Self {
             asked: Asked::Plain,
+            fields: 0,
+            secure: false,
             head: Vec::new(),
             head_read: 0,
             answer: None,
@@ -165,6 +172,16 @@ impl H2 {
     /// The peer has said all, and all of it was read.
     pub fn has_ended(&self) -> bool {
         self.answer.is_none() && !self.has_input() && self.body.as_ref().is_none_or(RecvStream::is_end_stream)
+    }
+
+    /// Fields of the request that came, crumbs of cookies and all.
+    pub fn fields(&self) -> usize {
+        self.fields
+    }
+
+    /// The scheme that the client says it speaks.
+    pub fn scheme(&self) -> &'static str {
+        if self.secure { "https" } else { "http" }
     }
 
     /// What the peer sent behind its body, as lines.

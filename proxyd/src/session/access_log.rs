@@ -98,6 +98,31 @@ impl Trace {
     }
 }
 
+impl Trace {
+    /// The same of a stream of HTTP/2, whose head is text here: as HAProxy writes it.
+    pub fn take_line_of_stream(&mut self, head: &[u8], scheme: &str) {
+        self.take_line(head);
+        let Some(line) = self.line.strip_suffix(b" HTTP/1.1") else { return };
+        let mut written = Vec::with_capacity(line.len() + 64);
+        let mut words = line.splitn(2, |&b| b == b' ');
+        let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+        // The authority comes first of all fields.
+        let rest = &head[line.len() + b" HTTP/1.1\r\n".len()..];
+        let host = rest.strip_prefix(b"host: ").and_then(|rest| rest.split(|&b| b == b'\r').next());
+        written.extend_from_slice(method);
+        written.push(b' ');
+        if let (Some(host), [b'/', ..]) = (host, target) {
+            written.extend_from_slice(scheme.as_bytes());
+            written.extend_from_slice(b"://");
+            written.extend_from_slice(host);
+        }
+        written.extend_from_slice(target);
+        written.extend_from_slice(b" HTTP/2.0");
+        written.truncate(LONGEST_LINE);
+        self.line = written;
+    }
+}
+
 /// The access log of one worker.
 #[derive(Debug)]
 pub struct AccessLog {

@@ -1,25 +1,36 @@
 //! A client's connection of HTTP/2: each of its requests is served by a task of its own, as one connection of HTTP/1
 //! serves one request.
+//!
+//! The engine is the h2 crate; what it has no limit for is counted below it, by the headers of the frames that pass.
 
+mod frames;
+mod guard;
+mod link;
 mod wire;
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::future::poll_fn;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
-use h2::{Reason, RecvStream};
+use h2::{Ping, PingPong, Reason, RecvStream};
 
+use self::guard::Guard;
+use self::link::{Link, Live};
 use self::wire::Wire;
 use super::client::Addresses;
 use super::http;
 use super::view::FrontendView;
-use super::worker::{Busy, Place};
+use super::worker::Place;
 use crate::clock::{self, Instant};
+use crate::http::ending::Ending;
+use crate::log;
+use crate::net::buffer::Buffer;
 use crate::net::h2::H2;
+use crate::net::io::Io;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 
@@ -27,9 +38,12 @@ use crate::net::timer::Timer;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// So much of it no request of HTTP/1 begins with.
 const PREFACE_LINE: usize = 16;
-
-/// How long a client is given to hear that a connection ends.
+/// How long a client is given to hear that its connection ends.
 const LEAVING: Duration = Duration::from_secs(1);
+/// What is taken meanwhile of what it still sends, so that the last it is told is not lost to a reset.
+const LINGER_BYTES: usize = 256 * 1024;
+/// Requests that one connection may begin before others get their turn.
+const STARTS: u32 = 32;
 
 /// `bytes` begin a connection of HTTP/2.
 pub(super) fn is_preface(bytes: &[u8]) -> bool {
@@ -37,51 +51,9 @@ pub(super) fn is_preface(bytes: &[u8]) -> bool {
     n >= PREFACE_LINE && bytes[..n] == PREFACE[..n]
 }
 
-/// What a connection and its streams share.
-#[derive(Debug)]
-struct Link {
-    place: Rc<Place>,
-    /// Streams whose tasks live.
-    streams: Cell<u32>,
-    /// Held while there are any.
-    busy: RefCell<Option<Busy>>,
-    /// When the last of them ended.
-    idle_since: Cell<Instant>,
-    /// Of the connection's task, while it waits for a stream to end.
-    waker: RefCell<Option<Waker>>,
-}
-
-/// A stream that lives, counted.
-struct Live(Rc<Link>);
-
-impl Live {
-    fn new(link: &Rc<Link>) -> Self {
-        let streams = link.streams.get();
-        if streams == 0 {
-            *link.busy.borrow_mut() = Some(Busy::new(&link.place));
-        }
-        link.streams.set(streams + 1);
-        Self(Rc::clone(link))
-    }
-}
-
-impl Drop for Live {
-    fn drop(&mut self) {
-        let link = &self.0;
-        link.streams.set(link.streams.get() - 1);
-        if link.streams.get() == 0 {
-            link.busy.borrow_mut().take();
-        }
-        let waiting = link.waker.borrow_mut().take();
-        if let Some(waker) = waiting {
-            waker.wake();
-        }
-    }
-}
-
 /// Serves a client that speaks HTTP/2 until its connection ends; `read` was read of it before.
 pub async fn serve(
-    from: (Rc<FrontendView>, u32),
+    (frontend, generation): (Rc<FrontendView>, u32),
     place: Rc<Place>,
     client: Stream,
     read: Vec<u8>,
@@ -90,39 +62,79 @@ pub async fn serve(
     let now = clock::now();
     // A stream has no address of its own.
     let addresses = addresses.come_to(client.local_addr());
-    let link = Rc::new(Link {
-        place,
-        streams: Cell::new(0),
-        busy: RefCell::default(),
-        idle_since: Cell::new(now),
-        waker: RefCell::default(),
-    });
-    let stream = Rc::new(RefCell::new(client));
-    let wire = Wire::new(read, Rc::clone(&stream));
+    let guard = Guard::new(frontend.frontend.http.http2.glitches, PREFACE.len(), now);
+    let link = Link::new(Rc::clone(&frontend), place, Io(client), guard, now);
     let mut timer = Timer::default();
-    let limit = now + from.0.frontend.timeouts.http_request;
-    let mut handshake = Box::pin(builder(&from.0).handshake::<_, Bytes>(wire));
-    let Ok(Ok(engine)) = timer.within(limit, |cx| handshake.as_mut().poll(cx)).await else { return };
-    drop(handshake);
-    let mut connection = Connection { from, link, addresses, timer, engine, requests: 0, leaving: None };
-    poll_fn(|cx| connection.poll(cx)).await;
+    let limit = now + frontend.frontend.timeouts.http_request;
+    // In a box of its own, so that the connection does not hold its room.
+    let mut handshake = Box::pin(builder(&frontend).handshake::<_, Bytes>(Wire::new(read, Rc::clone(&link))));
+    let begun = timer.within(limit, |cx| {
+        link.begin_turn();
+        handshake.as_mut().poll(cx)
+    });
+    match begun.await {
+        Ok(Ok(engine)) => {
+            drop(handshake);
+            let from = (frontend, generation);
+            let mut connection = Connection::new(from, Rc::clone(&link), addresses, timer, engine, now);
+            let ending = poll_fn(|cx| connection.poll(cx)).await;
+            connection.tell(ending.or_else(|| link.guard.borrow().told()));
+        }
+        Ok(Err(_)) => {
+            if !link.ended.get() {
+                frontend.ended(Ending::Protocol);
+            }
+        }
+        Err(_elapsed) => frontend.ended(Ending::HeadTimeout),
+    }
+    Box::pin(linger(&link)).await;
 }
 
 fn builder(frontend: &FrontendView) -> server::Builder {
     let mut builder = server::Builder::new();
     let http = &frontend.frontend.http;
+    let options = &http.http2;
     // What is too long is refused in words of ours, and only what is far too long by the engine.
-    let fields = u32::try_from(http.max_header_bytes + 64 * http.max_headers).unwrap_or(u32::MAX);
+    let longest = u32::try_from(http.max_header_bytes + 64 * http.max_headers).unwrap_or(u32::MAX);
     builder
-        .max_header_list_size(fields)
-        .max_concurrent_streams(100)
-        .initial_window_size(64 * 1024)
-        .initial_connection_window_size(1024 * 1024)
-        .max_send_buffer_size(64 * 1024)
-        .max_pending_accept_reset_streams(20)
-        .max_local_error_reset_streams(Some(1024))
+        .max_header_list_size(longest)
+        .max_concurrent_streams(options.max_concurrent_streams)
+        .initial_window_size(options.initial_window)
+        .initial_connection_window_size(options.connection_window)
+        .max_frame_size(options.max_frame_size)
+        .header_table_size(options.header_table)
+        .max_send_buffer_size(options.send_buffer)
+        .max_pending_accept_reset_streams(options.max_pending_accept_reset_streams)
+        .max_local_error_reset_streams(Some(options.max_local_error_reset_streams))
         .enable_connect_protocol();
     builder
+}
+
+/// Takes what the client still sends for a moment: closing at once would reset the connection, and it would not hear
+/// why.
+async fn linger(link: &Link) {
+    if link.ended.get() {
+        return;
+    }
+    let (mut timer, mut buffer, mut taken) = (Timer::default(), Buffer::small(), 0);
+    let deadline = clock::now() + LEAVING;
+    while taken < LINGER_BYTES {
+        let read = timer.within(deadline, |cx| {
+            let stream = &mut link.io.borrow_mut().0;
+            match stream.poll_readable(cx) {
+                Poll::Ready(Ok(())) => stream.poll_read(cx, buffer.room()),
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    buffer.park();
+                    Poll::Pending
+                }
+            }
+        });
+        match read.await {
+            Ok(Ok(n @ 1..)) => taken += n,
+            _ => return,
+        }
+    }
 }
 
 /// A client's connection.
@@ -134,43 +146,199 @@ struct Connection {
     timer: Timer,
     engine: server::Connection<Wire, Bytes>,
     requests: u64,
-    /// No new streams are taken; what is under way may go on until then.
+    /// When the last of them began.
+    begun: Instant,
+    /// Since when a head has been open.
+    head_since: Option<Instant>,
+    alive: Alive,
+    /// No new streams are taken, and the client has until then to hear of it.
     leaving: Option<Instant>,
+    /// It was told that it ends for this.
+    ending: Option<Ending>,
+}
+
+/// Whether a client that says nothing is still there.
+#[derive(Default)]
+struct Alive {
+    pings: Option<Box<PingPong>>,
+    /// When it is looked at next.
+    at: Option<Instant>,
+    /// What had been heard when it was looked at last.
+    heard: u64,
+    asked: bool,
+}
+
+/// What is to be done when a time has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Due {
+    Idle,
+    /// It has been told to leave.
+    Left,
+    Look,
+    End(Ending),
 }
 
 impl Connection {
-    /// Ready once the connection is at its end.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    fn new(
+        from: (Rc<FrontendView>, u32),
+        link: Rc<Link>,
+        addresses: Addresses,
+        timer: Timer,
+        engine: server::Connection<Wire, Bytes>,
+        now: Instant,
+    ) -> Self {
+        Self {
+            from,
+            link,
+            addresses,
+            timer,
+            engine,
+            requests: 0,
+            begun: now,
+            head_since: None,
+            alive: Alive::default(),
+            leaving: None,
+            ending: None,
+        }
+    }
+
+    /// Ready once the connection is at its end, with the reason if there is one.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ending>> {
         let link = Rc::clone(&self.link);
+        link.begin_turn();
         if link.place.worker.is_draining() {
             self.leave();
         } else {
             link.place.wake_on_drain(cx.waker());
         }
         loop {
-            loop {
-                match self.engine.poll_accept(cx) {
-                    Poll::Ready(Some(Ok((request, answer)))) => self.start(request, answer),
-                    Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
-                    Poll::Pending => break,
-                }
+            if self.poll_engine(cx).is_ready() {
+                return Poll::Ready(self.ending);
+            }
+            let verdict = link.guard.borrow().verdict();
+            if let (Some(verdict), None) = (verdict, self.ending) {
+                self.end(verdict);
+                continue;
             }
             if link.streams.get() > 0 {
-                *link.waker.borrow_mut() = Some(cx.waker().clone());
+                link.wake_on_end(cx.waker());
+            }
+            let Some((at, due)) = self.next_due() else { return Poll::Pending };
+            if self.timer.poll_at(cx, at).is_pending() {
                 return Poll::Pending;
             }
-            let timeouts = &self.from.0.frontend.timeouts;
-            let limit = if self.requests == 0 { timeouts.http_request } else { timeouts.http_keep_alive };
-            let limit = self.leaving.unwrap_or_else(|| link.idle_since.get() + limit);
-            match self.timer.poll_at(cx, limit) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(()) if self.leaving.is_some() => {
+            match due {
+                Due::Idle => self.leave(),
+                Due::Look => self.look(cx, at),
+                Due::End(ending) => self.end(ending),
+                Due::Left if self.ending.is_some() => return Poll::Ready(self.ending),
+                Due::Left => {
+                    // It does not answer; it has had its time.
                     self.engine.abrupt_shutdown(Reason::NO_ERROR);
-                    self.leaving = Some(limit + LEAVING);
+                    self.leaving = Some(at + LEAVING);
+                    if self.poll_engine(cx).is_ready() {
+                        return Poll::Ready(None);
+                    }
+                    link.io.borrow().0.shutdown_write().ok();
+                    return Poll::Ready(None);
                 }
-                Poll::Ready(()) => self.leave(),
             }
         }
+    }
+
+    /// Moves frames, and begins what they ask for; ready at the end of the connection.
+    fn poll_engine(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let most = self.from.0.frontend.http.http2.max_concurrent_streams;
+        let mut starts = 0;
+        loop {
+            // One that was taken back counts until its task has let go of its server.
+            if self.link.streams.get() >= most {
+                return self.engine.poll_closed(cx).map(drop);
+            }
+            if starts == STARTS {
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            match self.engine.poll_accept(cx) {
+                Poll::Ready(Some(Ok((request, answer)))) => self.start(request, answer),
+                Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+            starts += 1;
+        }
+    }
+
+    /// What comes first of all that is waited for.
+    fn next_due(&mut self) -> Option<(Instant, Due)> {
+        let timeouts = &self.from.0.frontend.timeouts;
+        let options = &self.from.0.frontend.http.http2;
+        let link = &self.link;
+        let busy = link.streams.get() > 0;
+        if self.ending.is_some() {
+            return self.leaving.map(|at| (at, Due::Left));
+        }
+        let mut first: Option<(Instant, Due)> = None;
+        let mut offer = |at: Instant, due| {
+            if first.is_none_or(|(first, _)| at < first) {
+                first = Some((at, due));
+            }
+        };
+        match self.leaving {
+            Some(at) if !busy => offer(at, Due::Left),
+            None if !busy => {
+                let first = self.requests == 0;
+                let limit = if first { timeouts.http_request } else { timeouts.http_keep_alive };
+                offer(link.idle_since.get() + limit, Due::Idle);
+            }
+            _ => {}
+        }
+        if link.guard.borrow().is_head_open() {
+            let since = *self.head_since.get_or_insert_with(clock::now);
+            offer(since + timeouts.http_request, Due::End(Ending::HeadTimeout));
+        } else {
+            self.head_since = None;
+        }
+        if let Some(since) = link.stuck_since.get() {
+            offer(since + timeouts.client, Due::End(Ending::WriteTimeout));
+        }
+        if busy {
+            let alive = &mut self.alive;
+            let at = *alive.at.get_or_insert(self.begun + options.ping_interval);
+            offer(at, Due::Look);
+        } else {
+            self.alive.at = None;
+            self.alive.asked = false;
+        }
+        first
+    }
+
+    /// Asks a client that has said nothing for a while whether it is there.
+    fn look(&mut self, cx: &mut Context<'_>, at: Instant) {
+        let options = self.from.0.frontend.http.http2;
+        let heard = self.link.heard.get();
+        let alive = &mut self.alive;
+        let silent = alive.heard == heard;
+        alive.heard = heard;
+        if !silent {
+            alive.asked = false;
+        } else if alive.asked {
+            return self.end(Ending::PingTimeout);
+        } else if alive.pings.is_some() || self.engine_pings() {
+            let alive = &mut self.alive;
+            if let Some(pings) = &mut alive.pings {
+                // One that is still on its way will do.
+                let _answered = pings.poll_pong(cx);
+                let _on_its_way = pings.send_ping(Ping::opaque());
+            }
+            alive.asked = true;
+        }
+        let wait = if self.alive.asked { options.ping_timeout } else { options.ping_interval };
+        self.alive.at = Some(at + wait);
+    }
+
+    fn engine_pings(&mut self) -> bool {
+        self.alive.pings = self.engine.ping_pong().map(Box::new);
+        self.alive.pings.is_some()
     }
 
     /// Takes no new streams, and ends once those under way have.
@@ -181,18 +349,44 @@ impl Connection {
         }
     }
 
+    /// Ends it for what the client did.
+    fn end(&mut self, ending: Ending) {
+        let reason = match ending {
+            Ending::HeadTimeout | Ending::WriteTimeout | Ending::PingTimeout => Reason::NO_ERROR,
+            _ => Reason::ENHANCE_YOUR_CALM,
+        };
+        self.engine.abrupt_shutdown(reason);
+        self.ending = Some(ending);
+        self.leaving = Some(clock::now() + LEAVING);
+    }
+
+    /// Says why it ended, where there is something to say.
+    fn tell(&self, ending: Option<Ending>) {
+        let Some(ending) = ending else { return };
+        self.from.0.ended(ending);
+        let Some(unsaid) = may_say() else { return };
+        let name = &self.from.0.frontend.name;
+        let text = ending.text();
+        match self.addresses.client {
+            Some(client) => log::warning(format_args!(
+                "frontend {name}: {client} was ended: {text} (and {unsaid} others since the last such line)"
+            )),
+            None => log::warning(format_args!(
+                "frontend {name}: a client on a Unix socket was ended: {text} (and {unsaid} others since the last such line)"
+            )),
+        }
+    }
+
     fn start(&mut self, request: ::http::Request<RecvStream>, answer: SendResponse<Bytes>) {
         self.requests += 1;
+        self.begun = clock::now();
         self.refresh();
         let stream = Box::new(H2::accepted(request, answer));
-        let live = Live::new(&self.link);
+        let live = Live::new(&self.link, self.from.0.frontend.http.http2.max_concurrent_streams);
         let place = Rc::clone(&self.link.place);
         let from = (Rc::clone(&self.from.0), self.from.1);
-        let served = http::serve_stream(from, place, stream, self.addresses.clone(), clock::now());
-        tokio::task::spawn_local(async move {
-            let ended = served.await;
-            live.0.idle_since.set(ended);
-        });
+        let served = http::serve_stream(from, place, stream, self.addresses.clone(), self.begun);
+        tokio::task::spawn_local(async move { live.end(served.await) });
     }
 
     /// A new graph is taken up between two requests.
@@ -204,4 +398,19 @@ impl Connection {
             self.from = from;
         }
     }
+}
+
+/// One line a second and worker is enough; how many were not said since the last.
+fn may_say() -> Option<u64> {
+    thread_local! {
+        static SAID: Cell<(Option<Instant>, u64)> = const { Cell::new((None, 0)) };
+    }
+    let now = clock::now();
+    let (last, unsaid) = SAID.get();
+    if last.is_some_and(|last| now.saturating_duration_since(last) < Duration::from_secs(1)) {
+        SAID.set((last, unsaid + 1));
+        return None;
+    }
+    SAID.set((Some(now), 0));
+    Some(unsaid)
 }

@@ -323,7 +323,12 @@ impl Connection {
                 match self.parse() {
                     Ok(Parsed::Complete(facts)) => {
                         if let Some(trace) = &mut self.trace {
-                            trace.take_line(self.buffer.data());
+                            match &self.client {
+                                Stream::H2(stream) => {
+                                    trace.take_line_of_stream(self.buffer.data(), stream.scheme());
+                                }
+                                _ => trace.take_line(self.buffer.data()),
+                            }
                         }
                         self.buffer.consume(facts.length);
                         if waited {
@@ -368,7 +373,10 @@ impl Connection {
 
     /// Only what a connection begins with may be a preface.
     fn speaks_http2(&self) -> bool {
-        self.requests == 0 && !self.client.is_h2() && h2::is_preface(self.buffer.data())
+        self.requests == 0
+            && self.frontend.frontend.http.http2.prior_knowledge
+            && !self.client.is_h2()
+            && h2::is_preface(self.buffer.data())
     }
 
     fn parse(&mut self) -> Result<Parsed, Reason> {
@@ -391,6 +399,11 @@ impl Connection {
             scheme: if self.addresses.tls.is_some() { "https" } else { "http" },
             local: &|| self.addresses.destination().or_else(|| self.client.local_addr()),
         };
+        if let Stream::H2(stream) = &self.client
+            && stream.fields() > frontend.http.max_headers
+        {
+            return Err(Reason::TooManyFields);
+        }
         request::parse(self.buffer.data(), &mut self.up_head, &site)
     }
 

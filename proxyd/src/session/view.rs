@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use super::pool::Pool;
+use crate::http::ending::{CODES, Ending};
 use crate::http::refusal::Reason;
 use crate::model::backend::Backend;
 use crate::model::frontend::Frontend;
@@ -60,6 +61,17 @@ impl FrontendView {
     /// The same for a handshake.
     pub fn handshake_failed(&self, failure: Failure) {
         self.frontend.live.tls_failures.inc(self.worker, failure as usize);
+    }
+
+    /// Counts a connection of HTTP/2 that was ended.
+    pub fn ended(&self, ending: Ending) {
+        self.frontend.live.http2.inc(self.worker, ending as usize);
+    }
+
+    /// Counts a stream that was reset with that code.
+    pub fn reset(&self, code: u32) {
+        let code = (code as usize).min(CODES.len() - 1);
+        self.frontend.live.http2.inc(self.worker, Ending::COUNT + code);
     }
 }
 

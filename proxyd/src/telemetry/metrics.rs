@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::rows::{Selection, Since, rows};
-use super::{handshakes, info, refusals};
+use super::{handshakes, http2, info, refusals};
 use crate::log::feed::Status;
 use crate::model::shared::Shared;
 use crate::stats::cells::Count;
@@ -48,6 +48,7 @@ impl Exporter {
         if scopes.has(Scopes::FRONTEND) {
             refusals::exposition(&mut text, &snapshot);
             handshakes::of_clients(&mut text, &snapshot);
+            http2::exposition(&mut text, &snapshot);
         }
         if scopes.has(Scopes::SERVER) {
             handshakes::with_servers(&mut text, &snapshot);

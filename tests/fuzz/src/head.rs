@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use harness::wire::{Framing, Head};
-use proxyd::config::{ForwardHeaders, HttpOptions};
+use proxyd::config::{ForwardHeaders, Http2Options, HttpOptions};
 use proxyd::http::forwarded::Peer;
 use proxyd::http::framing::Body;
 use proxyd::http::request::{self, Site};
@@ -19,6 +19,7 @@ const OPTIONS: HttpOptions = HttpOptions {
     max_headers: 100,
     max_uri: 16 << 10,
     max_body: u64::MAX,
+    http2: Http2Options::DEFAULT,
 };
 
 fn site() -> Site<'static> {

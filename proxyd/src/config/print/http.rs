@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::super::{ErrorPage, ForwardHeaders, Frontend, HttpOptions};
-use super::{chosen, quoted, size};
+use super::super::{ErrorPage, ForwardHeaders, Frontend, Http2Options, HttpOptions};
+use super::{chosen, duration, quoted, size};
 
 /// Settings of a frontend, each behind a comma. `shared` is said in `defaults`.
 pub(super) fn frontend(text: &mut String, frontend: &Frontend, shared: ForwardHeaders) {
@@ -41,7 +41,28 @@ fn options(options: &HttpOptions) -> String {
     if options.max_body != u64::MAX {
         let _ = write!(text, ", max_body: {}", size(options.max_body));
     }
+    if options.http2 != Http2Options::DEFAULT {
+        let _ = write!(text, ", http2: ({})", http2(&options.http2));
+    }
     text
+}
+
+fn http2(options: &Http2Options) -> String {
+    let texts = [
+        ("prior_knowledge", options.prior_knowledge.to_string()),
+        ("max_concurrent_streams", options.max_concurrent_streams.to_string()),
+        ("initial_window", size(options.initial_window.into())),
+        ("connection_window", size(options.connection_window.into())),
+        ("max_frame_size", size(options.max_frame_size.into())),
+        ("header_table", size(options.header_table.into())),
+        ("send_buffer", size(options.send_buffer as u64)),
+        ("max_pending_accept_reset_streams", options.max_pending_accept_reset_streams.to_string()),
+        ("max_local_error_reset_streams", options.max_local_error_reset_streams.to_string()),
+        ("glitches", options.glitches.to_string()),
+        ("ping_interval", duration(options.ping_interval)),
+        ("ping_timeout", duration(options.ping_timeout)),
+    ];
+    texts.map(|(name, text)| format!("{name}: {text}")).join(", ")
 }
 
 /// Pages with their texts, whatever files they came from.

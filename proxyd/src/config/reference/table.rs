@@ -12,7 +12,7 @@ mod traffic;
 
 use super::{Field, Preset, Section};
 pub use check::{HTTP_CHECK, TCP_CHECK};
-pub use http::{ERROR_PAGE, HTTP};
+pub use http::{ERROR_PAGE, HTTP, HTTP2};
 pub use log::{LOG_TARGET, PROXY_LOG};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, FRONTEND, LISTEN};
@@ -46,6 +46,7 @@ pub const SECTIONS: &[&Section] = &[
     &TIMEOUTS,
     &RETRIES,
     &HTTP,
+    &HTTP2,
     &ERROR_PAGE,
     &PROXY_LOG,
     &LISTEN,

@@ -1,12 +1,13 @@
 //! `http` and `http_errors`, which `defaults`, frontends and listen sections may have; backends the latter.
 
 use std::path::Path;
+use std::time::Duration;
 
-use super::super::reference::{ERROR_PAGE, HTTP};
+use super::super::reference::{ERROR_PAGE, HTTP, HTTP2};
 use super::super::report::{Diagnostic, Report};
 use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
-use super::super::{ERROR_STATUSES, ErrorPage, HttpOptions, defaults};
+use super::super::{ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions, defaults};
 
 /// `http` as written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -17,6 +18,24 @@ pub(in crate::config) struct Http {
     max_headers: Option<usize>,
     max_uri: Option<usize>,
     max_body: Option<u64>,
+    http2: Http2,
+}
+
+/// `http.http2` as written.
+#[derive(Clone, Copy, Debug, Default)]
+struct Http2 {
+    prior_knowledge: Option<bool>,
+    max_concurrent_streams: Option<u32>,
+    initial_window: Option<u32>,
+    connection_window: Option<u32>,
+    max_frame_size: Option<u32>,
+    header_table: Option<u32>,
+    send_buffer: Option<usize>,
+    max_pending_accept_reset_streams: Option<usize>,
+    max_local_error_reset_streams: Option<usize>,
+    glitches: Option<u32>,
+    ping_interval: Option<Duration>,
+    ping_timeout: Option<Duration>,
 }
 
 impl Http {
@@ -39,6 +58,7 @@ impl Http {
             max_headers: fields.get("max_headers").and_then(|value| {
                 Some(value.number(1..=defaults::MAX_HEADERS as u32, report)?.value as usize)
             }),
+            http2: Http2::read(&fields, report),
             max_body: fields.get("max_body").and_then(|value| Some(value.size(0..=u64::MAX, report)?.value)),
         }
     }
@@ -52,9 +72,70 @@ impl Http {
             max_headers: self.max_headers.unwrap_or(below.max_headers),
             max_uri: self.max_uri.unwrap_or(below.max_uri),
             max_body: self.max_body.unwrap_or(below.max_body),
+            http2: self.http2.over(below.http2),
         }
     }
 }
+
+impl Http2 {
+    fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
+        let Some(fields) = fields.get("http2").and_then(|value| value.section(&HTTP2, report)) else {
+            return Self::default();
+        };
+        let mut size =
+            |name, least, most| u32::try_from(fields.get(name)?.size(least..=most, report)?.value).ok();
+        let (initial_window, connection_window) =
+            (size("initial_window", 16 << 10, WINDOW), size("connection_window", 64 << 10, WINDOW));
+        let max_frame_size = size("max_frame_size", 16 << 10, (1 << 24) - 1);
+        let header_table = size("header_table", 0, 64 << 10);
+        let send_buffer = size("send_buffer", 16 << 10, 16 << 20).map(|size| size as usize);
+        let mut number = |name, least, most| Some(fields.get(name)?.number(least..=most, report)?.value);
+        let max_concurrent_streams = number("max_concurrent_streams", 1, 10_000);
+        let glitches = number("glitches", 1, u32::MAX);
+        let mut streams = |name| number(name, 0, 1_000_000).map(|number| number as usize);
+        let max_pending_accept_reset_streams = streams("max_pending_accept_reset_streams");
+        let max_local_error_reset_streams = streams("max_local_error_reset_streams");
+        let mut duration = |name| Some(fields.get(name)?.duration(report)?.value);
+        Self {
+            ping_interval: duration("ping_interval"),
+            ping_timeout: duration("ping_timeout"),
+            prior_knowledge: fields.get("prior_knowledge").and_then(|v| Some(v.boolean(report)?.value)),
+            max_concurrent_streams,
+            initial_window,
+            connection_window,
+            max_frame_size,
+            header_table,
+            send_buffer,
+            max_pending_accept_reset_streams,
+            max_local_error_reset_streams,
+            glitches,
+        }
+    }
+
+    fn over(self, below: Http2Options) -> Http2Options {
+        Http2Options {
+            prior_knowledge: self.prior_knowledge.unwrap_or(below.prior_knowledge),
+            max_concurrent_streams: self.max_concurrent_streams.unwrap_or(below.max_concurrent_streams),
+            initial_window: self.initial_window.unwrap_or(below.initial_window),
+            connection_window: self.connection_window.unwrap_or(below.connection_window),
+            max_frame_size: self.max_frame_size.unwrap_or(below.max_frame_size),
+            header_table: self.header_table.unwrap_or(below.header_table),
+            send_buffer: self.send_buffer.unwrap_or(below.send_buffer),
+            max_pending_accept_reset_streams: self
+                .max_pending_accept_reset_streams
+                .unwrap_or(below.max_pending_accept_reset_streams),
+            max_local_error_reset_streams: self
+                .max_local_error_reset_streams
+                .unwrap_or(below.max_local_error_reset_streams),
+            glitches: self.glitches.unwrap_or(below.glitches),
+            ping_interval: self.ping_interval.unwrap_or(below.ping_interval),
+            ping_timeout: self.ping_timeout.unwrap_or(below.ping_timeout),
+        }
+    }
+}
+
+/// The longest window there is (RFC 9113 6.9.1), near enough to be written.
+const WINDOW: u64 = 1 << 30;
 
 /// One of `http_errors` as written.
 #[derive(Clone, Debug)]

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::super::reply::Reply;
 use super::*;
+use crate::config::Http2Options;
 
 const SITE: Site<'_> = Site {
     forward: ForwardHeaders {
@@ -19,6 +20,7 @@ const SITE: Site<'_> = Site {
         max_headers: 100,
         max_uri: 16 * 1024,
         max_body: u64::MAX,
+        http2: Http2Options::DEFAULT,
     },
     peer: Peer::Unjudged,
     client: Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 7))),
@@ -189,6 +191,7 @@ fn bounds() {
         max_headers: 2,
         max_header_bytes: request.len(),
         max_body: 5,
+        http2: Http2Options::DEFAULT,
         connect: false,
     };
     assert_eq!(with(fits, request), Ok(()));

@@ -1,7 +1,6 @@
-//! What an HTTP/2 connection runs over: bytes that were read before it began, then the client's connection, of which the
-//! one who serves it keeps hold.
+//! What the engine of a connection reads and writes: bytes that were read before it began, then the client's connection,
+//! under the eye of the guard.
 
-use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::rc::Rc;
@@ -9,33 +8,40 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::net::stream::Stream;
+use super::link::Link;
 
-/// The client's connection as the engine reads and writes it.
+/// A connection's end, as the engine holds it.
 #[derive(Debug)]
 pub(super) struct Wire {
     /// Read before anything else.
     before: Vec<u8>,
-    stream: Rc<RefCell<Stream>>,
+    link: Rc<Link>,
 }
 
 impl Wire {
-    pub(super) fn new(before: Vec<u8>, stream: Rc<RefCell<Stream>>) -> Self {
-        Self { before, stream }
+    pub(super) fn new(before: Vec<u8>, link: Rc<Link>) -> Self {
+        Self { before, link }
     }
 }
 
 impl AsyncRead for Wire {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        if !wire.before.is_empty() {
+        if wire.link.rests(cx) {
+            return Poll::Pending;
+        }
+        let held = buf.filled().len();
+        if wire.before.is_empty() {
+            ready!(Pin::new(&mut *wire.link.io.borrow_mut()).poll_read(cx, buf))?;
+        } else {
             let n = wire.before.len().min(buf.remaining());
             buf.put_slice(&wire.before[..n]);
             wire.before.drain(..n);
-            return Poll::Ready(Ok(()));
+            if wire.before.is_empty() {
+                wire.before = Vec::new();
+            }
         }
-        let n = ready!(wire.stream.borrow_mut().poll_read(cx, buf.initialize_unfilled()))?;
-        buf.advance(n);
+        wire.link.received(&buf.filled()[held..]);
         Poll::Ready(Ok(()))
     }
 }
@@ -50,18 +56,20 @@ impl AsyncWrite for Wire {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.stream.borrow_mut().poll_write(cx, bufs)
+        let written = Pin::new(&mut *self.link.io.borrow_mut()).poll_write_vectored(cx, bufs);
+        self.link.wrote(&written, bufs);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.link.io.borrow_mut()).poll_flush(cx)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(self.stream.borrow().shutdown_write())
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx)
     }
 }

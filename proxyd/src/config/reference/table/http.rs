@@ -1,7 +1,6 @@
 //! What holds for HTTP, in `defaults`, frontends, backends and listen sections.
 
-use super::super::super::defaults;
-use super::super::super::print;
+use super::super::super::{Http2Options, defaults, print};
 use super::super::{Field, Preset, Section};
 
 pub(super) const FORWARD_HEADERS: Field = Field {
@@ -70,6 +69,94 @@ pub const HTTP: Section = Section {
             shape: "size",
             preset: Preset::Unset("any length"),
             meaning: "Longest body; else 413, at once where the length is said, and when it is passed where it comes in chunks.",
+        },
+        Field {
+            name: "http2",
+            shape: "section",
+            preset: Preset::Unset("each its default"),
+            meaning: "How clients that speak HTTP/2 are served.",
+        },
+    ],
+    later: &[],
+};
+
+/// `http.http2`.
+pub const HTTP2: Section = Section {
+    what: "`http2`",
+    title: "http.http2",
+    about: "How clients that speak HTTP/2 are served. The limits of `http` and `timeouts` hold for each of their requests. A connection that is ended for what it sends is told why by GOAWAY, and counted by reason in `proxyd_http2_connections_ended_total`; streams that are reset are counted in `proxyd_http2_streams_reset_total`.",
+    fields: &[
+        Field {
+            name: "prior_knowledge",
+            shape: "`true` or `false`",
+            preset: Preset::Value(|| Http2Options::DEFAULT.prior_knowledge.to_string()),
+            meaning: "Whether a client may begin with HTTP/2 in clear text; else 400.",
+        },
+        Field {
+            name: "max_concurrent_streams",
+            shape: "number up to 10_000",
+            preset: Preset::Value(|| Http2Options::DEFAULT.max_concurrent_streams.to_string()),
+            meaning: "Most requests of one connection at once. One that was taken back counts until its server is let go.",
+        },
+        Field {
+            name: "initial_window",
+            shape: "size from `\"16KiB\"` to `\"1GiB\"`",
+            preset: Preset::Value(|| print::size(Http2Options::DEFAULT.initial_window.into())),
+            meaning: "What a client may send of one request before its server has taken it.",
+        },
+        Field {
+            name: "connection_window",
+            shape: "size from `\"64KiB\"` to `\"1GiB\"`",
+            preset: Preset::Value(|| print::size(Http2Options::DEFAULT.connection_window.into())),
+            meaning: "The same of all its requests together: the most memory that the bodies of one connection take.",
+        },
+        Field {
+            name: "max_frame_size",
+            shape: "size from `\"16KiB\"` up to a byte less than `\"16MiB\"`",
+            preset: Preset::Value(|| print::size(Http2Options::DEFAULT.max_frame_size.into())),
+            meaning: "Longest frame that a client may send.",
+        },
+        Field {
+            name: "header_table",
+            shape: "size up to `\"64KiB\"`",
+            preset: Preset::Value(|| print::size(Http2Options::DEFAULT.header_table.into())),
+            meaning: "What is remembered of a client's header fields, for their compression.",
+        },
+        Field {
+            name: "send_buffer",
+            shape: "size from `\"16KiB\"` to `\"16MiB\"`",
+            preset: Preset::Value(|| print::size(Http2Options::DEFAULT.send_buffer as u64)),
+            meaning: "Most bytes of one answer that wait for a slow client.",
+        },
+        Field {
+            name: "max_pending_accept_reset_streams",
+            shape: "number up to 1_000_000",
+            preset: Preset::Value(|| Http2Options::DEFAULT.max_pending_accept_reset_streams.to_string()),
+            meaning: "Most requests that are taken back before they were looked at; then the connection is ended.",
+        },
+        Field {
+            name: "max_local_error_reset_streams",
+            shape: "number up to 1_000_000",
+            preset: Preset::Value(|| Http2Options::DEFAULT.max_local_error_reset_streams.to_string()),
+            meaning: "Most requests of one connection that are reset for what the client sent; then it is ended.",
+        },
+        Field {
+            name: "glitches",
+            shape: "number",
+            preset: Preset::Value(|| Http2Options::DEFAULT.glitches.to_string()),
+            meaning: "Frames of no use that a client may send within 10 s: PING, PRIORITY, unknown ones, and WINDOW_UPDATE beyond ten for each frame of data it gets; a fifth as many empty frames, streams in error, and streams taken back beyond half of its requests; a tenth as many SETTINGS. Then the connection is ended.",
+        },
+        Field {
+            name: "ping_interval",
+            shape: "duration",
+            preset: Preset::Value(|| print::duration(Http2Options::DEFAULT.ping_interval)),
+            meaning: "How long a client with requests under way may say nothing before it is sent a PING.",
+        },
+        Field {
+            name: "ping_timeout",
+            shape: "duration",
+            preset: Preset::Value(|| print::duration(Http2Options::DEFAULT.ping_timeout)),
+            meaning: "How long it may take to answer that.",
         },
     ],
     later: &[],
