@@ -128,7 +128,7 @@ impl H2 {
                 continue;
             }
             if let Some(trailers) = ready!(body.poll_trailers(cx)).map_err(broken)? {
-                head::write_trailers(&mut self.trailers, &trailers);
+                head::write_trailers(&mut self.trailers, &trailers)?;
             }
             self.body = None;
         }

@@ -58,13 +58,40 @@ fn line(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     }
 }
 
-/// Trailers as lines: nothing that would say how the message is framed (RFC 9110 6.5.1).
-pub(super) fn write_trailers(out: &mut Vec<u8>, fields: &HeaderMap) {
-    for (name, value) in fields {
-        if *name != header::CONTENT_LENGTH && *name != header::TRAILER && !is_of_the_hop(name.as_str()) {
-            line(out, name.as_ref(), value.as_bytes());
-        }
+/// Framing, routing and authentication must be known before a body (RFC 9110 6.5.1).
+fn is_of_a_head(name: &HeaderName) -> bool {
+    const NAMES: [&str; 11] = [
+        "authorization",
+        "cache-control",
+        "content-encoding",
+        "content-length",
+        "content-type",
+        "cookie",
+        "expect",
+        "forwarded",
+        "set-cookie",
+        "te",
+        "trailer",
+    ];
+    NAMES.contains(&name.as_str()) || is_of_the_hop(name.as_str())
+}
+
+/// Trailers as lines, as many as a head may have.
+pub(super) fn write_trailers(out: &mut Vec<u8>, fields: &HeaderMap) -> io::Result<()> {
+    if fields.len() > MAX_FIELDS {
+        return Err(invalid("too many trailers"));
     }
+    for (name, value) in fields.iter().filter(|(name, _)| !is_of_a_head(name)) {
+        line(out, name.as_ref(), value.as_bytes());
+    }
+    Ok(())
+}
+
+/// A switch to HTTP/2 would pass by everything that is looked at here, and what is no token is no name.
+fn is_protocol(name: &[u8]) -> bool {
+    let token = |b: &u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(b);
+    let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+    !name.is_empty() && name.iter().all(token) && !is("h2") && !is("h2c")
 }
 
 /// Fields as lines. Crumbs of a cookie become one again (RFC 9113 8.2.3).
@@ -88,7 +115,8 @@ fn write_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
 
 /// A request that came, as text; `ended` says that it has no body.
 pub(super) fn write_request(out: &mut Vec<u8>, parts: &http::request::Parts, ended: bool) -> Asked {
-    let protocol = parts.extensions.get::<h2::ext::Protocol>();
+    // Without its protocol it is a CONNECT with a path, which is refused where all requests are judged.
+    let protocol = parts.extensions.get::<h2::ext::Protocol>().filter(|name| is_protocol(name.as_ref()));
     let asked = if protocol.is_some() { Asked::Protocol(None) } else { Asked::of(&parts.method) };
     let method = if protocol.is_some() { Method::GET } else { parts.method.clone() };
     let authority = parts.uri.authority().map(http::uri::Authority::as_str);
@@ -99,9 +127,11 @@ pub(super) fn write_request(out: &mut Vec<u8>, parts: &http::request::Parts, end
     match (path, authority) {
         (None, Some(authority)) => out.extend_from_slice(authority.as_bytes()),
         (path, authority) => {
-            // Two names for one host are judged where all requests are.
-            if let (Some(authority), Some(_)) = (authority, host) {
-                out.extend_from_slice(parts.uri.scheme_str().unwrap_or("http").as_bytes());
+            let scheme = parts.uri.scheme_str().unwrap_or("http");
+            let is_known = scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+            // Two names for one host, and other schemes, are judged where all requests are.
+            if let Some(authority) = authority.filter(|_| host.is_some() || !is_known) {
+                out.extend_from_slice(scheme.as_bytes());
                 out.extend_from_slice(b"://");
                 out.extend_from_slice(authority.as_bytes());
             }
@@ -292,6 +322,33 @@ mod tests {
             request(connect.body(()).unwrap(), false),
             ("CONNECT a.b:443 HTTP/1.1\r\nhost: a.b:443\r\n\r\n".to_owned(), Asked::Connect)
         );
+    }
+
+    #[test]
+    fn what_is_to_be_refused_is_written_so() {
+        for protocol in ["", "h2c", "H2", "websocket\r\nx: y", "a b"] {
+            let mut connect = Request::builder().method("CONNECT").uri("http://a.b/c").body(()).unwrap();
+            connect.extensions_mut().insert(h2::ext::Protocol::from(protocol));
+            let refused = ("CONNECT /c HTTP/1.1\r\nhost: a.b\r\n\r\n".to_owned(), Asked::Connect);
+            assert_eq!(request(connect, false), refused, "{protocol:?}");
+        }
+        let scheme = Request::get("ftp://a.b/c").body(()).unwrap();
+        assert_eq!(request(scheme, true).0, "GET ftp://a.b/c HTTP/1.1\r\nhost: a.b\r\n\r\n");
+    }
+
+    #[test]
+    fn trailers_say_nothing_that_comes_too_late() {
+        let mut fields = HeaderMap::new();
+        for name in ["cookie", "content-length", "host", "te", "x-sum", "authorization", "set-cookie"] {
+            fields.insert(name, HeaderValue::from_static("1"));
+        }
+        let mut out = Vec::new();
+        write_trailers(&mut out, &fields).unwrap();
+        assert_eq!(out, b"x-sum: 1\r\n");
+        for i in 0..MAX_FIELDS {
+            fields.append("x", HeaderValue::from(i));
+        }
+        assert!(write_trailers(&mut out, &fields).is_err());
     }
 
     #[test]
