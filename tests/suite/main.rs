@@ -13,6 +13,8 @@ mod connect;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod corpus_http2;
+#[cfg(test)]
 mod cut;
 #[cfg(test)]
 mod error_pages;

@@ -89,7 +89,9 @@ fn part(line: &str) -> Result<Vec<u8>, String> {
         "" => 1,
         times => times.parse().map_err(|_no_number| "how often?")?,
     };
-    let (from, rest_of) = rest.strip_prefix(':').map_or((0, rest), |it| (1, it));
+    // A name may begin with a colon, but for one that is nothing else.
+    let (from, rest_of) =
+        rest.strip_prefix(':').filter(|it| it.contains(':')).map_or((0, rest), |it| (1, it));
     let colon = rest_of.find(':').ok_or("a field is `name: value`")? + from;
     let (name, value) = (&rest[..colon], &rest[colon + 1..]);
     let value =

@@ -1,0 +1,367 @@
+//! The HTTP/2 half of `tests/corpus`: frames of clients, towards servers of HTTP/1.1 and of HTTP/2, and frames of servers.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::thread;
+use std::time::Duration;
+
+use harness::corpus::{self, Case};
+use harness::frames::script::{self, Step};
+use harness::frames::{self, Frame, PREFACE};
+use harness::origin::http::{Origin, Record, Request};
+use harness::origin::http2;
+use harness::{Client, Config, Daemon, Level, Peer};
+
+/// Nothing takes that long that is not stuck.
+const LIMIT: Duration = Duration::from_secs(5);
+
+/// What must come of a connection.
+#[derive(Debug, Default)]
+struct Verdict {
+    /// What comes on a stream: a status, then a reset.
+    streams: BTreeMap<u32, (Option<u16>, Option<u32>)>,
+    end: End,
+}
+
+/// How the connection fares.
+#[derive(Debug, Default, Eq, PartialEq)]
+enum End {
+    /// It goes on.
+    #[default]
+    Alive,
+    /// It ends, with GOAWAY and this code.
+    Goaway(u32),
+    /// It ends without a word.
+    Closed,
+}
+
+impl Verdict {
+    fn of(case: &Case) -> Self {
+        let text = case.text("verdict").expect("every case has one");
+        let of = || format!("{text:?} of [{}], line {}", case.name, case.line);
+        let code = |name: &str| frames::code(name).unwrap_or_else(|| unreachable!("no code: {}", of()));
+        let mut verdict = Self::default();
+        for part in text.split("; ") {
+            let words: Vec<&str> = part.split(' ').collect();
+            let number = |word: &str| word.parse().unwrap_or_else(|_| unreachable!("no verdict: {}", of()));
+            match words[..] {
+                ["alive"] => {}
+                ["closed"] => verdict.end = End::Closed,
+                ["goaway", name] => verdict.end = End::Goaway(code(name)),
+                [stream, "nothing"] => _ = verdict.streams.insert(number(stream), (None, None)),
+                [stream, "reset", name] => {
+                    verdict.streams.insert(number(stream), (None, Some(code(name))));
+                }
+                [stream, status] => {
+                    let status = status.parse().unwrap_or_else(|_| unreachable!("no verdict: {}", of()));
+                    verdict.streams.insert(number(stream), (Some(status), None));
+                }
+                [stream, status, "reset", name] => {
+                    let status = status.parse().unwrap_or_else(|_| unreachable!("no verdict: {}", of()));
+                    verdict.streams.insert(number(stream), (Some(status), Some(code(name))));
+                }
+                _ => unreachable!("no verdict: {}", of()),
+            }
+        }
+        verdict
+    }
+
+    /// All that is to come on these streams has.
+    fn has_come(&self, peer: &Peer) -> bool {
+        self.streams.iter().all(|(id, (status, reset))| {
+            let heard = peer.on(*id);
+            match (status, reset) {
+                (_, Some(_)) => heard.reset.is_some(),
+                (Some(_), None) => heard.is_over(),
+                (None, None) => true,
+            }
+        })
+    }
+
+    /// What came instead.
+    fn differs(&self, peer: &Peer) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for (id, heard) in &peer.streams {
+            let (status, reset) = self.streams.get(id).copied().unwrap_or_default();
+            // An answer that is whole may be followed by a word on the rest of the request (RFC 9113 8.1).
+            let got_reset = heard.reset.filter(|it| *it != 0 || !heard.ended || reset.is_some());
+            let cut = status.is_some() && reset.is_none() && !heard.ended;
+            if heard.status() != status || got_reset != reset || cut {
+                let reset = heard.reset.map(frames::code_name);
+                let ended = heard.ended;
+                wrong.push(format!("on {id}: {:?}, ended {ended}, reset {reset:?}", heard.status()));
+            }
+        }
+        for (id, _) in
+            self.streams.iter().filter(|(id, it)| **it != (None, None) && !peer.streams.contains_key(id))
+        {
+            wrong.push(format!("nothing on {id}"));
+        }
+        let end = match (peer.closed, peer.goaway) {
+            (false, None) => End::Alive,
+            (_, Some((_, code))) => End::Goaway(code),
+            (true, None) => End::Closed,
+        };
+        if end != self.end || peer.closed != (self.end != End::Alive) {
+            let goaway = peer.goaway.map(|(_, code)| frames::code_name(code));
+            wrong.push(format!("goaway {goaway:?}, closed {}", peer.closed));
+        }
+        wrong
+    }
+}
+
+/// What must be seen at the server.
+#[derive(Debug)]
+enum Served {
+    /// These requests, `METHOD target`, and no head more.
+    All(Vec<String>),
+    /// No whole request, and at most one head.
+    Broken,
+    /// This one, or nothing.
+    Maybe(String),
+}
+
+impl Served {
+    fn of(case: &Case) -> Self {
+        let text = case.text("server").unwrap_or_else(|| unreachable!("[{}] needs `server`", case.name));
+        match text.split_once(' ') {
+            None if text == "nothing" => Self::All(Vec::new()),
+            None if text == "broken" => Self::Broken,
+            Some(("maybe", one)) => Self::Maybe(one.into()),
+            _ => Self::All(text.split(", ").map(str::to_owned).collect()),
+        }
+    }
+
+    fn is_met(&self, requests: &[String], heads: usize) -> bool {
+        match self {
+            Self::All(expected) => {
+                // Streams have no order among each other.
+                let (mut expected, mut found) = (expected.clone(), requests.to_vec());
+                expected.sort();
+                found.sort();
+                expected == found && heads == expected.len()
+            }
+            Self::Broken => requests.is_empty() && heads <= 1,
+            Self::Maybe(one) => heads <= 1 && requests.iter().all(|it| it == one),
+        }
+    }
+
+    fn most(&self) -> usize {
+        match self {
+            Self::All(all) => all.len(),
+            Self::Broken | Self::Maybe(_) => 0,
+        }
+    }
+}
+
+/// Plays a case, and listens until what is to come has come or never will.
+fn play(address: SocketAddr, case: &Case, verdict: &Verdict) -> Peer {
+    let steps = script::parse(&case.lines, 1)
+        .unwrap_or_else(|error| unreachable!("a slip in [{}]: {error}", case.name));
+    let mut peer = Peer::bare(address);
+    match case.text("start").as_deref() {
+        None => peer.send([PREFACE, &Frame::settings(&[]).bytes()].concat()),
+        Some("bare") => {}
+        Some(other) => unreachable!("no start: {other:?} of [{}]", case.name),
+    }
+    let mut ends = false;
+    for step in steps {
+        match step {
+            // A refusal may come, and the connection end, before everything is sent.
+            Step::Send(bytes) => _ = peer.try_send(bytes),
+            Step::Over(stream) => _ = peer.reads_until(LIMIT, |it| it.on(stream).is_over()),
+            Step::Head(stream) => _ = peer.reads_until(LIMIT, |it| !it.on(stream).heads.is_empty()),
+            Step::Settings => {
+                peer.reads_until(LIMIT, |it| !it.settings.is_empty() && it.acknowledged > 0);
+            }
+            Step::Close => {
+                peer.half_close().ok();
+                ends = true;
+            }
+        }
+    }
+    if verdict.end == End::Alive {
+        peer.reads_until(LIMIT, |it| verdict.has_come(it));
+        // What was to be said before that is said then.
+        if !ends {
+            peer.is_alive(LIMIT);
+        }
+    } else {
+        peer.reads_until(LIMIT, |_| false);
+    }
+    peer
+}
+
+/// What stands behind proxyd.
+enum Behind {
+    Http1(Origin),
+    Http2(http2::Origin),
+}
+
+impl Behind {
+    fn config(&self) -> Config {
+        match self {
+            Self::Http1(origin) => Config::http([("app1", origin.addr())]),
+            Self::Http2(origin) => Config::new()
+                .frontend("web", r#"default_backend: "app""#)
+                .backend("app", "")
+                .server("app1", origin.addr(), "http: h2"),
+        }
+    }
+
+    fn record(&self) -> Record {
+        match self {
+            Self::Http1(origin) => origin.record(),
+            Self::Http2(origin) => origin.record(),
+        }
+    }
+}
+
+fn show(request: &Request) -> String {
+    format!("{} {}", request.method(), request.target())
+}
+
+fn of_the_case(record: &Record, from: usize) -> Vec<&Request> {
+    record.requests[from..].iter().filter(|it| it.target() != "/bystander").collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().map(|&it| char::from(it)).collect()
+}
+
+/// What is wrong with what the server and the client got, beyond the verdict.
+fn details(case: &Case, peer: &Peer, first: Option<&Request>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for wanted in case.all("shows").map(text) {
+        let (name, value) = wanted.split_once(": ").expect("a field");
+        if !peer.streams.values().any(|it| it.get(name) == Some(value)) {
+            wrong.push(format!("{wanted} is in no answer"));
+        }
+    }
+    let Some(first) = first else {
+        if case
+            .fields
+            .iter()
+            .any(|(key, _)| matches!(key.as_str(), "forwards" | "drops" | "body" | "trailers"))
+        {
+            wrong.push("nothing reached the server".into());
+        }
+        return wrong;
+    };
+    for wanted in case.all("forwards").map(text) {
+        let (name, value) = wanted.split_once(": ").expect("a field");
+        if !first.head.fields.iter().any(|(it, found)| it.eq_ignore_ascii_case(name) && found == value) {
+            wrong.push(format!("{wanted} is not in {:?}", first.head.fields));
+        }
+    }
+    for dropped in case.all("drops").map(text).filter(|it| first.head.get(it).is_some()) {
+        wrong.push(format!("{dropped} is in {:?}", first.head.fields));
+    }
+    if case.get("body").is_some_and(|it| it != first.body.bytes) {
+        wrong.push(format!("the body is {:?}", text(&first.body.bytes)));
+    }
+    let trailers: Vec<String> =
+        first.body.trailers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
+    if case.text("trailers").is_some_and(|it| it != trailers.join(", ")) {
+        wrong.push(format!("the trailers are {trailers:?}"));
+    }
+    wrong
+}
+
+/// Every case of a file; what was wrong.
+fn requests(file: &str, cases: &[Case], behind: &Behind, kind: &str) -> Vec<String> {
+    let daemon = Daemon::start(&behind.config().global("workers: 1"));
+    let address = daemon.listener("web");
+    let mut bystander = Peer::client(address);
+    let mut next = 1;
+    let mut is_served = |bystander: &mut Peer| {
+        bystander.send(frames::get(next, "/bystander"));
+        let heard = bystander.answer(next);
+        next += 2;
+        heard.status() == Some(200) && heard.ended && Client::tcp(address).get("/bystander").status == 200
+    };
+    assert!(is_served(&mut bystander), "{file} {kind}: a plain request");
+    let before = Level::of(&daemon);
+
+    let mut wrong = Vec::new();
+    let mut unsettled = 0;
+    let (mut from, mut heads) = (behind.record().requests.len(), behind.record().heads);
+    for case in cases.iter().filter(|it| it.text("only").is_none_or(|it| it == kind)) {
+        let (verdict, served) = (Verdict::of(case), Served::of(case));
+        let peer = play(address, case, &verdict);
+        // Who comes after it is served, and by then what there is of it is at the server.
+        let others = is_served(&mut bystander);
+        let record = behind.record();
+        let seen = of_the_case(&record, from);
+        let mut shown: Vec<String> = seen.iter().map(|it| show(it)).collect();
+        let mut began = record.heads - heads - 2;
+        if let Served::All(expected) = &served {
+            // What an earlier case broke off may get there only now.
+            shown.retain(|it| !it.ends_with(" /maybe"));
+            let late = began.saturating_sub(expected.len()).min(unsettled);
+            unsettled -= late;
+            began -= late;
+        } else {
+            unsettled += 1;
+        }
+        let mut found = verdict.differs(&peer);
+        if !others {
+            found.push("another client is not served".into());
+        }
+        if !served.is_met(&shown, began) {
+            found.push(format!("not what the server was to get: {began} heads"));
+        }
+        if served.most() > verdict.streams.len() {
+            found.push("more requests at the server than answers".into());
+        }
+        if shown.iter().any(|it| it.contains("smuggled") || it.contains('#')) {
+            found.push("a target that must not be".into());
+        }
+        found.extend(details(case, &peer, seen.first().copied()));
+        found.extend(peer.violations.iter().map(|it| format!("the client may refuse: {it}")));
+        if let Some(violation) = record.violations.first() {
+            found.push(format!("up to here a strict server refuses {violation:?}"));
+        }
+        (from, heads) = (record.requests.len(), record.heads);
+        if !found.is_empty() {
+            let place = format!("{file}.txt:{} [{}] towards {kind}", case.line, case.name);
+            wrong.push(format!("{place}: {}; at the server {shown:?}", found.join("; ")));
+        }
+    }
+    if let Some(violation) = behind.record().violations.first() {
+        wrong.push(format!("{file}.txt towards {kind}: a strict server refuses {violation:?}"));
+    }
+    drop(bystander);
+    before.is_back(&daemon);
+    let log = daemon.log();
+    assert!(!log.contains("panic"), "{log}");
+    wrong
+}
+
+const REQUEST_KEYS: [&str; 8] = ["start", "server", "forwards", "drops", "body", "trailers", "shows", "only"];
+
+/// Every file of `http2`, each with a daemon of its own.
+fn run(kind: &'static str, behind: fn() -> Behind) {
+    let files = corpus::folder("http2", &REQUEST_KEYS);
+    let count: usize = files.iter().map(|(_, cases)| cases.len()).sum();
+    assert!(count >= 80, "{count} cases");
+    let threads: Vec<_> = files
+        .into_iter()
+        .map(|(name, cases)| thread::spawn(move || requests(&name, &cases, &behind(), kind)))
+        .collect();
+    let mut wrong = Vec::new();
+    for thread in threads {
+        wrong.extend(thread.join().expect("what is above says why"));
+    }
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+#[test]
+fn frames_come_to_what_they_must_towards_http1() {
+    run("http1", || Behind::Http1(Origin::start("app1")));
+}
+
+#[test]
+fn frames_come_to_what_they_must_towards_http2() {
+    run("http2", || Behind::Http2(http2::Origin::start("app1")));
+}
