@@ -39,7 +39,7 @@ pub use print::{print_defaults, to_ron};
 use reasons::Reasons;
 use report::{Diagnostic, Report};
 pub use socket::{
-    Bind, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, Splice, TcpOptions, Uplink,
+    Bind, BindOptions, Keepalive, SendProxy, SendTlvs, ServerHttp, SourceAddress, Splice, TcpOptions, Uplink,
 };
 use source::Source;
 use syntax::{Document, Partial};

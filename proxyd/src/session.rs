@@ -12,6 +12,7 @@ pub mod handshake;
 pub mod http;
 pub mod lend;
 pub mod meter;
+pub mod mux;
 pub mod pool;
 pub mod queue;
 pub mod record;

@@ -8,6 +8,7 @@ pub mod http;
 pub mod http2;
 pub mod process;
 pub mod slow;
+pub mod streams;
 pub mod tcp;
 
 use std::collections::HashMap;

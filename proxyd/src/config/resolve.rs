@@ -16,7 +16,7 @@ use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::words::LeaveOut;
 use super::{
     AdminSocket, Backend, Check, CheckKind, ClientTimeouts, Config, ErrorPage, ForwardHeaders, Frontend,
-    Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Server, ServerTimeouts, Trusted,
+    Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Server, ServerTimeouts, Trusted, Uplink,
 };
 
 use crate::log::target::{Framing, Place, Target};
@@ -249,6 +249,7 @@ fn check(written: WrittenCheck) -> Check {
 fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
     let limits = written.limits.or(defaults.limits);
     let uplink = written.uplink.resolved(&defaults.uplink, is_unix(written.address.as_ref()));
+    let http = written.http.as_ref().or(defaults.http.as_ref());
     Some(Server {
         name: written.name.map(|name| name.value).unwrap_or_default(),
         address: written.address?,
@@ -259,6 +260,6 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
             minconn: limits.minconn.unwrap_or(0),
             max_queue: limits.max_queue.unwrap_or(0),
         },
-        uplink,
+        uplink: Uplink { http: http.map_or(preset::SERVER_HTTP, |http| http.value), ..uplink },
     })
 }

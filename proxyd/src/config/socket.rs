@@ -73,9 +73,20 @@ pub struct Keepalive {
     pub count: Option<u32>,
 }
 
+/// What HTTP is spoken with a server.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ServerHttp {
+    #[default]
+    Http1,
+    H2,
+    /// What the server takes of the two, where it can be asked.
+    Auto,
+}
+
 /// How a server is connected to.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Uplink {
+    pub http: ServerHttp,
     pub send_proxy: Option<SendProxy>,
     pub source: Option<SourceAddress>,
     /// Through this network interface.

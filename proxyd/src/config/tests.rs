@@ -190,7 +190,7 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
                 name: "b", timeouts: (connect: "1s", tunnel: "6s"), fullconn: 50,
                 retries: (max: 0, on: [junk_response, status(503)], redispatch: false, replay: "1KiB", non_idempotent: true),
                 server_defaults: (
-                    maxconn: 20, weight: 7,
+                    maxconn: 20, weight: 7, http: auto,
                     send_proxy: v2, source: "10.0.0.1", interface: "eth0", fast_open: true,
                     keepalive: (count: 3), user_timeout: "5s",
                 ),
@@ -198,7 +198,7 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
                     (name: "s", address: "[::1]:1"),
                     (name: "t", address: "[::1]:2", maxconn: 30, minconn: 5, max_queue: 9, weight: 8),
                     (
-                        name: "u", address: "[::1]:3", maxconn: 0,
+                        name: "u", address: "[::1]:3", maxconn: 0, http: h2,
                         send_proxy: off, source: client, interface: "eth1", fast_open: false,
                         keepalive: (), user_timeout: "6s",
                     ),
@@ -232,6 +232,7 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
         user_timeout: Some(s(seconds)),
     };
     let shared = Uplink {
+        http: ServerHttp::Auto,
         send_proxy: Some(SendProxy::V2(SendTlvs::default())),
         source: Some(SourceAddress::Ip("10.0.0.1".parse().unwrap())),
         interface: Some("eth0".into()),
@@ -240,6 +241,7 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
         tls: None,
     };
     let own = Uplink {
+        http: ServerHttp::H2,
         send_proxy: None,
         source: Some(SourceAddress::Client),
         interface: Some("eth1".into()),
@@ -247,7 +249,7 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
         tcp: tcp(None, 6),
         tls: None,
     };
-    let through_unix = Uplink { send_proxy: shared.send_proxy, ..Uplink::default() };
+    let through_unix = Uplink { http: shared.http, send_proxy: shared.send_proxy, ..Uplink::default() };
     let uplinks: Vec<_> = b.servers.iter().map(|s| &s.uplink).collect();
     assert_eq!(uplinks, [&shared, &shared, &own, &through_unix]);
     assert_eq!(load_whole(&to_ron(&config)), config);

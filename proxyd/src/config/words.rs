@@ -6,7 +6,7 @@ use rustls::{CipherSuite, NamedGroup};
 use super::log_format::LogFormat;
 use super::reasons::Reason;
 use super::tls::Version;
-use super::{Accept, Algorithm, Mode, Splice};
+use super::{Accept, Algorithm, Mode, ServerHttp, Splice};
 use crate::log::target::{FACILITIES, Facility, Framing};
 
 /// The words one setting takes.
@@ -63,6 +63,13 @@ pub(crate) const SPLICES: Choices<Splice> = Choices {
     known: &[("auto", Splice::Auto), ("off", Splice::Off)],
     also: &[],
     later: &[],
+};
+
+pub(crate) const SERVER_HTTPS: Choices<ServerHttp> = Choices {
+    what: "a version of HTTP",
+    known: &[("http1", ServerHttp::Http1), ("h2", ServerHttp::H2), ("auto", ServerHttp::Auto)],
+    also: &[("http2", ServerHttp::H2)],
+    later: &["h3"],
 };
 
 pub(crate) const ACCEPTS: Choices<Accept> = Choices {

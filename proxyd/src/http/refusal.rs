@@ -70,6 +70,7 @@ reasons! {
     HeadTooLong: HeadTooLarge, "head_too_long", "the head is longer than allowed";
     UnknownCoding: NotImplemented, "unknown_coding", Ambiguous::UnknownCoding.reason();
     InClear: BadRequest, "in_clear", "a request in clear where TLS is spoken";
+    NoUpgrade: BadGateway, "no_upgrade", "the server takes no switch of protocols over HTTP/2";
     ConnectOff: NotImplemented, "connect_off", "CONNECT is not allowed here";
 }
 

@@ -34,11 +34,37 @@ pub struct H2 {
     /// The rest of a frame.
     data: Bytes,
     trailers: Vec<u8>,
-    /// What the head of a request said beside what its text says.
+    /// Fields of the head of a request.
     fields: usize,
+    /// A client said https, or a server is spoken to over TLS.
     secure: bool,
+    fault: Option<Fault>,
     /// In a cell, since a session that only looks whether its peer is there does not own it.
     sending: RefCell<Sending>,
+}
+
+/// Why there is no more to read, though the stream has not ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// The peer refused the stream before it acted on it.
+    Refused,
+    /// The peer goes away, and did not take the stream any more.
+    Unheard,
+    /// What the peer sent makes no sense.
+    Nonsense,
+    /// The stream was reset, or the connection has ended.
+    Lost,
+}
+
+impl Fault {
+    fn of(error: &h2::Error) -> Self {
+        match error.reason() {
+            Some(Reason::REFUSED_STREAM) if error.is_remote() && error.is_reset() => Self::Refused,
+            Some(_) if error.is_remote() && error.is_go_away() => Self::Unheard,
+            Some(_) if error.is_library() => Self::Nonsense,
+            _ => Self::Lost,
+        }
+    }
 }
 
 /// How far our side has come.
@@ -84,38 +110,53 @@ impl H2 {
             body: (!ended).then_some(body),
             data: Bytes::new(),
             trailers: Vec::new(),
+            fault: None,
             sending: RefCell::new(Sending::Answer(answer)),
         }
     }
 
-    /// A request that is to be sent, by a connection that has room for it.
-    pub fn opened(connection: SendRequest<Bytes>) -> Self {
+    /// A request that is to be sent, by a connection that has room for it; `secure` is one over TLS.
+    pub fn opened(connection: SendRequest<Bytes>, secure: bool) -> Self {
         Self {
             asked: Asked::Plain,
             fields: 0,
-            secure: false,
+            secure,
             head: Vec::new(),
             head_read: 0,
             answer: None,
             body: None,
             data: Bytes::new(),
             trailers: Vec::new(),
+            fault: None,
             sending: RefCell::new(Sending::Request(connection)),
         }
     }
 
+    /// Why it failed, if it did.
+    pub fn fault(&self) -> Option<Fault> {
+        self.fault
+    }
+
     /// Waits until there is something to read; false at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
+        let filled = ready!(self.poll_frames(cx));
+        Poll::Ready(filled.map_err(|error| {
+            self.fault = Some(Fault::of(&error));
+            broken(error)
+        }))
+    }
+
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, h2::Error>> {
         loop {
             if self.has_input() {
                 return Poll::Ready(Ok(true));
             }
             if let Some(answer) = &mut self.answer {
                 if let Poll::Ready(Some(interim)) = answer.poll_informational(cx) {
-                    self.read_head(&interim.map_err(broken)?.into_parts().0, false);
+                    self.read_head(&interim?.into_parts().0, false);
                     continue;
                 }
-                let (parts, body) = ready!(Pin::new(answer).poll(cx)).map_err(broken)?.into_parts();
+                let (parts, body) = ready!(Pin::new(answer).poll(cx))?.into_parts();
                 self.answer = None;
                 let ended = body.is_end_stream();
                 self.read_head(&parts, ended);
@@ -124,11 +165,12 @@ impl H2 {
             }
             let Some(body) = &mut self.body else { return Poll::Ready(Ok(false)) };
             if let Some(data) = ready!(body.poll_data(cx)) {
-                self.data = data.map_err(broken)?;
+                self.data = data?;
                 continue;
             }
-            if let Some(trailers) = ready!(body.poll_trailers(cx)).map_err(broken)? {
-                head::write_trailers(&mut self.trailers, &trailers)?;
+            if let Some(trailers) = ready!(body.poll_trailers(cx))? {
+                head::write_trailers(&mut self.trailers, &trailers)
+                    .map_err(|_too_many| h2::Error::from(Reason::ENHANCE_YOUR_CALM))?;
             }
             self.body = None;
         }
@@ -194,12 +236,17 @@ impl H2 {
         let sending = self.sending.get_mut();
         let body = match sending {
             Sending::Request(connection) => {
-                ready!(connection.poll_ready(cx)).map_err(broken)?;
-                let (request, asked) = head::read_request(text)?;
+                let fault = &mut self.fault;
+                let mut failed = |error: h2::Error| {
+                    *fault = Some(Fault::of(&error));
+                    broken(error)
+                };
+                ready!(connection.poll_ready(cx)).map_err(&mut failed)?;
+                let (request, asked) = head::read_request(text, self.secure)?;
                 // A tunnel stays open behind its head.
                 let ends = ends && asked.takes_end();
                 self.asked = asked;
-                let (answer, body) = connection.send_request(request, ends).map_err(broken)?;
+                let (answer, body) = connection.send_request(request, ends).map_err(failed)?;
                 self.answer = Some(answer);
                 *sending = if ends { Sending::Ended(body) } else { Sending::Body(body) };
                 return Poll::Ready(Ok(()));

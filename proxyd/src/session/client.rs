@@ -10,6 +10,7 @@ use std::task::{Context, Poll};
 
 use super::dispatch::Upstream;
 use super::handshake::Secured;
+use super::mux::Mux;
 use super::pool::IDLE;
 use super::view::{FrontendView, ServerView};
 use super::worker::Place;
@@ -184,15 +185,21 @@ fn poll_header(cx: &mut Context<'_>, stream: &Stream, buffer: &mut Buffer) -> Po
     }
 }
 
-/// The server connection that is this client's alone, while no request is on it.
+/// The server connection that is this client's alone, while no request is on it; or those that its requests share.
 #[derive(Debug, Default)]
 pub struct Private(RefCell<Option<Box<Kept>>>);
 
 #[derive(Debug)]
 struct Kept {
     view: Rc<ServerView>,
-    upstream: Upstream,
     since: Instant,
+    what: What,
+}
+
+#[derive(Debug)]
+enum What {
+    One(Upstream),
+    Many(Rc<Mux>),
 }
 
 /// On whose behalf a server is connected to.
@@ -202,6 +209,8 @@ pub struct Behalf<'a> {
     pub private: &'a Private,
     /// The client's connection, which knows the address it came to.
     pub stream: &'a Stream,
+    /// It asks for a switch of protocols.
+    pub upgrade: bool,
 }
 
 impl Behalf<'_> {
@@ -244,15 +253,32 @@ impl Private {
     /// The connection to this server, if it can carry another request.
     pub(super) fn take(&self, view: &Rc<ServerView>, moves: u32, surely: bool) -> Option<Upstream> {
         let kept = self.0.take()?;
+        let What::One(upstream) = kept.what else { return None };
         let usable = Rc::ptr_eq(&kept.view, view)
-            && kept.upstream.moves == moves
+            && upstream.moves == moves
             && clock::now().saturating_duration_since(kept.since) < IDLE
-            && kept.upstream.stream.is_idle_and_open(surely);
-        usable.then_some(Upstream { reused: true, ..kept.upstream })
+            && upstream.stream.is_idle_and_open(surely);
+        usable.then_some(Upstream { reused: true, ..upstream })
+    }
+
+    /// The connections to this server.
+    pub(super) fn mux(&self, view: &Rc<ServerView>) -> Rc<Mux> {
+        let mut kept = self.0.borrow_mut();
+        let now = clock::now();
+        if let Some(kept) = kept.as_ref()
+            && Rc::ptr_eq(&kept.view, view)
+            && let What::Many(mux) = &kept.what
+        {
+            mux.prune(now, view.server.moves(), true);
+            return Rc::clone(mux);
+        }
+        let mux = Rc::new(Mux::default());
+        *kept = Some(Box::new(Kept { view: Rc::clone(view), since: now, what: What::Many(Rc::clone(&mux)) }));
+        mux
     }
 
     pub(super) fn put(&self, view: &Rc<ServerView>, upstream: Upstream, now: Instant) {
-        self.0.replace(Some(Box::new(Kept { view: Rc::clone(view), upstream, since: now })));
+        self.0.replace(Some(Box::new(Kept { view: Rc::clone(view), since: now, what: What::One(upstream) })));
     }
 }
 

@@ -1,6 +1,7 @@
 //! From a backend to a connection to one of its servers: pick, reuse or connect, and the budget of further tries.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use super::client::{Behalf, Private, poll_greet};
 use super::handshake;
 use super::lend::borrow;
 use super::meter::Timings;
+use super::mux::{self, Seat, Wish};
 use super::queue::{Line, NoServer};
 use super::record::Way;
 use super::retry::{self, Attempt, Failure, Verdict};
@@ -20,6 +22,7 @@ use crate::balance::{self, Picked};
 use crate::clock::{self, Instant};
 use crate::model::backend::Backend;
 use crate::model::queue::{Indices, Wants};
+use crate::model::shared::Shared;
 use crate::net::connect::{Origin, connect, is_local_shortage, is_no_address};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
@@ -57,6 +60,18 @@ pub struct Upstream {
     pub moves: u32,
     /// It carried a request before.
     pub reused: bool,
+    /// Where it is one stream of many: its place among them, given back after it.
+    pub seat: Option<Seat>,
+}
+
+/// What a new connection needs besides a server.
+#[derive(Debug)]
+pub struct Target {
+    /// Written in front of all else.
+    pub header: Option<Vec<u8>>,
+    /// For whom it is.
+    pub client: Option<IpAddr>,
+    pub deadline: Instant,
 }
 
 /// Whether idle connections are taken.
@@ -91,6 +106,10 @@ pub async fn obtain(
     let cells = view.cells();
     let moves = view.server.moves();
     let uplink = &view.server.uplink;
+    if mux::is_for(&view.server) {
+        let connections = if uplink.is_private() { behalf.private.mux(view) } else { Rc::clone(&view.mux) };
+        return connections.obtain(Wish { worker, view, reuse, limit, behalf }, timer).await;
+    }
     if uplink.is_private() {
         let kept = behalf.private.take(view, moves, reuse == Reuse::Surely);
         if let Some(upstream) = kept.filter(|_| reuse != Reuse::No) {
@@ -104,17 +123,37 @@ pub async fn obtain(
         }
         if let Some(stream) = taken {
             cells.inc(Count::Reuses);
-            return Ok(Upstream { stream, moves, reused: true });
+            return Ok(Upstream { stream, moves, reused: true, seat: None });
         }
     }
+    let header = uplink.send_proxy.map(|how| behalf.header(how));
+    let target = Target { header, client: behalf.ip(), deadline: clock::now() + limit };
+    match open(&worker.shared, view, timer, target).await {
+        Ok(stream) => Ok(Upstream { stream, moves, reused: false, seat: None }),
+        Err(none) => {
+            if none.local {
+                worker.drop_idle();
+            }
+            Err(none)
+        }
+    }
+}
+
+/// A new connection, with what is written in front of all else.
+pub(super) async fn open(
+    shared: &Shared,
+    view: &ServerView,
+    timer: &mut Timer,
+    target: Target,
+) -> Result<Stream, NoConnection> {
+    let cells = view.cells();
     cells.inc(Count::Connects);
+    let Target { header, client, deadline } = target;
     let address = view.server.address();
-    let origin = Origin { client: behalf.ip(), turn: &view.server.source_turn };
-    let deadline = clock::now() + limit;
-    let mut connecting = pin!(connect(&address, uplink, origin));
+    let origin = Origin { client, turn: &view.server.source_turn };
+    let mut connecting = pin!(connect(&address, &view.server.uplink, origin));
     let mut connected = timer.within(deadline, |cx| connecting.as_mut().poll(cx)).await;
-    if let (Ok(Ok(stream)), Some(how)) = (&mut connected, uplink.send_proxy) {
-        let header = behalf.header(how);
+    if let (Ok(Ok(stream)), Some(header)) = (&mut connected, header) {
         let mut rest = &header[..];
         match timer.within(deadline, |cx| poll_greet(cx, stream, &mut rest)).await {
             Ok(Ok(())) => {}
@@ -133,19 +172,15 @@ pub async fn obtain(
         };
     }
     match connected {
-        Ok(Ok(stream)) if stream.socket().is_ok_and(|fd| worker.shared.process.is_reserved(fd)) => {
-            worker.drop_idle();
+        Ok(Ok(stream)) if stream.socket().is_ok_and(|fd| shared.process.is_reserved(fd)) => {
             Err(NoConnection { failure: Failure::Connect, local: true })
         }
-        Ok(Ok(stream)) => Ok(Upstream { stream, moves, reused: false }),
+        Ok(Ok(stream)) => Ok(stream),
         Ok(Err(error)) => {
-            let local = is_local_shortage(&error);
             if is_no_address(&error) {
                 cells.inc(Count::NoAddress);
-            } else if local {
-                worker.drop_idle();
             }
-            Err(NoConnection { failure: Failure::Connect, local })
+            Err(NoConnection { failure: Failure::Connect, local: is_local_shortage(&error) })
         }
         Err(Elapsed) => Err(NoConnection { failure: Failure::ConnectTimeout, local: false }),
     }

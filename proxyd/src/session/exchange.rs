@@ -13,6 +13,7 @@ use crate::clock::{self, Instant};
 use crate::http::refusal::Reason;
 use crate::http::{request, response};
 use crate::net::buffer::Buffer;
+use crate::net::h2::Fault;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 
@@ -172,10 +173,17 @@ impl<'a> Exchange<'a> {
                     _ => return Poll::Ready(Err(Failure::Invalid)),
                 }
             }
-            let broken = |buffer: &Buffer| if buffer.is_empty() { Failure::Empty } else { Failure::Partial };
             match stream.poll_read(cx, buffer.room()) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Ok(0) | Err(_)) => return Poll::Ready(Err(broken(buffer))),
+                Poll::Ready(Ok(0) | Err(_)) => {
+                    return Poll::Ready(Err(match stream.as_h2().and_then(|stream| stream.fault()) {
+                        Some(Fault::Refused) => Failure::Refused,
+                        Some(Fault::Unheard) => Failure::Unheard,
+                        Some(Fault::Nonsense) => Failure::Invalid,
+                        Some(Fault::Lost) | None if buffer.is_empty() => Failure::Empty,
+                        Some(Fault::Lost) | None => Failure::Partial,
+                    }));
+                }
                 Poll::Ready(Ok(n)) => {
                     buffer.filled(n);
                     fresh = true;

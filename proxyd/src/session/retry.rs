@@ -21,6 +21,12 @@ pub enum Failure {
     Invalid,
     /// Nothing within the server's timeout.
     Timeout,
+    /// The server said that it did not act on it: it refused it,
+    Refused,
+    /// or closes the connection and did not take it any more.
+    Unheard,
+    /// The server does not take the switch of protocols that is asked for.
+    NoUpgrade,
     /// An answer of a status after which another try was asked for.
     Status(u16),
 }
@@ -54,7 +60,11 @@ pub enum Verdict {
 impl Attempt {
     pub fn verdict(&self, retries: &Retries) -> Verdict {
         let reason = match self.failure {
-            Failure::Connect | Failure::ConnectTimeout => Reason::ConnFailure,
+            Failure::Connect
+            | Failure::ConnectTimeout
+            | Failure::Refused
+            | Failure::Unheard
+            | Failure::NoUpgrade => Reason::ConnFailure,
             Failure::Empty => Reason::EmptyResponse,
             Failure::Partial | Failure::Invalid => Reason::JunkResponse,
             Failure::Timeout => Reason::ResponseTimeout,
@@ -62,7 +72,7 @@ impl Attempt {
         };
         if !retries.on.has(reason) || self.left == 0 || self.body_begun || self.answer_begun {
             Verdict::GiveUp
-        } else if self.sent == 0 {
+        } else if self.sent == 0 || matches!(self.failure, Failure::Refused | Failure::Unheard) {
             Verdict::Free
         } else if self.idempotent || retries.non_idempotent {
             Verdict::Budgeted
@@ -73,8 +83,11 @@ impl Attempt {
 }
 
 /// So much of a body is kept while it is sent; `None` where it would be of no use, or is too long in any case.
-pub fn kept(retries: &Retries, idempotent: bool, body: Body) -> Option<usize> {
-    let repeated = retries.max > 0 && retries.on.outlive_sending() && (idempotent || retries.non_idempotent);
+///
+/// A server that `may_refuse` a request says so only when it was sent.
+pub fn kept(retries: &Retries, idempotent: bool, may_refuse: bool, body: Body) -> Option<usize> {
+    let after_sending = retries.on.outlive_sending() && (idempotent || retries.non_idempotent);
+    let repeated = retries.max > 0 && (after_sending || may_refuse && retries.on.has(Reason::ConnFailure));
     let fits = match body {
         Body::None | Body::UntilClose => false,
         Body::Length(length) => length <= u64::from(retries.replay),
@@ -97,7 +110,9 @@ mod tests {
 
     #[test]
     fn table() {
-        use Failure::{Connect, ConnectTimeout, Empty, Invalid, Partial, Status, Timeout};
+        use Failure::{
+            Connect, ConnectTimeout, Empty, Invalid, NoUpgrade, Partial, Refused, Status, Timeout, Unheard,
+        };
         use Verdict::{Budgeted, Free, GiveUp};
         let retries = Retries::default();
         #[rustfmt::skip]
@@ -120,6 +135,11 @@ mod tests {
             (Timeout,        true,      90,   false, false,  1,    GiveUp),
             (Timeout,        true,      0,    false, false,  1,    GiveUp),
             (Status(503),    true,      90,   false, false,  1,    GiveUp),
+            (Refused,        false,     90,   false, false,  1,    Free),
+            (Unheard,        false,     90,   false, false,  1,    Free),
+            (Refused,        true,      90,   true,  false,  1,    GiveUp),
+            (Refused,        true,      90,   false, true,   1,    GiveUp),
+            (NoUpgrade,      false,     0,    false, false,  1,    Free),
         ];
         for (failure, idempotent, sent, body_begun, answer_begun, left, verdict) in table {
             let attempt = Attempt { failure, idempotent, sent, body_begun, answer_begun, left };
@@ -176,8 +196,10 @@ mod tests {
             (Retries { replay: 0, ..retries }, true, Body::Chunked, None),
             (only_connecting, true, Body::Length(1), None),
         ] {
-            assert_eq!(kept(&retries, idempotent, body), expected, "{retries:?} {body:?}");
+            assert_eq!(kept(&retries, idempotent, false, body), expected, "{retries:?} {body:?}");
         }
+        assert_eq!(kept(&retries, false, true, Body::Length(1)), Some(100));
+        assert_eq!(kept(&Retries { max: 0, ..retries }, false, true, Body::Length(1)), None);
     }
 
     #[test]

@@ -61,7 +61,8 @@ impl Session<'_> {
     async fn run(&mut self) -> Termination {
         let mut timer = Timer::default();
         let private = Private::default();
-        let behalf = Behalf { addresses: self.addresses, private: &private, stream: &self.client };
+        let behalf =
+            Behalf { addresses: self.addresses, private: &private, stream: &self.client, upgrade: false };
         let course = (&mut self.timings, &mut self.way);
         let found = connect(self.worker, &self.backend, &mut self.meter, behalf, &mut timer, course).await;
         let (_, server) = match found {

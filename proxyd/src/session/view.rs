@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::mux::{self, Mux};
 use super::pool::Pool;
 use crate::http::ending::{CODES, Ending};
 use crate::http::refusal::Reason;
@@ -37,6 +38,8 @@ pub struct FrontendView {
 pub struct BackendView {
     pub backend: Arc<Backend>,
     pub servers: Vec<Rc<ServerView>>,
+    /// Some of them may refuse a request before they look at it.
+    pub may_refuse: bool,
     worker: usize,
 }
 
@@ -45,6 +48,8 @@ pub struct BackendView {
 pub struct ServerView {
     pub server: Arc<Server>,
     pub pool: RefCell<Pool>,
+    /// Connections that many requests share.
+    pub mux: Rc<Mux>,
     worker: usize,
 }
 
@@ -97,7 +102,7 @@ impl ServerView {
 
     /// Shows other workers and readers how many idle connections there are.
     pub fn count_idle(&self) {
-        self.cells().idle.set(self.pool.borrow().len() as u64);
+        self.cells().idle.set((self.pool.borrow().len() + self.mux.idle()) as u64);
     }
 
     pub fn cells(&self) -> &Cells {
@@ -119,14 +124,16 @@ impl View {
                         None => Rc::new(ServerView {
                             server: Arc::clone(server),
                             pool: RefCell::default(),
+                            mux: Rc::default(),
                             worker,
                         }),
                     });
                 let views: Vec<_> = views.collect();
+                let may_refuse = views.iter().any(|view| mux::is_for(&view.server));
                 servers.extend(views.iter().map(|view| (Arc::as_ptr(&view.server), Rc::clone(view))));
                 (
                     &*backend.name,
-                    Rc::new(BackendView { backend: Arc::clone(backend), servers: views, worker }),
+                    Rc::new(BackendView { backend: Arc::clone(backend), servers: views, may_refuse, worker }),
                 )
             })
             .collect();

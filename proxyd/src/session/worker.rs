@@ -129,6 +129,7 @@ impl Worker {
         }
         for server in self.view().servers() {
             server.pool.borrow_mut().clear();
+            server.mux.drop_idle();
         }
     }
 
@@ -199,6 +200,7 @@ impl Worker {
         for server in self.view().servers() {
             if server.cells().idle.get() > 0 {
                 server.pool.borrow_mut().clear();
+                server.mux.drop_idle();
                 server.count_idle();
             }
         }
@@ -222,7 +224,9 @@ impl Worker {
         let now = clock::now();
         for view in self.view().servers() {
             let mut pool = view.pool.borrow_mut();
-            if pool.is_empty() && view.cells().idle.get() == 0 {
+            if !view.mux.is_empty() {
+                view.mux.prune(now, view.server.moves(), view.server.keeps_connections());
+            } else if pool.is_empty() && view.cells().idle.get() == 0 {
                 continue;
             }
             if view.server.keeps_connections() {

@@ -2,13 +2,23 @@
 
 use std::fmt::Write as _;
 
-use super::super::socket::{Bind, Keepalive, SendProxy, SourceAddress, Splice, TcpOptions, Uplink};
+use super::super::socket::{
+    Bind, Keepalive, SendProxy, ServerHttp, SourceAddress, Splice, TcpOptions, Uplink,
+};
 use super::{chosen, duration, file_mode, quoted};
 
 pub(in crate::config) const fn splice(splice: Splice) -> &'static str {
     match splice {
         Splice::Auto => "auto",
         Splice::Off => "off",
+    }
+}
+
+pub(in crate::config) const fn server_http(http: ServerHttp) -> &'static str {
+    match http {
+        ServerHttp::Http1 => "http1",
+        ServerHttp::H2 => "h2",
+        ServerHttp::Auto => "auto",
     }
 }
 
@@ -40,6 +50,9 @@ pub(super) fn bind(bind: &Bind) -> String {
 
 /// What follows the other settings of a server.
 pub(super) fn uplink(text: &mut String, uplink: &Uplink) {
+    if uplink.http != ServerHttp::default() {
+        let _ = write!(text, ", http: {}", server_http(uplink.http));
+    }
     match uplink.send_proxy {
         Some(SendProxy::V1) => text.push_str(", send_proxy: v1"),
         Some(SendProxy::V2(tlvs)) => {

@@ -2,11 +2,12 @@
 
 use proto::addr::Address;
 
-use super::super::ServerAddress;
 use super::super::reference::SERVER_DEFAULTS;
 use super::super::report::{Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
+use super::super::words::SERVER_HTTPS;
+use super::super::{ServerAddress, ServerHttp};
 use super::socket::Uplink;
 use super::tls::ServerTls;
 use super::{address, name};
@@ -22,6 +23,7 @@ pub(in crate::config) struct Server {
     pub(in crate::config) weight: Option<Spanned<u32>>,
     pub(in crate::config) backup: Option<Spanned<bool>>,
     pub(in crate::config) limits: Limits,
+    pub(in crate::config) http: Option<Spanned<ServerHttp>>,
     pub(in crate::config) uplink: Uplink,
     /// Its files are read later.
     pub(in crate::config) tls: Option<ServerTls>,
@@ -44,6 +46,7 @@ pub(in crate::config) struct ServerDefaults {
     pub(in crate::config) limits: Limits,
     pub(in crate::config) uplink: Uplink,
     pub(in crate::config) tls: Option<ServerTls>,
+    pub(in crate::config) http: Option<Spanned<ServerHttp>>,
 }
 
 impl Server {
@@ -62,6 +65,7 @@ impl Server {
             backup: fields.get("backup").and_then(|value| value.boolean(report)),
             limits: Limits::read(fields, report),
             tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
+            http: http(fields, report),
         }
     }
 }
@@ -79,8 +83,13 @@ impl ServerDefaults {
             limits: Limits::read(&fields, report),
             uplink: Uplink::read(&fields, report),
             tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
+            http: http(&fields, report),
         })
     }
+}
+
+fn http(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Spanned<ServerHttp>> {
+    fields.get("http")?.choice(&SERVER_HTTPS, report)
 }
 
 impl Limits {

@@ -10,7 +10,8 @@ use super::super::reference::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
 use super::super::report::{Diagnostic, Report};
 use super::super::shape::{Fields, Value};
 use super::super::socket::{
-    Bind as Conf, BindOptions, Keepalive, SendProxy, SendTlvs, SourceAddress, TcpOptions, Uplink as Resolved,
+    Bind as Conf, BindOptions, Keepalive, SendProxy, SendTlvs, ServerHttp, SourceAddress, TcpOptions,
+    Uplink as Resolved,
 };
 use super::super::span::{Kind, Spanned};
 use super::super::tls::ServerTls;
@@ -136,6 +137,7 @@ impl Uplink {
             return Resolved { send_proxy, tls: self.tls, ..Resolved::default() };
         }
         Resolved {
+            http: ServerHttp::default(),
             send_proxy,
             source: self.source.or(defaults.source),
             interface: self.interface.or_else(|| defaults.interface.clone()),

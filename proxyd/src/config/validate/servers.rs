@@ -1,16 +1,18 @@
 //! Servers of one backend beside each other: nothing here is wrong, but may not be what was meant.
 
-use super::super::defaults;
 use super::super::report::{Diagnostic, Report};
 use super::super::syntax::Document;
 use super::super::syntax::backend::Backend;
 use super::super::syntax::server::Server;
+use super::super::{Mode, ServerHttp, defaults};
 use super::backends;
 
 /// Weights further apart than this are more often a mix of HAProxy's scale (1) with this one (100) than a wish.
 const SPREAD: u32 = 50;
 
 pub(super) fn check(document: &Document, report: &mut Report) {
+    let shared = document.defaults.first();
+    let mode = shared.and_then(|defaults| defaults.mode.as_ref()).map_or(defaults::MODE, |mode| mode.value);
     for backend in backends(document) {
         let Some(servers) = &backend.servers else { continue };
         let name = backend.name.as_ref().map_or("?", |name| &name.value);
@@ -27,6 +29,21 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         }
         spread(name, backend, servers, report);
         limits(backend, servers, report);
+        if backend.mode.as_ref().map_or(mode, |mode| mode.value) == Mode::Tcp {
+            http(name, backend, servers, report);
+        }
+    }
+}
+
+/// Bytes have no version.
+fn http(name: &str, backend: &Backend, servers: &[Server], report: &mut Report) {
+    let written = servers.iter().map(|server| &server.http).chain([&backend.server_defaults.http]);
+    for http in written.flatten().filter(|http| http.value != ServerHttp::Http1) {
+        report.push(
+            Diagnostic::error("no-meaning", format!("`http` means nothing for servers of `{name}`"))
+                .at(http.span, "leave it out, or write `mode: http`")
+                .at(backend.head, "this one has mode tcp"),
+        );
     }
 }
 

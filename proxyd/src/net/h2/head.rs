@@ -177,6 +177,9 @@ pub(super) fn write_answer(out: &mut Vec<u8>, parts: &http::response::Parts, ask
     let bodiless = *asked == Asked::Head || matches!(status.as_u16(), 100..200 | 204 | 304);
     if ended && !bodiless && asked.takes_end() && !parts.headers.contains_key(header::CONTENT_LENGTH) {
         line(out, b"content-length", b"0");
+    } else if !ended && !bodiless && asked.takes_end() && !parts.headers.contains_key(header::CONTENT_LENGTH)
+    {
+        line(out, b"transfer-encoding", b"chunked");
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -205,7 +208,7 @@ fn named<'a>(fields: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
 }
 
 /// A request to be sent, from its text.
-pub(super) fn read_request(text: &[u8]) -> io::Result<(Request<()>, Asked)> {
+pub(super) fn read_request(text: &[u8], secure: bool) -> io::Result<(Request<()>, Asked)> {
     let mut room = [MaybeUninit::uninit(); MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     parsed.parse_with_uninit_headers(text, &mut room).map_err(invalid)?;
@@ -220,7 +223,7 @@ pub(super) fn read_request(text: &[u8]) -> io::Result<(Request<()>, Asked)> {
     let uri = if asked == Asked::Connect {
         uri.authority(target)
     } else {
-        uri.scheme("http").authority(host).path_and_query(target)
+        uri.scheme(if secure { "https" } else { "http" }).authority(host).path_and_query(target)
     };
     *request.uri_mut() = uri.build().map_err(invalid)?;
     *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(invalid)?;
@@ -358,7 +361,7 @@ mod tests {
             ("HEAD /x HTTP/1.1\r\nhost: a\r\n\r\n", Asked::Head),
             ("CONNECT a:1 HTTP/1.1\r\nhost: a:1\r\n\r\n", Asked::Connect),
         ] {
-            let (read, asked) = read_request(text.as_bytes()).unwrap();
+            let (read, asked) = read_request(text.as_bytes(), false).unwrap();
             assert_eq!(asked, expected);
             assert_eq!(request(read, true), (text.to_owned(), expected));
         }
@@ -373,7 +376,7 @@ mod tests {
     fn a_switch_of_protocols_is_an_extended_connect() {
         let text = "GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        let (request, asked) = read_request(text.as_bytes()).unwrap();
+        let (request, asked) = read_request(text.as_bytes(), false).unwrap();
         assert_eq!(request.method(), Method::CONNECT);
         assert_eq!(request.extensions().get::<h2::ext::Protocol>().unwrap().as_str(), "websocket");
         assert!(request.headers().is_empty());

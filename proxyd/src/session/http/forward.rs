@@ -90,7 +90,12 @@ impl Connection {
         let up =
             Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body)
                 .at_most(self.frontend.frontend.http.max_body)
-                .keep(retry::kept(&backend.backend.retries, facts.idempotent, facts.body));
+                .keep(retry::kept(
+                    &backend.backend.retries,
+                    facts.idempotent,
+                    backend.may_refuse,
+                    facts.body,
+                ));
         let timings = Timings::new(self.now);
         let request = Request { facts, backend, meter, up, timings, way: Way::default(), reason: None };
         let mut under_way = UnderWay::new(self, request);
@@ -143,7 +148,12 @@ impl Connection {
             };
             request.meter.assign(&slot.view, self.place.worker.shared.epoch.ms(request.timings.start));
             let limit = backend.backend.timeouts.connect;
-            let behalf = Behalf { addresses: &self.addresses, private: &self.private, stream: &self.client };
+            let behalf = Behalf {
+                addresses: &self.addresses,
+                private: &self.private,
+                stream: &self.client,
+                upgrade: facts.upgrade,
+            };
             let obtained =
                 obtain(&self.place.worker, &slot, tries.reuse(first), &mut self.timer, limit, behalf);
             let Some(obtained) = watch.unless_gone(&self.client, obtained).await else { return gone };
@@ -159,9 +169,17 @@ impl Connection {
                         Err(unsuccessful) => {
                             error = Count::ResponseErrors;
                             failed = Outcome::no_answer(unsuccessful.failure);
+                            let reused = reused && unsuccessful.failure != Failure::Refused;
                             (unsuccessful, reused)
                         }
                     }
+                }
+                Err(none) if none.failure == Failure::NoUpgrade => {
+                    let reason = Reason::NoUpgrade;
+                    error = Count::ResponseErrors;
+                    request.reason = Some(reason);
+                    failed = Outcome::failed(Termination::new(Cause::Proxy, Phase::Headers), reason.reply());
+                    (Unsuccessful { failure: none.failure, answer_begun: false }, false)
                 }
                 Err(none) => {
                     error = Count::ConnectErrors;
@@ -370,12 +388,14 @@ impl Outcome {
 
     fn no_answer(failure: Failure) -> Self {
         let (cause, reply) = match failure {
+            Failure::Refused | Failure::Unheard => (Cause::Server, Reply::Unavailable),
             Failure::Timeout => (Cause::ServerTimeout, Reply::GatewayTimeout),
             Failure::Invalid => (Cause::Proxy, Reply::BadGateway),
             Failure::Empty
             | Failure::Partial
             | Failure::Connect
             | Failure::ConnectTimeout
+            | Failure::NoUpgrade
             | Failure::Status(_) => (Cause::Server, Reply::BadGateway),
         };
         Self::failed(Termination::new(cause, Phase::Headers), reply)

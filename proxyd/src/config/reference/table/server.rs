@@ -1,6 +1,6 @@
 //! Servers.
 
-use super::super::super::defaults;
+use super::super::super::{defaults, print};
 use super::super::{Field, Preset, Section};
 use super::{NAME, socket, tls};
 
@@ -32,6 +32,14 @@ const MAX_QUEUE: Field = Field {
               together; one more is answered with 503.",
 };
 
+const HTTP: Field = Field {
+    name: "http",
+    shape: "`http1`, `h2` or `auto`",
+    preset: Preset::Value(|| print::socket::server_http(defaults::SERVER_HTTP).into()),
+    meaning: "What is spoken with it in mode http. `h2`: many requests share a connection; with `tls` it is agreed on by \
+              ALPN, else the server has to know. `auto`: with `tls` what the server chooses, else as `http1`.",
+};
+
 /// What the servers of a backend have in common.
 pub const SERVER_DEFAULTS: Section = Section {
     what: "`server_defaults`",
@@ -43,6 +51,7 @@ pub const SERVER_DEFAULTS: Section = Section {
         MAXCONN,
         MINCONN,
         MAX_QUEUE,
+        HTTP,
         socket::SEND_PROXY_FIELD,
         socket::SOURCE,
         socket::INTERFACE,
@@ -51,7 +60,7 @@ pub const SERVER_DEFAULTS: Section = Section {
         socket::SERVER_USER_TIMEOUT,
         tls::SERVER_TLS_FIELD,
     ],
-    later: &["slow_start", "observe", "on_marked_down", "on_error", "http", "check"],
+    later: &["slow_start", "observe", "on_marked_down", "on_error", "check"],
 };
 
 /// One of `servers`.
@@ -78,6 +87,7 @@ pub const SERVER: Section = Section {
         MINCONN,
         MAX_QUEUE,
         tls::SERVER_TLS_FIELD,
+        HTTP,
         socket::SEND_PROXY_FIELD,
         socket::SOURCE,
         socket::INTERFACE,
@@ -85,5 +95,5 @@ pub const SERVER: Section = Section {
         socket::SERVER_KEEPALIVE,
         socket::SERVER_USER_TIMEOUT,
     ],
-    later: &["http", "slow_start", "observe", "on_marked_down", "on_error", "check", "cookie", "agent"],
+    later: &["slow_start", "observe", "on_marked_down", "on_error", "check", "cookie", "agent"],
 };
