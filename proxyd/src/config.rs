@@ -15,6 +15,7 @@ pub mod reasons;
 pub mod reference;
 pub mod report;
 mod resolve;
+mod routes;
 mod shape;
 mod socket;
 pub mod source;
@@ -38,6 +39,7 @@ use log_format::LogFormat;
 pub use print::{print_defaults, to_ron};
 use reasons::Reasons;
 use report::{Diagnostic, Report};
+pub use routes::{Route, ServerName, is_host_name};
 pub use socket::{
     Bind, BindOptions, Keepalive, SendProxy, SendTlvs, ServerHttp, SourceAddress, Splice, TcpOptions, Uplink,
 };
@@ -200,6 +202,8 @@ pub struct Frontend {
     pub maxconn: Option<u32>,
     /// Most connections of one client's address at once.
     pub maxconn_per_source: Option<u32>,
+    /// Which connections go elsewhere than to `default_backend`; the first that fits is taken.
+    pub routes: Vec<Route>,
     pub default_backend: Option<String>,
     pub timeouts: ClientTimeouts,
     pub forward: ForwardHeaders,
@@ -244,6 +248,8 @@ pub struct ClientTimeouts {
     pub http_keep_alive: Duration,
     /// For a whole TLS handshake, absolute.
     pub tls_handshake: Duration,
+    /// For a whole `ClientHello`, where routes look at it, absolute.
+    pub client_hello: Duration,
     /// Inactivity once one direction has ended; `None` is `client`.
     pub client_fin: Option<Duration>,
 }

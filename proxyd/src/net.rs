@@ -2,6 +2,7 @@
 
 pub mod bind;
 pub mod buffer;
+pub mod client_hello;
 pub mod connect;
 pub mod h2;
 pub mod io;

@@ -17,6 +17,7 @@ pub mod pool;
 pub mod queue;
 pub mod record;
 pub mod retry;
+pub mod route;
 pub mod tcp;
 pub mod termination;
 pub mod transfer;

@@ -50,6 +50,8 @@ mod queue;
 #[cfg(test)]
 mod retries;
 #[cfg(test)]
+mod sni;
+#[cfg(test)]
 mod sockets;
 #[cfg(test)]
 mod splice;

@@ -16,7 +16,8 @@ use super::syntax::log::ProxyLog as WrittenLog;
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::{
     Accept, Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
-    Limits, LogTarget, Memory, Mode, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts, StatusRange,
+    Limits, LogTarget, Memory, Mode, ProxyLog, Retries, Route, Server, ServerAddress, ServerTimeouts,
+    StatusRange,
 };
 use crate::log::target::{Framing, Place, Sample};
 
@@ -205,10 +206,11 @@ fn agreed<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
     all.all(|other| other == first).then_some(first)
 }
 
-fn client_timeouts(client: &ClientTimeouts) -> [(&'static str, Option<Duration>); 5] {
+fn client_timeouts(client: &ClientTimeouts) -> [(&'static str, Option<Duration>); 6] {
     [
         ("client", Some(client.client)),
         ("client_fin", client.client_fin),
+        ("client_hello", Some(client.client_hello)),
         ("http_request", Some(client.http_request)),
         ("http_keep_alive", Some(client.http_keep_alive)),
         ("tls_handshake", Some(client.tls_handshake)),
@@ -287,6 +289,10 @@ fn frontend(frontend: &Frontend, shared: &Common) -> String {
     if frontend.timeouts != shared.client {
         let _ = write!(text, ", {}", timeouts(&client_timeouts(&frontend.timeouts)));
     }
+    if !frontend.routes.is_empty() {
+        let routes: Vec<String> = frontend.routes.iter().map(route).collect();
+        let _ = write!(text, ", routes: [{}]", routes.join(", "));
+    }
     if let Some(backend) = &frontend.default_backend {
         let _ = write!(text, ", default_backend: {}", quoted(backend));
     }
@@ -295,6 +301,11 @@ fn frontend(frontend: &Frontend, shared: &Common) -> String {
     }
     text.push(')');
     text
+}
+
+fn route(route: &Route) -> String {
+    let names: Vec<String> = route.names.iter().map(|name| quoted(&name.to_string())).collect();
+    format!("(when: sni({}), to: {})", names.join(", "), quoted(&route.to))
 }
 
 fn backend(backend: &Backend, shared: &Common) -> String {

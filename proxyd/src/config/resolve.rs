@@ -11,12 +11,14 @@ use super::syntax::global::Global as WrittenGlobal;
 use super::syntax::http::Http;
 use super::syntax::http::Page as WrittenPage;
 use super::syntax::log::{LogTarget as WrittenTarget, ProxyLog as WrittenLog};
+use super::syntax::route::Route as WrittenRoute;
 use super::syntax::server::{Server as WrittenServer, ServerDefaults, is_unix};
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::words::LeaveOut;
 use super::{
     AdminSocket, Backend, Check, CheckKind, ClientTimeouts, Config, ErrorPage, ForwardHeaders, Frontend,
-    Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Server, ServerTimeouts, Trusted, Uplink,
+    Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Route, Server, ServerTimeouts, Trusted,
+    Uplink,
 };
 
 use crate::log::target::{Framing, Place, Target};
@@ -71,6 +73,7 @@ impl Shared {
                 .or(shared.http_keep_alive)
                 .unwrap_or(preset::HTTP_KEEP_ALIVE),
             tls_handshake: own.tls_handshake.or(shared.tls_handshake).unwrap_or(preset::TLS_HANDSHAKE),
+            client_hello: own.client_hello.or(shared.client_hello).unwrap_or(preset::CLIENT_HELLO),
             client_fin: own.client_fin.or(shared.client_fin),
         }
     }
@@ -145,12 +148,20 @@ fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
         binds: written.binds.into_iter().map(|bind| bind.value.conf).collect(),
         maxconn_per_source: written.maxconn_per_source,
         maxconn: written.maxconn.map(|maxconn| maxconn.value),
+        routes: written.routes.into_iter().flat_map(|routes| routes.value).map(route).collect(),
         default_backend: written.default_backend.map(|name| name.value),
         timeouts: shared.client(&written.timeouts),
         forward: written.forward.unwrap_or(shared.forward),
         http: written.http.over(shared.http),
         pages: pages(written.pages, &shared.pages),
         trusted: written.trusted.unwrap_or_else(|| shared.trusted.clone()),
+    }
+}
+
+fn route(written: WrittenRoute) -> Route {
+    Route {
+        names: written.names.into_iter().map(|name| name.value).collect(),
+        to: written.to.map(|to| to.value).unwrap_or_default(),
     }
 }
 

@@ -73,8 +73,14 @@ impl<'n, 'a> Fields<'n, 'a> {
 
     /// Reports required settings that were not written.
     pub(super) fn complete(&self, report: &mut Report) {
+        self.complete_but(&[], report);
+    }
+
+    /// The same, where some of them may be missing.
+    pub(super) fn complete_but(&self, spared: &[&str], report: &mut Report) {
         for field in self.section.fields {
-            if matches!(field.preset, Preset::Required) && self.get(field.name).is_none() {
+            let required = matches!(field.preset, Preset::Required) && !spared.contains(&field.name);
+            if required && self.get(field.name).is_none() {
                 let what = self.section.what;
                 let diagnostic =
                     Diagnostic::error("missing-setting", format!("{what} needs `{}`", field.name))

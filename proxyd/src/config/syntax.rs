@@ -8,6 +8,7 @@ pub(super) mod frontend;
 pub(super) mod global;
 pub(super) mod http;
 pub(super) mod log;
+pub(super) mod route;
 pub(super) mod server;
 pub(super) mod socket;
 pub(super) mod tls;
@@ -80,7 +81,7 @@ impl Document {
                 let mut frontend = Frontend::read(&fields, report);
                 frontend.read_default_backend(&fields, report);
                 frontend.timeouts = traffic::timeouts(&fields, &CLIENT_TIMEOUTS, report).unwrap_or_default();
-                fields.complete(report);
+                route::complete(&fields, report);
                 self.frontends.push(frontend);
             }
         }

@@ -5,6 +5,7 @@ mod listeners;
 mod logs;
 mod names;
 mod references;
+mod routes;
 mod servers;
 
 use super::report::{Diagnostic, Report};
@@ -17,6 +18,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     once(document, report);
     names::check(document, report);
     references::check(document, report);
+    routes::check(document, report);
     listeners::check(document, report);
     logs::check(document, report);
     servers::check(document, report);

@@ -114,6 +114,33 @@ pub(crate) const PROXY_TLVS: Choices<ProxyTlv> = Choices {
     later: &["ssl", "cert_cn", "netns"],
 };
 
+/// What a route may ask of a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Condition {
+    Sni,
+}
+
+pub(crate) const CONDITIONS: Choices<Condition> = Choices {
+    what: "a condition",
+    known: &[("sni", Condition::Sni)],
+    also: &[],
+    later: &[
+        "all",
+        "any",
+        "not",
+        "named",
+        "host",
+        "path",
+        "method",
+        "header",
+        "query",
+        "cookie",
+        "source",
+        "websocket",
+        "tls",
+    ],
+};
+
 pub(crate) const LEVELS: Choices<Level> = Choices {
     what: "a level",
     known: &[("user", Level::User), ("operator", Level::Operator), ("admin", Level::Admin)],

@@ -36,6 +36,7 @@ pub struct Frontend {
     pub maxconn_per_source: Option<u32>,
     /// Whose word about a client's address is taken.
     pub trusted: Trusted,
+    pub routes: Vec<config::Route>,
     pub default_backend: Option<Arc<str>>,
     pub binds: Vec<Arc<Bind>>,
     /// What is written of its traffic; `None` is nothing.

@@ -158,6 +158,7 @@ fn frontend(
         pages: Pages::new(&conf.pages),
         maxconn_per_source: conf.maxconn_per_source,
         trusted: conf.trusted.clone(),
+        routes: conf.routes.clone(),
         default_backend: conf.default_backend.as_deref().map(Into::into),
         binds,
         log: AccessLog::new(&conf.log, conf.mode, targets),
@@ -167,7 +168,10 @@ fn frontend(
 
 /// A tenth of what the frontends take that lead to a backend, as HAProxy has it.
 fn fullconn(config: &Config, backend: &str, maxconn: u32) -> u32 {
-    let feeds = config.frontends.iter().filter(|f| f.default_backend.as_deref() == Some(backend));
+    let feeds = config.frontends.iter().filter(|f| {
+        let routed = f.routes.iter().map(|route| route.to.as_str());
+        f.default_backend.as_deref().into_iter().chain(routed).any(|to| to == backend)
+    });
     let connections: u64 = feeds.map(|f| u64::from(f.maxconn.unwrap_or(maxconn))).sum();
     u32::try_from(connections.div_ceil(10)).unwrap_or(u32::MAX).max(1)
 }

@@ -1,5 +1,6 @@
 //! A connection in TCP mode: a server is picked once, then bytes go both ways.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::access_log::{Entry, Trace};
@@ -10,9 +11,10 @@ use super::meter::{Meter, Timings};
 use super::queue::Line;
 use super::record::{Moments, Record, Way};
 use super::retry::{Attempt, Failure};
+use super::route;
 use super::termination::{Cause, Phase, Termination};
 use super::transfer::Transfer;
-use super::view::{BackendView, FrontendView};
+use super::view::{BackendView, FrontendView, ServerView};
 use super::worker::Worker;
 use crate::clock;
 use crate::http::framing::Body;
@@ -22,16 +24,39 @@ use crate::net::timer::Timer;
 use crate::stats::cells::Count;
 
 /// Serves one client until both directions have ended.
-pub async fn serve(worker: &Rc<Worker>, frontend: Rc<FrontendView>, client: Stream, addresses: &Addresses) {
-    let Some(backend) = frontend.backend.clone() else { return };
-    let timings = Timings::new(clock::now());
+pub async fn serve(
+    worker: &Rc<Worker>,
+    frontend: Rc<FrontendView>,
+    mut client: Stream,
+    addresses: &Addresses,
+) {
+    let accepted = clock::now();
+    let trace = Trace::new(&frontend, addresses, accepted);
+    let mut buffer = Buffer::small();
+    let (backend, start) = if frontend.frontend.routes.is_empty() {
+        let Some(backend) = frontend.backend.clone() else { return };
+        (backend, accepted)
+    } else {
+        let choosing = route::choose(&frontend, &mut client, addresses, &mut buffer, accepted);
+        match Box::pin(choosing).await {
+            Ok(backend) => (backend, clock::now()),
+            Err(nowhere) => {
+                let told = (trace, buffer.len());
+                return refuse(worker, &frontend, (addresses, &client), told, nowhere);
+            }
+        }
+    };
+    let timings = Timings::new(start);
+    let meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
+    meter.bytes_in(buffer.len() as u64);
     let mut session = Session {
-        meter: Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima()),
-        trace: Trace::new(&frontend, addresses, timings.start),
+        meter,
+        trace,
         worker,
         frontend,
         backend,
         client,
+        buffer,
         server: None,
         addresses,
         timings,
@@ -48,6 +73,8 @@ struct Session<'a> {
     frontend: Rc<FrontendView>,
     backend: Rc<BackendView>,
     client: Stream,
+    /// What came of the client, and is to be sent on.
+    buffer: Buffer,
     server: Option<(Slot, Upstream)>,
     addresses: &'a Addresses,
     meter: Meter,
@@ -79,9 +106,9 @@ impl Session<'_> {
             trace.source = server.stream.local_addr();
         }
         let limits = (&self.frontend.frontend.timeouts, &self.backend.backend.timeouts);
-        let (mut up_buffer, mut down_buffer) = (Buffer::small(), Buffer::medium());
+        let mut down_buffer = Buffer::medium();
         let mut exchange = Exchange::new(
-            Side::new(&mut self.client, &mut up_buffer, limits.0.client, limits.0.client_fin, connected),
+            Side::new(&mut self.client, &mut self.buffer, limits.0.client, limits.0.client_fin, connected),
             Side::new(&mut server.stream, &mut down_buffer, limits.1.server, limits.1.server_fin, connected),
             &mut timer,
             &self.meter,
@@ -110,34 +137,19 @@ impl Session<'_> {
         let Self { meter, timings, client, addresses, .. } = self;
         let ended = clock::now();
         meter.finish(timings, ended, termination);
-        let (Some(trace), Some(log)) = (&self.trace, self.worker.log.get()) else { return };
+        let Some(trace) = &self.trace else { return };
         let (bytes_in, bytes_out) = meter.bytes();
-        let record = Record {
-            moments: Moments {
-                complete: Some(timings.start),
-                connected: timings.connected,
-                answered: timings.connected,
-                ended,
-                ..trace.moments
-            },
-            way: self.way,
-            status: None,
-            bytes_in,
-            bytes_out,
-            termination,
-            reason: None,
+        let moments = Moments {
+            complete: Some(timings.start),
+            connected: timings.connected,
+            answered: timings.connected,
+            ended,
+            ..trace.moments
         };
-        let entry = Entry {
-            record: &record,
-            frontend: &self.frontend,
-            backend: Some(&self.backend),
-            server: meter.server(),
-            addresses,
-            local: &|| addresses.destination().or_else(|| client.local_addr()),
-            source: trace.source,
-            request_line: None,
-        };
-        log.write(&self.worker.shared, &entry);
+        let way = self.way;
+        let record = Record { moments, way, status: None, bytes_in, bytes_out, termination, reason: None };
+        let server = (Some(&*self.backend), meter.server(), trace.source);
+        write(self.worker, &self.frontend, server, (addresses, client), &record);
     }
 }
 
@@ -156,6 +168,46 @@ impl Drop for Session<'_> {
         }
         self.finish(Termination::new(self.worker.cut(), phase));
     }
+}
+
+/// Tells of a session that got no further than being read.
+fn refuse(
+    worker: &Worker,
+    frontend: &FrontendView,
+    client: (&Addresses, &Stream),
+    (trace, read): (Option<Box<Trace>>, usize),
+    (termination, reason): (Termination, Option<&'static str>),
+) {
+    let bytes_in = read as u64;
+    frontend.cells().add(Count::BytesIn, bytes_in);
+    if let Some(trace) = trace {
+        let moments = Moments { ended: clock::now(), ..trace.moments };
+        let way = Way::default();
+        let record = Record { moments, way, status: None, bytes_in, bytes_out: 0, termination, reason };
+        write(worker, frontend, (None, None, None), client, &record);
+    }
+}
+
+/// A line of the access log.
+fn write(
+    worker: &Worker,
+    frontend: &FrontendView,
+    (backend, server, source): (Option<&BackendView>, Option<&ServerView>, Option<SocketAddr>),
+    (addresses, client): (&Addresses, &Stream),
+    record: &Record,
+) {
+    let Some(log) = worker.log.get() else { return };
+    let entry = Entry {
+        record,
+        frontend,
+        backend,
+        server,
+        addresses,
+        local: &|| addresses.destination().or_else(|| client.local_addr()),
+        source,
+        request_line: None,
+    };
+    log.write(&worker.shared, &entry);
 }
 
 /// How a tunnel's end is called.

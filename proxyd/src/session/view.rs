@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::mux::{self, Mux};
 use super::pool::Pool;
+use crate::config::Route;
 use crate::http::ending::{CODES, Ending};
 use crate::http::refusal::Reason;
 use crate::model::backend::Backend;
@@ -25,11 +26,14 @@ pub struct View {
     servers: HashMap<*const Server, Rc<ServerView>>,
 }
 
-/// A frontend and the backend its requests go to.
+/// A frontend and the backends its requests go to.
 #[derive(Debug)]
 pub struct FrontendView {
     pub frontend: Arc<Frontend>,
+    /// What no route takes goes here.
     pub backend: Option<Rc<BackendView>>,
+    /// Of each route.
+    routed: Box<[Option<Rc<BackendView>>]>,
     worker: usize,
 }
 
@@ -56,6 +60,15 @@ pub struct ServerView {
 impl FrontendView {
     pub fn cells(&self) -> &Cells {
         self.frontend.live.stats.worker(self.worker)
+    }
+
+    /// Where a connection goes whose client asks for that host by TLS.
+    pub fn backend_for(&self, host: Option<&str>) -> Option<&Rc<BackendView>> {
+        let fits = |route: &Route| host.is_some_and(|host| route.names.iter().any(|name| name.fits(host)));
+        match self.frontend.routes.iter().position(fits) {
+            Some(taken) => self.routed[taken].as_ref(),
+            None => self.backend.as_ref(),
+        }
     }
 
     /// Counts a request that was refused, by its reason.
@@ -138,8 +151,13 @@ impl View {
             })
             .collect();
         let frontends = snapshot.frontends.iter().map(|frontend| {
-            let backend = frontend.default_backend.as_ref().and_then(|name| backends.get(&**name).cloned());
-            let view = FrontendView { frontend: Arc::clone(frontend), backend, worker };
+            let backend = |name: &str| backends.get(name).cloned();
+            let view = FrontendView {
+                frontend: Arc::clone(frontend),
+                backend: frontend.default_backend.as_deref().and_then(backend),
+                routed: frontend.routes.iter().map(|route| backend(&route.to)).collect(),
+                worker,
+            };
             (Arc::clone(&frontend.name), Rc::new(view))
         });
         Self { frontends: frontends.collect(), servers }

@@ -5,6 +5,7 @@
 //! the committed corpora with every `cargo test`.
 
 mod chunked;
+mod client_hello;
 mod command;
 mod configuration;
 mod head;
@@ -12,6 +13,7 @@ mod log_format;
 mod proxy_protocol;
 
 pub use chunked::chunked;
+pub use client_hello::client_hello;
 pub use command::command;
 pub use configuration::configuration;
 pub use head::{request_head, response_head, target};
@@ -22,8 +24,9 @@ pub use proxy_protocol::proxy_protocol;
 pub type Entry = fn(&[u8]);
 
 /// Every target by its name, which is that of its corpus as well.
-pub const TARGETS: [(&str, Entry); 8] = [
+pub const TARGETS: [(&str, Entry); 9] = [
     ("chunked", chunked),
+    ("client_hello", client_hello),
     ("command", command),
     ("configuration", configuration),
     ("log_format", log_format),

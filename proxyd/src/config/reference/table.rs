@@ -15,7 +15,7 @@ pub use check::{HTTP_CHECK, TCP_CHECK};
 pub use http::{ERROR_PAGE, HTTP, HTTP2};
 pub use log::{LOG_TARGET, PROXY_LOG};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
-pub use proxy::{BACKEND, FRONTEND, LISTEN};
+pub use proxy::{BACKEND, FRONTEND, LISTEN, ROUTE};
 pub use server::{SERVER, SERVER_DEFAULTS};
 pub use socket::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
 pub use tls::{BIND_TLS, CLIENT_CERTS, SERVER_TLS};
@@ -52,6 +52,7 @@ pub const SECTIONS: &[&Section] = &[
     &LISTEN,
     &FRONTEND,
     &CLIENT_TIMEOUTS,
+    &ROUTE,
     &BIND_ENTRY,
     &BIND_TLS,
     &CLIENT_CERTS,

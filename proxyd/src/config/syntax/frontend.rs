@@ -7,6 +7,7 @@ use super::super::words::MODES;
 use super::super::{ForwardHeaders, Mode, Trusted};
 use super::http::{Http, Page};
 use super::log::ProxyLog;
+use super::route::{self, Route};
 use super::socket::{Bind, binds};
 use super::traffic::Timeouts;
 use super::{address, defaults, http, name};
@@ -24,6 +25,7 @@ pub(in crate::config) struct Frontend {
     pub(in crate::config) forward: Option<ForwardHeaders>,
     pub(in crate::config) http: Http,
     pub(in crate::config) pages: Vec<Page>,
+    pub(in crate::config) routes: Option<Spanned<Vec<Route>>>,
     pub(in crate::config) default_backend: Option<Spanned<String>>,
     pub(in crate::config) timeouts: Timeouts,
     pub(in crate::config) log: Option<ProxyLog>,
@@ -45,6 +47,7 @@ impl Frontend {
             forward: defaults::forward(fields, report),
             http: Http::read(fields, report),
             pages: http::pages(fields, report),
+            routes: route::routes(fields, report),
             default_backend: None,
             timeouts: Timeouts::default(),
             log: ProxyLog::read(fields, report),

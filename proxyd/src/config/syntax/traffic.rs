@@ -20,6 +20,7 @@ pub(in crate::config) struct Timeouts {
     pub(in crate::config) http_keep_alive: Option<Duration>,
     pub(in crate::config) tls_handshake: Option<Duration>,
     pub(in crate::config) tunnel: Option<Duration>,
+    pub(in crate::config) client_hello: Option<Duration>,
     pub(in crate::config) client_fin: Option<Duration>,
     pub(in crate::config) server_fin: Option<Duration>,
 }
@@ -53,6 +54,7 @@ pub(super) fn timeouts(
         http_keep_alive: read("http_keep_alive"),
         tls_handshake: read("tls_handshake"),
         tunnel: read("tunnel"),
+        client_hello: read("client_hello"),
         client_fin: read("client_fin"),
         server_fin: read("server_fin"),
     })

@@ -15,7 +15,10 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     for frontend in frontends(document) {
         let mode = frontend.mode.as_ref().map_or(shared, |mode| mode.value);
         let at = frontend.mode.as_ref().map_or(frontend.head, |mode| mode.span);
-        if let Some(reference) = &frontend.default_backend {
+        let routes = frontend.routes.iter().flat_map(|routes| &routes.value);
+        let named = frontend.default_backend.iter().chain(routes.filter_map(|route| route.to.as_ref()));
+        let named: Vec<&Spanned<String>> = named.collect();
+        for reference in &named {
             match find(document, &reference.value) {
                 Some(backend) => same_mode((mode, at), backend, shared, reference, report),
                 None if known => report.push(missing(document, reference)),
@@ -23,11 +26,11 @@ pub(super) fn check(document: &Document, report: &mut Report) {
             }
         }
         let twin = frontend.name.as_ref().and_then(|name| find(document, &name.value));
-        let named = |reference: &Spanned<String>| {
+        let itself = |reference: &&Spanned<String>| {
             frontend.name.as_ref().is_some_and(|name| name.value == reference.value)
         };
         if let Some(twin) = twin
-            && !frontend.default_backend.as_ref().is_some_and(named)
+            && !named.iter().any(itself)
         {
             one_proxy((mode, at), twin, shared, report);
         }

@@ -36,6 +36,12 @@ pub(super) const TRUSTED: Field = Field {
     preset: Preset::Unset("that of `defaults`"),
     meaning: "`[\"10.0.0.0/8\", \"::1\"]`: proxies whose word about a client's address is taken, by `accept_proxy` and by forward headers.",
 };
+const ROUTES: Field = Field {
+    name: "routes",
+    shape: "list of `(when: .., to: ..)`",
+    preset: Preset::Unset("none: all goes to `default_backend`"),
+    meaning: "Of mode `tcp`: which connections go to which backend. The first route that fits is taken.",
+};
 const BALANCE: Field = Field {
     name: "balance",
     shape: "`round_robin` or `least_conn`",
@@ -98,6 +104,7 @@ pub const LISTEN: Section = Section {
         OPTIONS,
         HTTP_ERRORS,
         TIMEOUTS,
+        ROUTES,
         BALANCE,
         CHECK,
         RETRIES,
@@ -106,7 +113,7 @@ pub const LISTEN: Section = Section {
         SERVER_DEFAULTS,
         SERVERS,
     ],
-    later: &["request", "response", "routes", "persistence", "panic", "queue", "stick"],
+    later: &["request", "response", "persistence", "panic", "queue", "stick"],
 };
 
 /// One of `frontends`.
@@ -125,15 +132,41 @@ pub const FRONTEND: Section = Section {
         OPTIONS,
         HTTP_ERRORS,
         CLIENT_TIMEOUTS,
+        ROUTES,
         Field {
             name: "default_backend",
             shape: "string",
             preset: Preset::Required,
-            meaning: "Name of the backend or listen section that gets the traffic.",
+            meaning: "Name of the backend or listen section that gets the traffic. Beside `routes` it may be left out: what fits none of them is then closed, and counted as denied.",
         },
         LOG,
     ],
-    later: &["request", "response", "routes"],
+    later: &["request", "response"],
+};
+
+/// One of `routes`.
+pub const ROUTE: Section = Section {
+    what: "a route",
+    title: "frontends.routes",
+    about: "A condition and the backend for the connections of which it holds. Names are read from the ClientHello, \
+            which then goes to the server as it came: TLS is the server's. What is no TLS, or names no host, fits no \
+            `sni(..)`. A ClientHello of more than 16 KiB, one that is malformed, and one that does not come within \
+            `timeouts.client_hello` ends the connection, and is counted as a bad request.",
+    fields: &[
+        Field {
+            name: "when",
+            shape: "`sni(\"www.example.com\", ..)`",
+            preset: Preset::Required,
+            meaning: "The host that the client asks for by TLS is one of these. `\"*.example.com\"` is any one label more, as in a certificate; `\"*\"` is any host.",
+        },
+        Field {
+            name: "to",
+            shape: "string",
+            preset: Preset::Required,
+            meaning: "Name of the backend or listen section.",
+        },
+    ],
+    later: &[],
 };
 
 /// One of `backends`.

@@ -53,6 +53,7 @@ pub const TIMEOUTS: Section = Section {
         TUNNEL,
         CLIENT,
         CLIENT_FIN,
+        CLIENT_HELLO,
         HTTP_REQUEST,
         HTTP_KEEP_ALIVE,
         TLS_HANDSHAKE,
@@ -68,6 +69,7 @@ pub const CLIENT_TIMEOUTS: Section = Section {
     fields: &[
         inherited(CLIENT),
         inherited(CLIENT_FIN),
+        inherited(CLIENT_HELLO),
         inherited(HTTP_REQUEST),
         inherited(HTTP_KEEP_ALIVE),
         inherited(TLS_HANDSHAKE),
@@ -138,6 +140,12 @@ const CLIENT_FIN: Field = Field {
     shape: "duration",
     preset: Preset::Unset("`client`; `tunnel` where that holds"),
     meaning: "Inactivity of the client once one direction has ended.",
+};
+const CLIENT_HELLO: Field = Field {
+    name: "client_hello",
+    shape: "duration",
+    preset: Preset::Value(|| duration(defaults::CLIENT_HELLO)),
+    meaning: "For a whole ClientHello, where `routes` look at it, however busy the client is.",
 };
 const HTTP_REQUEST: Field = Field {
     name: "http_request",
