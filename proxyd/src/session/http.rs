@@ -52,13 +52,20 @@ struct Connection {
     up_head: Vec<u8>,
     down_head: Vec<u8>,
     requests: u64,
-    /// A request is under way: what goes now is cut.
-    under_way: bool,
-    /// It came to its end, rather than being given up.
-    over: bool,
+    stage: Stage,
     trace: Option<Box<Trace>>,
     /// The last reading of the clock.
     now: Instant,
+}
+
+/// What a connection that is given up would cut.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Idle,
+    /// A head is being read, or refused.
+    Head,
+    /// A request is with us, or with a server.
+    UnderWay,
 }
 
 /// Whether the connection goes on.
@@ -114,7 +121,6 @@ pub(super) async fn serve_stream(
         // What of the request was not wanted is taken back when the stream goes.
         let _gone = connection.client.shutdown_write();
     }
-    connection.over = true;
     connection.now
 }
 
@@ -165,8 +171,7 @@ impl Connection {
             up_head: Vec::new(),
             down_head: Vec::new(),
             requests: 0,
-            under_way: false,
-            over: false,
+            stage: Stage::Idle,
             now,
         }
     }
@@ -185,7 +190,7 @@ impl Connection {
 
 impl Connection {
     async fn run(&mut self) -> Ended {
-        let ended = loop {
+        loop {
             let limit = self.idle_limit();
             let next = match self.first_byte(limit).await {
                 // In a box of its own, so that an idle connection does not hold the room that a request takes.
@@ -203,16 +208,14 @@ impl Connection {
             };
             match next {
                 Next::Request => self.park(),
-                Next::Http2 => break Ended::AsHttp2,
-                Next::Close => break Ended::Closed,
+                Next::Http2 => return Ended::AsHttp2,
+                Next::Close => return Ended::Closed,
                 Next::Linger => {
                     Box::pin(self.linger()).await;
-                    break Ended::Closed;
+                    return Ended::Closed;
                 }
             }
-        };
-        self.over = true;
-        ended
+        }
     }
 }
 
@@ -247,10 +250,11 @@ impl Connection {
             trace.begin(idle_since, self.now);
         }
         let deadline = self.now + self.frontend.frontend.timeouts.http_request;
+        self.stage = Stage::Head;
         let waited = self.read_head(deadline).await;
         self.refresh();
         let cells = self.frontend.cells();
-        match waited {
+        let next = match waited {
             Waited::Gone => {
                 self.log_gone();
                 Next::Close
@@ -261,12 +265,12 @@ impl Connection {
             Waited::Request(facts) => {
                 cells.inc(Count::Requests);
                 self.requests += 1;
-                self.under_way = true;
-                let next = self.forward(&facts).await;
-                self.under_way = false;
-                next
+                self.stage = Stage::UnderWay;
+                self.forward(&facts).await
             }
-        }
+        };
+        self.stage = Stage::Idle;
+        next
     }
 
     /// Gives back what an idle connection needs not hold.
@@ -484,11 +488,11 @@ impl Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.under_way {
-            // Given up, or panicked: a client must not take a cut answer for a whole one.
-            self.client.reset_on_close();
-        } else if !self.over && !self.buffer.is_empty() {
-            self.log_cut(self.place.worker.cut());
+        match self.stage {
+            // A client must not take a cut answer for a whole one.
+            Stage::UnderWay => self.client.reset_on_close(),
+            Stage::Head if !self.buffer.is_empty() => self.log_cut(self.place.worker.cut()),
+            Stage::Head | Stage::Idle => {}
         }
     }
 }
