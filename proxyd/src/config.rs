@@ -242,6 +242,8 @@ pub struct ProxyLog {
 pub struct ClientTimeouts {
     /// Inactivity of the client while it should send or receive.
     pub client: Duration,
+    /// For a whole PROXY header, absolute.
+    pub proxy_header: Duration,
     /// For a whole request head, absolute.
     pub http_request: Duration,
     /// For the first byte of the next request.

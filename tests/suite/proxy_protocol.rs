@@ -142,7 +142,7 @@ fn a_drip_does_not_extend_the_deadline() {
     let daemon = accepting(&origin, "");
     drop(daemon);
     let config = Config::new()
-        .defaults(r#"timeouts: (http_request: "400ms")"#)
+        .defaults(r#"timeouts: (proxy_header: "400ms", http_request: "30s")"#)
         .frontend("web", r#"bind: [(address: "127.0.0.1:0", accept_proxy: true)], default_backend: "app""#)
         .backend("app", "")
         .server("app1", origin.addr(), "");

@@ -17,6 +17,7 @@ pub const BALANCE: Algorithm = Algorithm::RoundRobin;
 pub const CONNECT: Duration = Duration::from_secs(5);
 pub const CLIENT: Duration = Duration::from_mins(1);
 pub const SERVER: Duration = Duration::from_mins(1);
+pub const PROXY_HEADER: Duration = Duration::from_secs(10);
 pub const HTTP_REQUEST: Duration = Duration::from_secs(10);
 pub const CLIENT_HELLO: Duration = Duration::from_secs(5);
 pub const HTTP_KEEP_ALIVE: Duration = Duration::from_mins(1);

@@ -211,6 +211,7 @@ fn client_timeouts(client: &ClientTimeouts) -> [(&'static str, Option<Duration>)
         ("client", Some(client.client)),
         ("client_fin", client.client_fin),
         ("client_hello", Some(client.client_hello)),
+        ("proxy_header", Some(client.proxy_header)),
         ("http_request", Some(client.http_request)),
         ("http_keep_alive", Some(client.http_keep_alive)),
         ("tls_handshake", Some(client.tls_handshake)),

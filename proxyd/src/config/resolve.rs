@@ -67,6 +67,7 @@ impl Shared {
         let shared = &self.timeouts;
         ClientTimeouts {
             client: own.client.or(shared.client).unwrap_or(preset::CLIENT),
+            proxy_header: own.proxy_header.or(shared.proxy_header).unwrap_or(preset::PROXY_HEADER),
             http_request: own.http_request.or(shared.http_request).unwrap_or(preset::HTTP_REQUEST),
             http_keep_alive: own
                 .http_keep_alive

@@ -45,6 +45,7 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
         default_backend: Some(backend.to_owned()),
         timeouts: ClientTimeouts {
             client: SECOND,
+            proxy_header: SECOND,
             http_request: SECOND,
             http_keep_alive: SECOND,
             tls_handshake: SECOND,

@@ -115,7 +115,7 @@ pub async fn receive(
     // Who may open a Unix socket is said by its permissions.
     let believed = trusted.is_empty() || peer.client.is_none_or(|client| trusted.contains(client.ip()));
     let result = if believed {
-        let deadline = clock::now() + frontend.frontend.timeouts.http_request;
+        let deadline = clock::now() + frontend.frontend.timeouts.proxy_header;
         read(place, stream, deadline).await
     } else {
         Err(Refused::Untrusted)

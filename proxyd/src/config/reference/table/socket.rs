@@ -39,7 +39,7 @@ pub const BIND_ENTRY: Section = Section {
             name: "accept_proxy",
             shape: "`true` or `false`",
             preset: OFF,
-            meaning: "Each connection begins with a header of the PROXY protocol, version 1 or 2, which says whose it is; it is waited for as long as `http_request` says. A connection without one is closed. Where `trusted` is not empty, so is every connection from elsewhere; a Unix socket's permissions are its trust.",
+            meaning: "Each connection begins with a header of the PROXY protocol, version 1 or 2, which says whose it is; it is waited for as long as the timeout `proxy_header` says. A connection without one is closed. Where `trusted` is not empty, so is every connection from elsewhere; a Unix socket's permissions are its trust.",
         },
         Field {
             name: "maxconn",

@@ -54,6 +54,7 @@ pub const TIMEOUTS: Section = Section {
         CLIENT,
         CLIENT_FIN,
         CLIENT_HELLO,
+        PROXY_HEADER,
         HTTP_REQUEST,
         HTTP_KEEP_ALIVE,
         TLS_HANDSHAKE,
@@ -70,6 +71,7 @@ pub const CLIENT_TIMEOUTS: Section = Section {
         inherited(CLIENT),
         inherited(CLIENT_FIN),
         inherited(CLIENT_HELLO),
+        inherited(PROXY_HEADER),
         inherited(HTTP_REQUEST),
         inherited(HTTP_KEEP_ALIVE),
         inherited(TLS_HANDSHAKE),
@@ -146,6 +148,12 @@ const CLIENT_HELLO: Field = Field {
     shape: "duration",
     preset: Preset::Value(|| duration(defaults::CLIENT_HELLO)),
     meaning: "For a whole ClientHello, where `routes` look at it, however busy the client is.",
+};
+const PROXY_HEADER: Field = Field {
+    name: "proxy_header",
+    shape: "duration",
+    preset: Preset::Value(|| duration(defaults::PROXY_HEADER)),
+    meaning: "For a whole PROXY header, from the accept on, where a bind has `accept_proxy`.",
 };
 const HTTP_REQUEST: Field = Field {
     name: "http_request",
