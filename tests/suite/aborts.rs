@@ -76,6 +76,23 @@ fn one_that_sends_the_next_request_has_not_gone() {
 }
 
 #[test]
+fn one_that_leaves_behind_its_next_request_is_seen_to_go() {
+    for (defaults, reset) in [("", true), ("abort_on_close: true", false)] {
+        let (origin, daemon, mut client) = waiting(defaults);
+        client.send(GET);
+        holds_for(Duration::from_millis(100), "it waits", || origin.service().open() == 1);
+        if reset {
+            client.reset();
+        } else {
+            client.half_close();
+        }
+        eventually("the server is let go", || (origin.service().open() == 0).then_some(()));
+        eventually("it is counted", || (aborts(&daemon) == (1, 0)).then_some(()));
+        assert_eq!(origin.requests(), 1);
+    }
+}
+
+#[test]
 fn one_that_leaves_before_there_is_a_connection_is_let_go() {
     let refusing = Refusing::new();
     // Each further try is made after a second.

@@ -183,9 +183,24 @@ fn the_time_to_wait_is_that_to_connect_unless_said() {
 }
 
 #[test]
-fn who_leaves_the_line_makes_way() {
+fn who_closes_its_side_in_the_line_may_still_be_served() {
     let origin = Gated::start();
     let daemon = one_at_a_time(&origin, "maxconn: 1", r#"timeouts: (queue: "30s")"#);
+    let mut first = ask(&daemon, "/first");
+    origin.wait_for(1);
+    let mut second = ask(&daemon, "/second");
+    queued(&daemon, 1);
+    second.half_close();
+    holds_for(Duration::from_millis(200), "it waits", || daemon.count("app", "BACKEND", "qcur") == 1);
+    origin.release(2);
+    assert_eq!((first.response("GET").status, second.response("GET").status), (200, 200));
+    assert_eq!(daemon.count("app", "BACKEND", "cli_abrt"), 0);
+}
+
+#[test]
+fn who_leaves_the_line_makes_way() {
+    let origin = Gated::start();
+    let daemon = one_at_a_time(&origin, "maxconn: 1", r#"timeouts: (queue: "30s"), abort_on_close: true"#);
     let mut first = ask(&daemon, "/first");
     origin.wait_for(1);
     let second = ask(&daemon, "/second");

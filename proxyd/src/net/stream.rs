@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::net::RecvFlags;
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -86,6 +87,15 @@ impl Stream {
         };
         // An error of the driver ends the connection as well, at the next read.
         drop(ended);
+    }
+
+    /// Whether a peer that has ended its side has gone altogether: what it sent before may still be there.
+    pub fn is_gone(&self) -> bool {
+        // What has no socket ends no other way.
+        let Ok(socket) = self.socket() else { return true };
+        let mut fds = [PollFd::from_borrowed_fd(socket, PollFlags::empty())];
+        let known = rustix::event::poll(&mut fds, Some(&Timespec::default())).is_ok();
+        known && fds[0].revents().intersects(PollFlags::ERR | PollFlags::HUP)
     }
 
     /// Reads what is there, at most the length of `buf`; 0 is the end of the stream.

@@ -136,7 +136,7 @@ impl<'a> Exchange<'a> {
             if let Poll::Ready(head) = self.poll_head(cx, out, parse) {
                 return Poll::Ready(head.map_err(Unanswered::Server));
             }
-            if up.is_done() && watch.poll(cx, self.client.stream).is_ready() {
+            if up.is_done() && watch.poll(cx, self.client.stream, self.client.buffer).is_ready() {
                 return Poll::Ready(Err(Unanswered::Client(Gone::Closed)));
             }
             let held = ask.held && !up.body_is_gone();
@@ -218,7 +218,7 @@ impl<'a> Exchange<'a> {
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Server)),
                 Poll::Pending => {}
             }
-            if up.is_done() && watch.poll(cx, self.client.stream).is_ready() {
+            if up.is_done() && watch.poll(cx, self.client.stream, self.client.buffer).is_ready() {
                 return Poll::Ready(Err(Cut::Client));
             }
             let (deadline, cut) = if down.has_output() {

@@ -43,8 +43,18 @@ impl NoServer {
 pub struct Line<'a> {
     pub client: &'a Stream,
     pub timer: &'a mut Timer,
-    /// A client that has ended its side has gone, even if there is something left to read of it.
-    pub ended_is_gone: bool,
+    pub leaves: Leaves,
+}
+
+/// What of a client that waits says that it has left, beside a reset.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Leaves {
+    /// Nothing: it may have ended its side and go on reading.
+    ByReset,
+    /// It has ended its side, whatever there is left to read of it.
+    AtItsEnd,
+    /// It has ended its side, and there is nothing left to pass on.
+    WithNothingLeft,
 }
 
 impl Line<'_> {
@@ -56,7 +66,7 @@ impl Line<'_> {
         wants: Wants,
         now: Instant,
     ) -> Result<(u32, u32), NoServer> {
-        let Self { client, timer, ended_is_gone } = self;
+        let Self { client, timer, leaves } = self;
         let model = &backend.backend;
         let mut waiting =
             model.live.queue.join(model, wants, worker.shared.maxima()).map_err(|refused| match refused {
@@ -71,7 +81,12 @@ impl Line<'_> {
                 return Poll::Ready(index.map(|index| (index, waiting.ahead)));
             }
             if listening && ended.as_mut().poll(cx).is_ready() {
-                if *ended_is_gone || !client.has_input() {
+                let left = match leaves {
+                    Leaves::ByReset => false,
+                    Leaves::AtItsEnd => true,
+                    Leaves::WithNothingLeft => !client.has_input(),
+                };
+                if left || client.is_gone() {
                     return Poll::Ready(Err(NoServer::ClientGone));
                 }
                 listening = false;

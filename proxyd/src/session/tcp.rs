@@ -8,7 +8,7 @@ use super::client::{Addresses, Behalf, Private};
 use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
 use super::exchange::{Cut, Exchange, Side};
 use super::meter::{Meter, Timings};
-use super::queue::Line;
+use super::queue::{Leaves, Line};
 use super::record::{Moments, Record, Way};
 use super::retry::{Attempt, Failure};
 use super::route;
@@ -234,7 +234,7 @@ async fn connect(
     let mut failed = Termination::new(Cause::Server, Phase::Connect);
     loop {
         // What a client sent before it ended its side is still to be forwarded.
-        let line = Line { client: behalf.stream, timer, ended_is_gone: false };
+        let line = Line { client: behalf.stream, timer, leaves: Leaves::WithNothingLeft };
         let next = tries.next(worker, backend, line, timings).await;
         *way = tries.way;
         let slot = match next {

@@ -5,45 +5,74 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
+use crate::net::buffer::Buffer;
 use crate::net::stream::{Sign, Stream};
 
 /// Looks at one client, at no cost until something comes.
 #[derive(Debug)]
 pub struct Watch {
     abort_on_close: bool,
+    /// It sent something that has to stay where it is: only the end behind it is still seen.
+    talks: bool,
     /// What came says nothing, and neither does what follows.
     over: bool,
 }
 
 impl Watch {
     pub fn new(abort_on_close: bool) -> Self {
-        Self { abort_on_close, over: false }
+        Self { abort_on_close, talks: false, over: false }
     }
 
-    /// Ready once the client has gone.
-    pub fn poll(&mut self, cx: &mut Context<'_>, client: &Stream) -> Poll<()> {
-        if self.over {
-            return Poll::Pending;
-        }
-        match client.poll_sign(cx) {
-            Poll::Ready(Sign::Reset) => Poll::Ready(()),
-            Poll::Ready(Sign::Closed) if self.abort_on_close => Poll::Ready(()),
-            Poll::Ready(Sign::Closed | Sign::Talks) => {
-                self.over = true;
-                Poll::Pending
+    /// Ready once the client has gone. What it sends meanwhile belongs to its next request and is taken into `buffer`,
+    /// so that what follows it is seen, as long as there is room.
+    pub fn poll(&mut self, cx: &mut Context<'_>, client: &mut Stream, buffer: &mut Buffer) -> Poll<()> {
+        while !self.over {
+            let sign = match ready!(client.poll_sign(cx)) {
+                Sign::Talks if !buffer.is_full() => match ready!(client.poll_read(cx, buffer.room())) {
+                    Ok(0) => Sign::Closed,
+                    Ok(n) => {
+                        buffer.filled(n);
+                        continue;
+                    }
+                    Err(_) => Sign::Reset,
+                },
+                sign => sign,
+            };
+            match sign {
+                Sign::Reset => return Poll::Ready(()),
+                Sign::Closed if self.abort_on_close => return Poll::Ready(()),
+                Sign::Closed | Sign::Talks => self.over = true,
             }
-            Poll::Pending => Poll::Pending,
         }
+        Poll::Pending
     }
 
-    /// What `work` comes to; `None` if the client goes first.
+    /// What `work` comes to; `None` if the client goes first. What it sends stays where it is.
     pub async fn unless_gone<T>(&mut self, client: &Stream, work: impl Future<Output = T>) -> Option<T> {
         let mut work = pin!(work);
-        poll_fn(|cx| match work.as_mut().poll(cx) {
-            Poll::Ready(value) => Poll::Ready(Some(value)),
-            Poll::Pending => self.poll(cx, client).map(|()| None),
+        let mut ended = pin!(client.ended());
+        poll_fn(|cx| {
+            if let Poll::Ready(value) = work.as_mut().poll(cx) {
+                return Poll::Ready(Some(value));
+            }
+            if !self.talks && !self.over {
+                match ready!(client.poll_sign(cx)) {
+                    Sign::Reset => return Poll::Ready(None),
+                    Sign::Closed if self.abort_on_close => return Poll::Ready(None),
+                    Sign::Closed => self.over = true,
+                    Sign::Talks => self.talks = true,
+                }
+            }
+            if !self.over {
+                ready!(ended.as_mut().poll(cx));
+                if self.abort_on_close || client.is_gone() {
+                    return Poll::Ready(None);
+                }
+                self.over = true;
+            }
+            Poll::Pending
         })
         .await
     }
@@ -84,6 +113,58 @@ mod tests {
         assert!(watch.over);
     }
 
+    async fn gone(watch: &mut Watch, client: &mut Stream, buffer: &mut Buffer) {
+        poll_fn(|cx| watch.poll(cx, client, buffer)).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_taken_in_hides_no_end() {
+        for (abort_on_close, reset) in [(false, true), (true, true), (true, false)] {
+            let (mut client, mut server) = pair().await;
+            client.write_all(b"next").await.unwrap();
+            if reset {
+                SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+            }
+            let (mut watch, mut buffer) = (Watch::new(abort_on_close), Buffer::small());
+            let wait = std::time::Duration::from_millis(20);
+            let seen = tokio::time::timeout(wait, gone(&mut watch, &mut server, &mut buffer)).await;
+            assert!(seen.is_err() && buffer.data() == b"next", "it is there, and has said something");
+            drop(client);
+            gone(&mut watch, &mut server, &mut buffer).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_stays_hides_no_end() {
+        for (abort_on_close, reset) in [(false, true), (true, true), (true, false)] {
+            let (mut client, mut server) = pair().await;
+            client.write_all(b"next").await.unwrap();
+            if reset {
+                SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+            }
+            let mut watch = Watch::new(abort_on_close);
+            let work = tokio::time::sleep(std::time::Duration::from_millis(20));
+            assert_eq!(watch.unless_gone(&server, work).await, Some(()));
+            drop(client);
+            assert_eq!(watch.unless_gone(&server, pending::<()>()).await, None);
+            if !reset {
+                let mut read = [0; 10];
+                let n = poll_fn(|cx| server.poll_read(cx, &mut read)).await.unwrap();
+                assert_eq!(&read[..n], b"next");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn more_than_there_is_room_for_stays() {
+        let (mut client, mut server) = pair().await;
+        client.write_all(&vec![b'x'; 100_000]).await.unwrap();
+        let (mut watch, mut buffer) = (Watch::new(true), Buffer::small());
+        let wait = std::time::Duration::from_millis(20);
+        let seen = tokio::time::timeout(wait, gone(&mut watch, &mut server, &mut buffer)).await;
+        assert!(seen.is_err() && watch.over && buffer.is_full());
+    }
+
     #[tokio::test]
     async fn one_that_talks_is_there() {
         let (mut client, server) = pair().await;
@@ -91,7 +172,7 @@ mod tests {
         let mut watch = Watch::new(true);
         let work = tokio::time::sleep(std::time::Duration::from_millis(20));
         assert_eq!(watch.unless_gone(&server, work).await, Some(()));
-        assert!(watch.over);
+        assert!(watch.talks && !watch.over);
         assert_eq!(Watch::new(true).unless_gone(&server, ready(5)).await, Some(5));
     }
 }

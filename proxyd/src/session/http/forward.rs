@@ -19,7 +19,7 @@ use crate::session::client::Behalf;
 use crate::session::dispatch::{Reuse, Slot, Tries, Upstream, give_back, obtain};
 use crate::session::exchange::{Ask, Cut, Exchange, Gone, Side, Unanswered, write_all};
 use crate::session::meter::{Meter, Timings};
-use crate::session::queue::{Line, NoServer};
+use crate::session::queue::{Leaves, Line, NoServer};
 use crate::session::record::Way;
 use crate::session::retry::{self, Attempt, Failure};
 use crate::session::tcp::{cut, no_connection};
@@ -128,9 +128,9 @@ impl Connection {
         let first = if facts.idempotent && facts.body == Body::None { Reuse::Yes } else { Reuse::Surely };
         let mut watch = Watch::new(backend.backend.abort_on_close);
         let gone = Outcome::gone(Cause::Client, Phase::Connect);
+        let leaves = if backend.backend.abort_on_close { Leaves::AtItsEnd } else { Leaves::ByReset };
         loop {
-            // Who waits in line and ends its side has lost patience.
-            let line = Line { client: &self.client, timer: &mut self.timer, ended_is_gone: true };
+            let line = Line { client: &self.client, timer: &mut self.timer, leaves };
             let next = tries.next(&self.place.worker, &backend, line, &mut request.timings);
             let next = watch.unless_gone(&self.client, next).await;
             request.way = tries.way;

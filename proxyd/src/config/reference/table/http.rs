@@ -25,7 +25,7 @@ pub(super) const ABORT_ON_CLOSE: Field = Field {
     name: "abort_on_close",
     shape: "`true` or `false`",
     preset: Preset::Unset("that of `defaults`"),
-    meaning: "Whether a client that closes its side while a server has its request has gone, and its request with it. Where not, it gets its answer. One that resets the connection, or closes its side in a queue, has gone in any case.",
+    meaning: "Whether a client that closes its side while its request is in a queue or with a server has gone, and its request with it. Where not, it gets its answer. One that resets the connection has gone in any case.",
 };
 
 /// `http`.
