@@ -10,3 +10,4 @@ mod refusals;
 pub mod rows;
 pub mod sampler;
 pub mod servers_state;
+mod shortages;

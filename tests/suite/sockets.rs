@@ -173,7 +173,11 @@ fn where_no_port_is_left_another_server_serves() {
         daemon.listeners("GLOBAL").into_iter().find(|(_, address)| address.to_string().contains("127."));
     let mut metrics = Client::connect(&address.expect("the metrics are listened on").1);
     let text = metrics.get("/metrics").text();
-    assert!(text.contains(&format!("\nproxyd_no_source_address_total {redispatched}\n")), "{text}");
+    for (server, count) in [("app1", redispatched), ("app2", 0)] {
+        let sample =
+            format!("\nproxyd_no_source_address_total{{proxy=\"app\",server=\"{server}\"}} {count}\n");
+        assert!(text.contains(&sample), "{text}");
+    }
 }
 
 #[test]

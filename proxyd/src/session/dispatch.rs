@@ -221,9 +221,7 @@ impl Permit {
             tokio::time::sleep(ASK_AGAIN).await;
         }
     }
-}
 
-impl Permit {
     /// One at once, if the budget has room.
     fn take(backend: &BackendView) -> Option<Self> {
         let model = &backend.backend;

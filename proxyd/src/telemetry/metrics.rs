@@ -16,10 +16,9 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::rows::{Selection, Since, rows};
-use super::{handshakes, http2, info, refusals};
+use super::{handshakes, http2, info, refusals, shortages};
 use crate::log::feed::Status;
 use crate::model::shared::Shared;
-use crate::stats::cells::Count;
 use crate::{clock, log, memory};
 
 /// Makes the text.
@@ -52,6 +51,7 @@ impl Exporter {
         }
         if scopes.has(Scopes::SERVER) {
             handshakes::with_servers(&mut text, &snapshot);
+            shortages::of_servers(&mut text, &snapshot);
         }
         if scopes.has(Scopes::GLOBAL) {
             self.own.refresh(shared);
@@ -97,7 +97,6 @@ struct Own {
     threads: Gauge,
     log_lines_dropped: Counter,
     accept_failures: Counter,
-    no_source_address: Counter,
     events: Counter,
     config_warnings: Gauge,
     config_generation: Gauge,
@@ -142,10 +141,6 @@ impl Own {
                     "proxyd_accept_failures_total",
                     "Times a connection could not be accepted for want of descriptors or memory",
                 ),
-                no_source_address: counter(
-                    "proxyd_no_source_address_total",
-                    "Connections to servers for which no address or port of this machine was free",
-                ),
                 events: counter("proxyd_events_total", "Changes of state that were recorded"),
                 config_warnings: gauge("proxyd_config_warnings", "Warnings the configuration gave"),
                 config_generation: gauge(
@@ -180,9 +175,6 @@ impl Own {
         self.start_time.set(shared.epoch.start_wall_ms() as f64 / 1000.0);
         self.log_lines_dropped.absolute(log::dropped() + shared.dropped_lines());
         self.accept_failures.absolute(process.accept_failures.load(Relaxed));
-        let snapshot = shared.snapshot();
-        let servers = snapshot.backends.iter().flat_map(|backend| &backend.servers);
-        self.no_source_address.absolute(servers.map(|server| server.stats.raw(Count::NoAddress)).sum());
         self.events.absolute(shared.journal.counts().0);
         self.config_warnings.set(f64::from(process.warnings.load(Relaxed)));
         self.config_generation.set(f64::from(shared.generation()));
