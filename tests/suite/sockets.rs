@@ -4,6 +4,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
 use std::time::Duration;
@@ -239,4 +240,54 @@ fn the_clients_own_address_goes_on_to_the_server() {
     let from = told.recv_timeout(Duration::from_secs(5)).unwrap();
     assert_eq!(from.ip(), own.ip());
     drop(OwnedFd::from(socket));
+}
+
+/// An address of nobody, which a network namespace of its own can be told to take for its own.
+const FOREIGN: &str = "192.0.2.1";
+/// Set where the test runs once more, in such a namespace.
+const INSIDE: &str = "PROXYD_TEST_NAMESPACE";
+
+/// Needs the right to make a network namespace, and ip(8).
+#[test]
+fn a_transparent_bind_takes_an_address_that_is_not_ours() {
+    let run = |program: &str, arguments: &[&str]| {
+        Command::new(program).args(arguments).output().is_ok_and(|output| output.status.success())
+    };
+    if std::env::var_os(INSIDE).is_none() {
+        if !run("unshare", &["--net", "ip", "link", "set", "lo", "up"]) {
+            eprintln!("SKIPPED: a_transparent_bind: no network namespace can be made here");
+            return;
+        }
+        let this = std::env::current_exe().unwrap();
+        let mut again = Command::new("unshare");
+        again.arg("--net").arg(this).args(["--exact", "--nocapture"]);
+        again.arg("sockets::a_transparent_bind_takes_an_address_that_is_not_ours");
+        let output = again.env(INSIDE, "1").output().unwrap();
+        let said = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && said.contains("1 passed"), "{said}{output:?}");
+        return;
+    }
+    assert!(run("ip", &["link", "set", "lo", "up"]));
+    let origin = Origin::start("app1");
+    let config = |transparent: bool| {
+        let bind = format!(r#"(address: "{FOREIGN}:0", transparent: {transparent})"#);
+        Config::new()
+            .frontend("web", &format!(r#"bind: [{bind}], default_backend: "app""#))
+            .backend("app", "")
+            .server("app1", origin.addr(), "")
+    };
+    let failed = Start::new(&config(false)).try_run().expect_err("the address is not ours");
+    assert!(failed.log.contains(FOREIGN), "{}", failed.log);
+    let daemon = Daemon::start(&config(true));
+    let address = daemon.listener("web");
+    assert_eq!(address.ip().to_string(), FOREIGN);
+    let foreign = Ipv4Addr::new(192, 0, 2, 1);
+    let is_bound = |socket: &Socket| {
+        let own = socket.local_addr().ok().and_then(|own| own.as_socket());
+        own.is_some_and(|own| own.ip() == foreign) && socket.ip_transparent_v4().unwrap_or(false)
+    };
+    assert!(sockets(&daemon).iter().any(is_bound), "it is the kernel's own word for it");
+    // As a router in front would have it: what is sent there comes here.
+    assert!(run("ip", &["route", "add", "local", FOREIGN, "dev", "lo"]));
+    assert_eq!(Client::tcp(address).get("/").text(), "app1\n");
 }
