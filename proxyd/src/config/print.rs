@@ -206,7 +206,7 @@ fn agreed<T: PartialEq>(mut all: impl Iterator<Item = T>) -> Option<T> {
     all.all(|other| other == first).then_some(first)
 }
 
-fn client_timeouts(client: &ClientTimeouts) -> [(&'static str, Option<Duration>); 6] {
+fn client_timeouts(client: &ClientTimeouts) -> [(&'static str, Option<Duration>); 7] {
     [
         ("client", Some(client.client)),
         ("client_fin", client.client_fin),
