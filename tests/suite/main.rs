@@ -17,6 +17,8 @@ mod corpus_http2;
 #[cfg(test)]
 mod cut;
 #[cfg(test)]
+mod encrypted;
+#[cfg(test)]
 mod error_pages;
 #[cfg(test)]
 mod errors;
