@@ -36,6 +36,8 @@ mod health;
 #[cfg(test)]
 mod http;
 #[cfg(test)]
+mod http2;
+#[cfg(test)]
 mod http2_servers;
 #[cfg(test)]
 mod limits;

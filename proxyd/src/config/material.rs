@@ -137,16 +137,6 @@ impl Loader<'_> {
         let mut whole = true;
         for Spanned { value, span } in list {
             match value {
-                Alpn::Known(protocol) if mode == Mode::Http && !HTTP_ALPN.contains(protocol) => {
-                    whole = false;
-                    self.push(
-                        Diagnostic::error(
-                            "not-supported-yet",
-                            format!("`{protocol}` by ALPN is not supported yet"),
-                        )
-                        .at(*span, ""),
-                    );
-                }
                 Alpn::Known(protocol) => protocols.push((*protocol).to_owned()),
                 Alpn::Other(protocol) if mode == Mode::Tcp => protocols.push(protocol.clone()),
                 Alpn::Other(protocol) => {

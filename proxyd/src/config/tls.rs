@@ -21,7 +21,7 @@ pub static PROVIDER: LazyLock<Arc<CryptoProvider>> =
     LazyLock::new(|| Arc::new(aws_lc_rs::default_provider()));
 
 /// What mode http offers by ALPN, in the order of preference.
-pub const HTTP_ALPN: &[&str] = &["http/1.1"];
+pub const HTTP_ALPN: &[&str] = &["h2", "http/1.1"];
 
 /// A version of TLS.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]

@@ -277,10 +277,22 @@ impl H2 {
             };
             return self.poll_head(cx, &text[..length], false).map_ok(|()| length);
         }
-        let Sending::Body(stream) = self.sending.get_mut() else {
+        self.poll_data(cx, bufs, false)
+    }
+
+    /// The same behind the head; with `ends` our side ends if there is room for all of it.
+    pub fn poll_data(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+        ends: bool,
+    ) -> Poll<io::Result<usize>> {
+        let sending = self.sending.get_mut();
+        let Sending::Body(stream) = sending else {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         };
-        let wanted = bufs.iter().map(|slice| slice.len()).sum::<usize>().min(FRAME);
+        let all = bufs.iter().map(|slice| slice.len()).sum::<usize>();
+        let wanted = all.min(FRAME);
         stream.reserve_capacity(wanted);
         while stream.capacity() == 0 {
             match ready!(stream.poll_capacity(cx)) {
@@ -296,7 +308,11 @@ impl H2 {
             room -= n;
         }
         let n = data.len();
-        stream.send_data(data.freeze(), false).map_err(broken)?;
+        let ends = ends && n == all;
+        stream.send_data(data.freeze(), ends).map_err(broken)?;
+        if ends && let Sending::Body(stream) = std::mem::take(sending) {
+            *sending = Sending::Ended(stream);
+        }
         Poll::Ready(Ok(n))
     }
 

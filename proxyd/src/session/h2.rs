@@ -78,7 +78,8 @@ pub async fn serve(
             let from = (frontend, generation);
             let mut connection = Connection::new(from, Rc::clone(&link), addresses, timer, engine, now);
             let ending = poll_fn(|cx| connection.poll(cx)).await;
-            connection.tell(ending.or_else(|| link.guard.borrow().told()));
+            let seen = link.guard.borrow().verdict().or_else(|| link.guard.borrow().told());
+            connection.tell(ending.or(seen));
         }
         Ok(Err(_)) => {
             if !link.ended.get() {

@@ -480,7 +480,10 @@ impl Transfer {
             self.end_due &= !ends;
             self.prefix.len()
         } else if self.payload > 0 {
-            ready!(to.poll_write(cx, &[IoSlice::new(&buffer.data()[..self.payload])]))?
+            let ends = self.end_due && trailers.is_empty();
+            let n = ready!(to.poll_data(cx, &[IoSlice::new(&buffer.data()[..self.payload])], ends))?;
+            self.end_due &= !(ends && n == self.payload);
+            n
         } else {
             to.finish(trailers)?;
             self.end_due = false;

@@ -42,7 +42,7 @@ pub const BIND_TLS: Section = Section {
         Field {
             name: "alpn",
             shape: "list of `h2`, `http1`; strings in mode tcp",
-            preset: Preset::Unset("`[http1]`; none in mode tcp"),
+            preset: Preset::Unset("`[h2, http1]`; none in mode tcp"),
             meaning: "Protocols that are offered, in the order of preference. A client that speaks none of them is refused.",
         },
         MIN_VERSION,
