@@ -65,6 +65,13 @@ pub enum Command {
         all: bool,
     },
     ReopenLogs,
+    ReloadSslCerts,
+    /// All files, or the details of one; `*` in front for one that waits.
+    ShowSslCert(Option<String>),
+    /// What its payload holds is to take this file's place.
+    SetSslCert(String),
+    CommitSslCert(String),
+    AbortSslCert(String),
     SetSeverityOutput(SeverityOutput),
     SetTimeout(Duration),
     Watch(WatchRequest),
@@ -383,6 +390,12 @@ impl fmt::Display for Command {
                 f.write_str(if *all { "clear counters all" } else { "clear counters" })
             }
             Self::ReopenLogs => f.write_str("reopen logs"),
+            Self::ReloadSslCerts => f.write_str("reload ssl certs"),
+            Self::ShowSslCert(None) => f.write_str("show ssl cert"),
+            Self::ShowSslCert(Some(file)) => write!(f, "show ssl cert {}", escaped(file)),
+            Self::SetSslCert(file) => write!(f, "set ssl cert {}", escaped(file)),
+            Self::CommitSslCert(file) => write!(f, "commit ssl cert {}", escaped(file)),
+            Self::AbortSslCert(file) => write!(f, "abort ssl cert {}", escaped(file)),
             Self::SetSeverityOutput(output) => write!(f, "set severity-output {}", output.as_str()),
             Self::SetTimeout(timeout) => write!(f, "set timeout cli {}ms", timeout.as_millis()),
             Self::Watch(request) => request.fmt(f),

@@ -3,6 +3,7 @@
 //! Everything here runs on one thread. A connection reads a line, carries out its commands and writes the answers; a
 //! reader that is slow delays itself only, since an answer is made piece by piece as it is taken.
 
+mod certificates;
 mod change;
 mod connection;
 mod input;

@@ -144,6 +144,8 @@ pub struct Global {
     pub metrics: Option<Address>,
     /// Where the access log goes.
     pub log: Vec<LogTarget>,
+    /// Keys of connections are written to the file that the environment names.
+    pub tls_keylog: bool,
 }
 
 /// Which worker serves a connection that was accepted.

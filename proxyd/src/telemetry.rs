@@ -1,6 +1,7 @@
 //! What the model says, in the words of the statistics catalogue: rows of `show stat`, values of `show info`, and the
 //! sampling that rates and maxima need. For scrapers it is served over HTTP.
 
+mod certificates;
 mod handshakes;
 pub mod http;
 mod http2;

@@ -1,7 +1,8 @@
 //! TLS as configured: what the connections of a bind, and those to a server, are made with.
 
+pub mod live;
 mod resolver;
-pub mod tickets;
+mod tickets;
 mod trusting;
 
 use std::sync::Arc;
@@ -11,10 +12,10 @@ use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::ServerName;
-use rustls::server::{NoServerSessionStorage, ProducesTickets};
+use rustls::server::NoServerSessionStorage;
 use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
-use rustls::{ClientConfig, Error, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, Error, KeyLog, KeyLogFile, NoKeyLog, ServerConfig, SupportedProtocolVersion};
 
 use crate::config::tls::{BindTls, PROVIDER, Protocol, ServerTls, Version};
 use resolver::Resolver;
@@ -23,43 +24,93 @@ use tickets::{Rotating, Ticketer};
 /// Sessions of a server that are kept to be resumed.
 const SESSIONS: usize = 32;
 
+/// What all binds and servers have in common.
+#[derive(Debug)]
+pub struct Common {
+    tickets: Arc<Rotating>,
+    key_log: Arc<dyn KeyLog>,
+}
+
+impl Common {
+    /// Keys of tickets outlive the configuration before.
+    pub fn new(previous: Option<&Self>, key_log: bool) -> Self {
+        let key_log: Arc<dyn KeyLog> = if key_log { Arc::new(KeyLogFile::new()) } else { Arc::new(NoKeyLog) };
+        Self { tickets: previous.map(|common| Arc::clone(&common.tickets)).unwrap_or_default(), key_log }
+    }
+}
+
 /// Of a bind.
 #[derive(Debug)]
 pub struct Terminator {
-    config: ArcSwap<ServerConfig>,
-}
-
-impl Terminator {
-    pub fn new(tls: &BindTls, tickets: &Arc<Rotating>) -> Result<Self, Error> {
-        Ok(Self { config: ArcSwap::from(server_config(tls, tickets)?) })
-    }
-
-    /// What the next connection is made with.
-    pub fn config(&self) -> Arc<ServerConfig> {
-        self.config.load_full()
-    }
+    common: Arc<Common>,
+    made: ArcSwap<Made<BindTls, ServerConfig>>,
 }
 
 /// Of a server.
 #[derive(Debug)]
 pub struct Originator {
-    config: ArcSwap<ClientConfig>,
+    common: Arc<Common>,
+    made: ArcSwap<Made<ServerTls, ClientConfig>>,
     /// Whom the server's certificate has to name.
     pub name: ServerName<'static>,
 }
 
+/// What connections are made with, and what it was made of.
+#[derive(Debug)]
+struct Made<T, C> {
+    of: T,
+    config: Arc<C>,
+}
+
+impl Terminator {
+    pub fn new(tls: &BindTls, common: &Arc<Common>) -> Result<Self, Error> {
+        let made = Made::bind(tls.clone(), common)?;
+        Ok(Self { common: Arc::clone(common), made: ArcSwap::from_pointee(made) })
+    }
+
+    /// What the next connection is made with.
+    pub fn config(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.made.load().config)
+    }
+
+    /// What holds now.
+    pub fn settings(&self) -> BindTls {
+        self.made.load().of.clone()
+    }
+}
+
 impl Originator {
-    pub fn new(tls: &ServerTls) -> Result<Self, Error> {
-        Ok(Self { config: ArcSwap::from(client_config(tls)?), name: tls.name.clone() })
+    pub fn new(tls: &ServerTls, common: &Arc<Common>) -> Result<Self, Error> {
+        let made = Made::server(tls.clone(), common)?;
+        Ok(Self { common: Arc::clone(common), made: ArcSwap::from_pointee(made), name: tls.name.clone() })
     }
 
     /// What the next connection is made with.
     pub fn config(&self) -> Arc<ClientConfig> {
-        self.config.load_full()
+        Arc::clone(&self.made.load().config)
+    }
+
+    /// What holds now.
+    pub fn settings(&self) -> ServerTls {
+        self.made.load().of.clone()
     }
 }
 
-fn server_config(tls: &BindTls, tickets: &Arc<Rotating>) -> Result<Arc<ServerConfig>, Error> {
+impl Made<BindTls, ServerConfig> {
+    fn bind(of: BindTls, common: &Common) -> Result<Self, Error> {
+        let config = server_config(&of, common)?;
+        Ok(Self { of, config })
+    }
+}
+
+impl Made<ServerTls, ClientConfig> {
+    fn server(of: ServerTls, common: &Common) -> Result<Self, Error> {
+        let config = client_config(&of, common)?;
+        Ok(Self { of, config })
+    }
+}
+
+fn server_config(tls: &BindTls, common: &Common) -> Result<Arc<ServerConfig>, Error> {
     let builder = ServerConfig::builder_with_provider(provider(&tls.protocol))
         .with_protocol_versions(&versions(&tls.protocol))?;
     let builder = match &tls.client_certs {
@@ -72,12 +123,15 @@ fn server_config(tls: &BindTls, tickets: &Arc<Rotating>) -> Result<Arc<ServerCon
     config.ignore_client_order = !tls.protocol.suites.is_empty();
     // Tickets need no memory and no lock.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    let ticketer: Arc<dyn ProducesTickets> = Arc::new(Ticketer::new(tls, tickets));
-    config.ticketer = ticketer;
+    match Ticketer::new(tls, &common.tickets) {
+        Some(ticketer) => config.ticketer = Arc::new(ticketer),
+        None => config.send_tls13_tickets = 0,
+    }
+    config.key_log = Arc::clone(&common.key_log);
     Ok(Arc::new(config))
 }
 
-fn client_config(tls: &ServerTls) -> Result<Arc<ClientConfig>, Error> {
+fn client_config(tls: &ServerTls, common: &Common) -> Result<Arc<ClientConfig>, Error> {
     let builder = ClientConfig::builder_with_provider(provider(&tls.protocol))
         .with_protocol_versions(&versions(&tls.protocol))?;
     let verifier: Arc<dyn ServerCertVerifier> = match &tls.verify {
@@ -93,6 +147,7 @@ fn client_config(tls: &ServerTls) -> Result<Arc<ClientConfig>, Error> {
         None => builder.with_no_client_auth(),
     };
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
+    config.key_log = Arc::clone(&common.key_log);
     Ok(Arc::new(config))
 }
 

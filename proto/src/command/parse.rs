@@ -36,7 +36,13 @@ pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
         Id::Operator if level < Level::Operator => return Err(Refusal::denied()),
         Id::Operator => Command::Lower(Level::Operator),
         Id::User => Command::Lower(Level::User),
+        Id::ReloadSslCerts => Command::ReloadSslCerts,
         Id::ReopenLogs => Command::ReopenLogs,
+        Id::AbortSslCert => Command::AbortSslCert(file(first, table::ABORT_SSL_CERT)?),
+        Id::CommitSslCert => Command::CommitSslCert(file(first, table::COMMIT_SSL_CERT)?),
+        Id::SetSslCert => Command::SetSslCert(file(first, table::SET_SSL_CERT)?),
+        Id::ShowSslCert if first.is_some() && level < Level::Admin => return Err(Refusal::denied()),
+        Id::ShowSslCert => Command::ShowSslCert(first.map(str::to_owned)),
         Id::SetMaxconnFrontend => {
             let frontend = frontend(first)?;
             let maxconn = rest.get(1).copied().unwrap_or("");
@@ -100,6 +106,10 @@ fn server(word: Option<&str>) -> Result<ServerName, Refusal> {
 
 fn frontend(word: Option<&str>) -> Result<String, Refusal> {
     word.map(str::to_owned).ok_or_else(|| Refusal::error(table::FRONTEND_NAME))
+}
+
+fn file(word: Option<&str>, otherwise: &'static str) -> Result<String, Refusal> {
+    word.map(str::to_owned).ok_or_else(|| Refusal::error(otherwise))
 }
 
 /// HAProxy keeps limits in 32 bits with a sign.

@@ -8,7 +8,9 @@ use crate::level::Level;
 /// Which command it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Id {
+    AbortSslCert,
     ClearCounters,
+    CommitSslCert,
     DisableFrontend,
     DisableHealth,
     DisableServer,
@@ -18,12 +20,14 @@ pub(super) enum Id {
     EnableServer,
     GetWeight,
     Operator,
+    ReloadSslCerts,
     ReopenLogs,
     SetMaxconnFrontend,
     SetMaxconnGlobal,
     SetMaxconnServer,
     SetServer,
     SetSeverityOutput,
+    SetSslCert,
     SetTimeout,
     SetWeight,
     ShowBackend,
@@ -33,6 +37,7 @@ pub(super) enum Id {
     ShowListeners,
     ShowSchema,
     ShowServersState,
+    ShowSslCert,
     ShowStat,
     ShowVersion,
     User,
@@ -87,6 +92,9 @@ pub(super) const SEVERITY: &str = "one of 'none', 'number', 'string' is a requir
 pub(super) const TIMEOUT: &str = "'set timeout' only supports 'cli'.";
 pub(super) const BAD_TIMEOUT: &str = "Invalid timeout value.";
 pub(super) const DOMAIN: &str = "Invalid statistics domain.";
+pub(super) const SET_SSL_CERT: &str = "'set ssl cert' expects a filename and a certificate as a payload";
+pub(super) const COMMIT_SSL_CERT: &str = "'commit ssl cert' expects a filename";
+pub(super) const ABORT_SSL_CERT: &str = "'abort ssl cert' expects a filename";
 const NO_PROXY: &str = "No such proxy.";
 
 const SERVER_ERRORS: &[&str] = &[SERVER_NAME, NO_BACKEND, NO_SERVER];
@@ -112,10 +120,21 @@ macro_rules! entries {
 }
 
 entries! {
+    AbortSslCert ["abort", "ssl", "cert"] Admin
+        "abort ssl cert <certfile>" "abort a transaction for a certificate file" true
+        "`Transaction aborted for certificate '<file>'!`"
+        &[ABORT_SSL_CERT, "No ongoing transaction!",
+          "The ongoing transaction is about '<file>' but you are trying to abort '<file>'"];
     ClearCounters ["clear", "counters"] Operator
         "clear counters [all]" "clear max statistics counters (or all counters)" true
         "An empty line. Without `all` only maxima start anew; `all` also sets totals to 0 and needs level admin. \
          Counters of `/metrics` are not touched." &[CLEAR];
+    CommitSslCert ["commit", "ssl", "cert"] Admin
+        "commit ssl cert <certfile>" "commit a certificate file" true
+        "`Committing <file>.`, then `Success!`. New connections get the certificate; the file stays as it is, so \
+         `reload ssl certs` brings back what that holds."
+        &[COMMIT_SSL_CERT, "No ongoing transaction! !", "Can't commit <file>!",
+          "The ongoing transaction is about '<file>' but you are trying to set '<file>'"];
     DisableFrontend ["disable", "frontend"] Admin
         "disable frontend <frontend>" "temporarily disable specific frontend" true
         "An empty line. The frontend takes no new connections; those that are open go on."
@@ -146,6 +165,12 @@ entries! {
     Operator ["operator"] User
         "operator" "lower the level of the current CLI session to operator" true
         "An empty line; for the rest of the connection." &["Permission denied"];
+    ReloadSslCerts ["reload", "ssl", "certs"] Admin
+        "reload ssl certs" "read all files of TLS again" false
+        "`Reloaded: 1 changed, 0 added, 0 removed, 3 unchanged.`, then a line for each file that is not what it was. \
+         Certificates, folders, authorities, revocation lists and keys of tickets are read again and taken all \
+         together; connections that stand go on with what they have. Where something is wrong with any file, nothing \
+         is taken, and each problem has a line." &["Nothing was changed:", "<file>: <reason>"];
     ReopenLogs ["reopen", "logs"] Operator
         "reopen logs" "open log files again, after they were moved away" false
         "An empty line. Lines that were written before go to the old file." &[];
@@ -171,6 +196,14 @@ entries! {
     SetSeverityOutput ["set", "severity-output"] User
         "set severity-output [none|number|string]" "set presence of severity level in feedback information" true
         "An empty line. From here on messages of this connection begin with `[3]: ` or `[err]: `." &[SEVERITY];
+    SetSslCert ["set", "ssl", "cert"] Admin
+        "set ssl cert <certfile> <payload>" "replace a certificate file" true
+        "`Transaction created for certificate <file>!` or `Transaction updated for certificate <file>!`; \
+         `commit ssl cert` makes it count. The payload is PEM: the certificate, its chain and its key; without a key \
+         the one in use stays. The file has to be one of `show ssl cert`."
+        &[SET_SSL_CERT, "Can't replace a certificate which is not referenced by the configuration!",
+          "Can't update <file>!",
+          "The ongoing transaction is about '<file>' but you are trying to set '<file>'"];
     SetTimeout ["set", "timeout"] User
         "set timeout [cli] <delay>" "change a timeout setting" true
         "An empty line. Syntax: `set timeout cli <delay>`, in seconds or with a unit; for this connection."
@@ -199,6 +232,11 @@ entries! {
     ShowServersState ["show", "servers", "state"] User
         "show servers state [<backend>]" "dump volatile server information (all or for a single backend)" true
         "`1`, a header, then a line of 25 fields a server." &["Can't find backend."];
+    ShowSslCert ["show", "ssl", "cert"] User
+        "show ssl cert [<certfile>]" "display the SSL certificates used in memory, or the details of a file" true
+        "`# filename`, then a file a line; above it `# transaction` and `*<file>`, if one waits. With a file (`*<file>` \
+         for the one that waits), at level admin: `Name: value` lines."
+        &["Permission denied", "Can't display the certificate: Not found or the certificate is a bundle!"];
     ShowStat ["show", "stat"] User
         "show stat [desc|json|no-maint|typed|up]*" "report counters for each proxy and server" true
         "CSV: a header, then a line for each frontend, server and backend. \

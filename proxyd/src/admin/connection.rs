@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::input::{Input, Lines};
 use super::output::Output;
 use super::reply::Reply;
-use super::{Admin, change, peer, show};
+use super::{Admin, certificates, change, peer, show};
 use crate::admin::watch::Ended;
 use crate::model::change::Cause;
 
@@ -103,14 +103,17 @@ impl Connection {
                 Ok(line) => line,
                 Err(error) => return self.send(&format!("{error}\n")).await,
             };
-            if let Some(until) = &line.payload_until
-                && !self.payload(until).await?
-            {
-                return Ok(());
+            let mut payload = None;
+            if let Some(until) = &line.payload_until {
+                payload = self.payload(until).await?;
+                if payload.is_none() {
+                    return Ok(());
+                }
             }
             let last = line.commands.len() - 1;
             for (at, command) in line.commands.iter().enumerate() {
-                if let Next::Close = self.command(command).await? {
+                let payload = payload.as_deref().filter(|_| at == last);
+                if let Next::Close = self.command(command, payload).await? {
                     return Ok(());
                 }
                 self.send("\n").await?;
@@ -124,22 +127,27 @@ impl Connection {
         }
     }
 
-    /// Reads a payload, which no command has a use for yet. False if the connection is to be closed.
-    async fn payload(&mut self, until: &str) -> io::Result<bool> {
-        let mut length = 0;
+    /// Reads a payload. `None` if the connection is to be closed.
+    async fn payload(&mut self, until: &str) -> io::Result<Option<String>> {
+        let mut payload = String::new();
         loop {
             if self.mode == PromptMode::Prompt {
                 self.send("+ ").await?;
             }
-            let rest = MAX_PAYLOAD - length;
+            let rest = MAX_PAYLOAD - payload.len();
             match timeout(self.timeout, self.lines.next(&self.stream, rest)).await?? {
-                Input::Line(line) if line.strip_suffix('\r').unwrap_or(&line) == until => return Ok(true),
-                Input::Line(line) if line.len() + 1 < rest => length += line.len() + 1,
+                Input::Line(line) if line.strip_suffix('\r').unwrap_or(&line) == until => {
+                    return Ok(Some(payload));
+                }
+                Input::Line(line) if line.len() + 1 < rest => {
+                    payload.push_str(&line);
+                    payload.push('\n');
+                }
                 Input::Line(_) | Input::TooLong => {
                     self.send(PAYLOAD_TOO_LONG).await?;
-                    return Ok(false);
+                    return Ok(None);
                 }
-                Input::End => return Ok(false),
+                Input::End => return Ok(None),
             }
         }
     }
@@ -158,7 +166,7 @@ impl Connection {
         output.flush().await
     }
 
-    async fn command(&mut self, text: &str) -> io::Result<Next> {
+    async fn command(&mut self, text: &str, payload: Option<&str>) -> io::Result<Next> {
         let words = words::split(text);
         if words.is_empty() {
             return Ok(Next::Command);
@@ -202,6 +210,14 @@ impl Connection {
                     Err(refusal) => refusal.into(),
                 }
             }
+            Command::SetSslCert(_)
+            | Command::CommitSslCert(_)
+            | Command::AbortSslCert(_)
+            | Command::ReloadSslCerts => {
+                let by = self.by.get_or_insert_with(|| peer::name(&self.stream));
+                let cause = Cause::Command { by, line: &remembered(text) };
+                certificates::change(&self.admin.shared, command, payload, cause).await
+            }
             Command::ShowCliSockets => Reply::Text(show::cli_sockets(&self.admin.sockets)),
             command => self.short(command, text),
         };
@@ -241,8 +257,8 @@ impl Connection {
                 Ok(reply) => reply,
                 Err(command) => {
                     let by = self.by.get_or_insert_with(|| peer::name(&self.stream));
-                    let line: String = text.trim().chars().take(REMEMBERED).collect();
-                    let done = change::apply(shared, &command, Cause::Command { by, line: &line });
+                    let done =
+                        change::apply(shared, &command, Cause::Command { by, line: &remembered(text) });
                     done.unwrap_or_else(Reply::from)
                 }
             },
@@ -281,4 +297,9 @@ impl Connection {
         self.send(&format!("{}{text}\n", self.severity.prefix(severity))).await?;
         Ok(Next::Command)
     }
+}
+
+/// A command as events have it.
+fn remembered(text: &str) -> String {
+    text.trim().chars().take(REMEMBERED).collect()
 }

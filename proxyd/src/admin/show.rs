@@ -9,6 +9,7 @@ use proto::level::Level;
 use proto::stats::{csv, json, typed};
 use proto::{info, servers_state};
 
+use super::certificates;
 use super::change::find_server;
 use super::output::Output;
 use super::reply::Reply;
@@ -34,6 +35,7 @@ pub(super) fn short(shared: &Shared, command: Command) -> Result<Reply, Command>
             let names = snapshot.backends.iter().map(|backend| format!("{}\n", backend.name));
             Reply::Text(std::iter::once("# name\n".to_owned()).chain(names).collect())
         }
+        Command::ShowSslCert(file) => certificates::show(shared, file.as_deref()),
         Command::ShowListeners => {
             let mut text = "# proxy name address\n".to_owned();
             for listener in shared.listeners() {

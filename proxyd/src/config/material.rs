@@ -1,8 +1,5 @@
 //! Reads the certificates, keys and authorities that `tls` names; what is wrong is reported where they are named.
 
-use std::collections::HashMap;
-use std::fmt::Debug;
-use std::hash::Hash;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -16,10 +13,13 @@ use super::span::Spanned;
 use super::syntax::Document;
 use super::syntax::backend::Backend;
 use super::syntax::frontend::Frontend;
-use super::syntax::tls::{Alpn, BindTls as WrittenBind, ServerTls as WrittenServer};
-use super::tls::authorities::{ClientAuthorities, ServerAuthorities};
+use super::syntax::tls::{
+    Alpn, BindTls as WrittenBind, ClientCerts as WrittenClients, ServerTls as WrittenServer,
+    Tickets as WrittenTickets,
+};
 use super::tls::certificate::{Certificate, Problem, day};
-use super::tls::{BindTls, Ca, ClientCerts, HTTP_ALPN, ServerTls, Trust, folder};
+use super::tls::reader::Reader;
+use super::tls::{BindTls, Ca, ClientCerts, HTTP_ALPN, ServerTls, Tickets, Trust};
 use super::words::Verify;
 use super::{Mode, ServerAddress};
 use crate::clock;
@@ -30,13 +30,14 @@ const SOON_DAYS: i64 = 7;
 /// Reads all of them.
 pub(super) fn load(source: &dyn Source, document: &mut Document, report: &mut Report) {
     let mode = Shared::of(document.defaults.first()).mode();
-    let mut loader = Loader {
-        source,
-        report,
-        folders: Store::default(),
-        clients: Store::default(),
-        servers: Store::default(),
-    };
+    let mut loader = Loader { reader: Reader::new(source), report };
+    for on in document.global.iter().filter_map(|global| global.tls_keylog.as_ref()).filter(|on| on.value) {
+        loader.push(
+            Diagnostic::warning("tls-keylog", "the keys of all TLS connections are written to a file")
+                .at(on.span, "whoever has the file reads everything")
+                .help("the environment's SSLKEYLOGFILE names it; take this out once the night is over"),
+        );
+    }
     let listen = document.listen.iter_mut();
     let (fronts, backs): (Vec<_>, Vec<_>) = listen.map(|(front, back)| (front, back)).unzip();
     for frontend in fronts.into_iter().chain(&mut document.frontends) {
@@ -47,15 +48,9 @@ pub(super) fn load(source: &dyn Source, document: &mut Document, report: &mut Re
     }
 }
 
-/// What was read already, by where it stands.
-type Store<K, V> = HashMap<K, Result<V, Vec<Problem>>>;
-
 struct Loader<'a> {
-    source: &'a dyn Source,
+    reader: Reader<'a>,
     report: &'a mut Report,
-    folders: Store<PathBuf, Vec<Arc<Certificate>>>,
-    clients: Store<(PathBuf, Option<PathBuf>, bool), Arc<ClientAuthorities>>,
-    servers: Store<Ca, Arc<ServerAuthorities>>,
 }
 
 impl Loader<'_> {
@@ -73,9 +68,7 @@ impl Loader<'_> {
         let mut certificates: Vec<Arc<Certificate>> = Vec::new();
         let mut whole = !written.certificates.is_empty();
         for path in &written.certificates {
-            let source = self.source;
-            let known = Path::new(&path.value).to_owned();
-            let read = once(&mut self.folders, known, |path| folder::read(source, path));
+            let read = self.reader.folder(Path::new(&path.value));
             let Some(read) = self.reported("certificate", path.span, &path.value, read) else {
                 whole = false;
                 continue;
@@ -92,30 +85,18 @@ impl Loader<'_> {
         let protocol = written.protocol.finish().map_err(|diagnostic| self.push(diagnostic)).ok();
         let client_certs = match &written.client_certs {
             None => Some(None),
-            Some(client) => client.ca.as_ref().and_then(|ca| {
-                let crl = client.crl.as_ref().map(|crl| PathBuf::from(&crl.value));
-                let key = (PathBuf::from(&ca.value), crl, client.required);
-                let source = self.source;
-                let read = once(&mut self.clients, key.clone(), |(ca, crl, required)| {
-                    ClientAuthorities::read(source, ca, crl.as_deref(), *required).map(Arc::new)
-                });
-                let authorities = match read {
-                    Ok(authorities) => authorities,
-                    Err(problems) => {
-                        for problem in problems {
-                            let written =
-                                client.crl.as_ref().filter(|crl| problem.path == Path::new(&crl.value));
-                            let place = written.unwrap_or(ca);
-                            self.problem("authority", place.span, &place.value, &problem);
-                        }
-                        return None;
-                    }
-                };
-                let (ca, crl, required) = key;
-                Some(Some(ClientCerts { required, ca, crl, authorities }))
-            }),
+            Some(client) => self.client_certs(client).map(Some),
         };
-        let (alpn, protocol, client_certs) = (alpn?, protocol?, client_certs?);
+        let tickets = match &written.tickets {
+            WrittenTickets::Own => Some(Tickets::Own),
+            WrittenTickets::Off => Some(Tickets::Off),
+            WrittenTickets::Keys(path) => {
+                let read = self.reader.ticket_keys(Path::new(&path.value));
+                self.reported("ticket-keys", path.span, &path.value, read)
+                    .map(|keys| Tickets::Keys { path: PathBuf::from(&path.value), keys })
+            }
+        };
+        let (alpn, protocol, client_certs, tickets) = (alpn?, protocol?, client_certs?, tickets?);
         whole.then(|| BindTls {
             paths: written.certificates.iter().map(|path| PathBuf::from(&path.value)).collect(),
             certificates,
@@ -123,7 +104,31 @@ impl Loader<'_> {
             protocol,
             strict_sni: written.strict_sni,
             client_certs,
+            tickets,
         })
+    }
+
+    fn client_certs(&mut self, written: &WrittenClients) -> Option<ClientCerts> {
+        let ca = written.ca.as_ref()?;
+        let (path, crl) = (Path::new(&ca.value), written.crl.as_ref());
+        let crl_path = crl.map(|crl| Path::new(&crl.value));
+        match self.reader.client_authorities(path, crl_path, written.required) {
+            Ok(authorities) => Some(ClientCerts {
+                required: written.required,
+                ca: path.to_owned(),
+                crl: crl_path.map(Path::to_owned),
+                authorities,
+            }),
+            Err(problems) => {
+                for problem in problems {
+                    let of_crl = crl.filter(|crl| problem.path == Path::new(&crl.value));
+                    let code = if of_crl.is_some() { "revocations" } else { "authority" };
+                    let place = of_crl.unwrap_or(ca);
+                    self.problem(code, place.span, &place.value, &problem);
+                }
+                None
+            }
+        }
     }
 
     fn alpn(&mut self, written: &WrittenBind, mode: Mode) -> Option<Vec<String>> {
@@ -177,12 +182,9 @@ impl Loader<'_> {
         address: &ServerAddress,
     ) -> Option<ServerTls> {
         let required = written.verify.as_ref().is_none_or(|verify| verify.value == Verify::Required);
-        let source = self.source;
         let verify = if required {
             let ca = written.ca.clone().unwrap_or(Spanned { value: Ca::System, span: written.span });
-            let read = once(&mut self.servers, ca.value.clone(), |ca| {
-                ServerAuthorities::read(source, ca).map(Arc::new).map_err(|problem| vec![problem])
-            });
+            let read = self.reader.server_authorities(&ca.value);
             let shown = match &ca.value {
                 Ca::System => "system".to_owned(),
                 Ca::File(path) => path.display().to_string(),
@@ -207,18 +209,12 @@ impl Loader<'_> {
         let client_cert = match &written.client_cert {
             None => Some(None),
             Some(path) => {
-                let known = PathBuf::from(&path.value);
-                let read = once(&mut self.folders, known, |path| {
-                    Certificate::read(source, path)
-                        .map(|one| vec![Arc::new(one)])
-                        .map_err(|problem| vec![problem])
-                });
-                self.reported("certificate", path.span, &path.value, read).map(|read| {
-                    for certificate in &read {
-                        self.soon(certificate, path.span);
-                    }
-                    read.into_iter().next()
-                })
+                let read = self.reader.certificate(Path::new(&path.value));
+                let read = self.reported("certificate", path.span, &path.value, read);
+                if let Some(certificate) = &read {
+                    self.soon(certificate, path.span);
+                }
+                read.map(Some)
             }
         };
         let protocol = written.protocol.finish().map_err(|diagnostic| self.push(diagnostic)).ok();
@@ -285,6 +281,8 @@ impl Loader<'_> {
     fn problem(&mut self, code: &'static str, span: Span, written: &str, problem: &Problem) {
         let what = match code {
             "authority" => "hold authorities that can be used",
+            "revocations" => "hold revocations that can be used",
+            "ticket-keys" => "hold keys of tickets",
             _ => "be used as a certificate",
         };
         let message = if problem.path == Path::new(written) {
@@ -340,12 +338,4 @@ impl Loader<'_> {
             self.report.push(diagnostic);
         }
     }
-}
-
-fn once<K: Clone + Debug + Eq + Hash, V: Clone>(
-    store: &mut Store<K, V>,
-    key: K,
-    read: impl FnOnce(&K) -> Result<V, Vec<Problem>>,
-) -> Result<V, Vec<Problem>> {
-    store.entry(key).or_insert_with_key(read).clone()
 }

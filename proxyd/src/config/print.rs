@@ -117,6 +117,9 @@ fn global(global: &Global) -> String {
     if let Some(metrics) = &global.metrics {
         let _ = writeln!(text, "        metrics: (bind: {}),", quoted(&metrics.to_string()));
     }
+    if global.tls_keylog {
+        text.push_str("        tls_keylog: true,\n");
+    }
     if !global.log.is_empty() {
         text.push_str("        log: [\n");
         for target in &global.log {

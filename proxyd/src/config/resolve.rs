@@ -137,6 +137,7 @@ fn global(written: Option<WrittenGlobal>) -> Global {
         sockets: sockets.collect(),
         metrics: written.metrics.map(|bind| bind.value),
         log: written.log.into_iter().filter_map(log_target).collect(),
+        tls_keylog: written.tls_keylog.is_some_and(|on| on.value),
     }
 }
 

@@ -4,7 +4,9 @@
 
 pub mod authorities;
 pub mod certificate;
-pub mod folder;
+mod folder;
+pub mod reader;
+pub mod ticket_keys;
 
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
@@ -15,6 +17,7 @@ use rustls::{CipherSuite, NamedGroup};
 
 use authorities::{ClientAuthorities, ServerAuthorities};
 use certificate::Certificate;
+use ticket_keys::TicketKeys;
 
 /// What all cryptography is done with.
 pub static PROVIDER: LazyLock<Arc<CryptoProvider>> =
@@ -60,6 +63,18 @@ pub struct BindTls {
     /// Clients that name no known host are refused.
     pub strict_sni: bool,
     pub client_certs: Option<ClientCerts>,
+    pub tickets: Tickets,
+}
+
+/// What seals the tickets that clients resume sessions with.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Tickets {
+    /// There are none.
+    Off,
+    /// Keys made here.
+    Own,
+    /// Keys of a file.
+    Keys { path: PathBuf, keys: Arc<TicketKeys> },
 }
 
 /// What a bind asks of clients.

@@ -260,6 +260,9 @@ pub(crate) const GROUPS: Choices<NamedGroup> = Choices {
     later: &[],
 };
 
+pub(crate) const TICKET_KEYS: Choices<bool> =
+    Choices { what: "a kind of tickets", known: &[("own", true), ("off", false)], also: &[], later: &[] };
+
 /// Whether a peer has to prove who it is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Verify {

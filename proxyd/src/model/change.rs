@@ -3,6 +3,7 @@
 //! Checks and commands both come through here, so that whoever watches sees one story.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 
 use proto::addr::Address;
@@ -15,6 +16,7 @@ use super::server::{Outcome, Server};
 use super::shared::Shared;
 use super::state::{Event, State};
 use crate::log;
+use crate::tls::live::Changes;
 
 /// Why something changes.
 #[derive(Clone, Copy, Debug)]
@@ -222,6 +224,25 @@ impl Shared {
         let mut fields = Map::new();
         cause.describe(&mut fields);
         self.journal_add("counters_cleared", String::new(), fields);
+    }
+
+    /// Certificates were replaced.
+    pub fn certificates_changed(&self, changes: &Changes, cause: Cause<'_>) {
+        let names = |paths: &[PathBuf]| -> Value {
+            paths.iter().map(|path| Value::from(path.to_string_lossy())).collect::<Vec<_>>().into()
+        };
+        let mut fields = Map::new();
+        for (name, paths) in
+            [("changed", &changes.changed), ("added", &changes.added), ("removed", &changes.removed)]
+        {
+            if !paths.is_empty() {
+                fields.insert(name.into(), names(paths));
+            }
+        }
+        cause.describe(&mut fields);
+        self.journal_add("certificates", String::new(), fields);
+        let (changed, added, removed) = (changes.changed.len(), changes.added.len(), changes.removed.len());
+        log::notice(format_args!("files of TLS: {changed} changed, {added} added, {removed} removed"));
     }
 
     /// Prepares the backend's lineup anew and tells when the backend itself went up or down. Returns how many of

@@ -14,7 +14,7 @@ const KEPT: usize = 1000;
 pub struct Event {
     pub seq: u64,
     pub wall_ms: u64,
-    /// `server_state`, `health`, `weight`, `counters_cleared`, `backend_down`, …
+    /// `server_state`, `health`, `weight`, `counters_cleared`, `certificates`, `backend_down`, …
     pub event: &'static str,
     /// `s/app/app1`, empty for the process.
     pub id: String,

@@ -12,6 +12,7 @@ use super::process::Process;
 use super::snapshot::Snapshot;
 use crate::clock::Epoch;
 use crate::log::writer::Targets;
+use crate::tls::live::Transaction;
 
 /// State of one process, shared by all its threads.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ pub struct Shared {
     pub logs: OnceLock<Targets>,
     /// Requests and sessions, where the access log says their number.
     pub numbered: AtomicU64,
+    /// A certificate that waits to be put in its place.
+    pub certificates: Transaction,
     /// Told when there may be room for a connection again.
     pub room: Notify,
     /// Told when stopping begins.
@@ -59,6 +62,7 @@ impl Shared {
             listeners: Mutex::new(Vec::new()),
             logs: OnceLock::new(),
             numbered: AtomicU64::new(0),
+            certificates: Transaction::default(),
             room: Notify::new(),
             stopping: Notify::new(),
             published: Notify::new(),

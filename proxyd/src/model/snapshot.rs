@@ -14,16 +14,16 @@ use super::frontend::{Bind, Frontend, FrontendLive};
 use super::server::{self, Server};
 use crate::config::{self, Config, LogTarget, ServerAddress};
 use crate::http::reply::Pages;
-use crate::tls::tickets::Rotating;
-use crate::tls::{Originator, Terminator};
+use crate::tls::live::Ends;
+use crate::tls::{Common, Originator, Terminator};
 
 /// Frontends and backends of one configuration.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     pub frontends: Vec<Arc<Frontend>>,
     pub backends: Vec<Arc<Backend>>,
-    /// Keys of tickets, for binds that have none of their own.
-    tickets: Arc<Rotating>,
+    /// `None` where there is no TLS.
+    tls: Option<Arc<Common>>,
 }
 
 /// What a graph is built with, beside its configuration.
@@ -74,19 +74,30 @@ impl Snapshot {
             let next = FIRST_ID + ids.len() as u32;
             ids.entry(name).or_insert(next);
         }
-        let tickets = previous.map(|p| Arc::clone(&p.tickets)).unwrap_or_default();
+        let before = previous.and_then(|p| p.tls.as_deref());
+        let tls = Arc::new(Common::new(before, config.global.tls_keylog));
         let frontends = config.frontends.iter().map(|f| {
             let before = previous.and_then(|p| p.frontend(&f.name));
-            let binds = binds(f, &tickets)?;
+            let binds = binds(f, &tls)?;
             Ok(Arc::new(frontend(f, ids[f.name.as_str()], before, binds, &config.global.log, site)))
         });
         let backends = config.backends.iter().map(|b| {
             let before = previous.and_then(|p| p.backend(&b.name));
             let fullconn = b.fullconn.unwrap_or_else(|| fullconn(config, &b.name, site.maxconn));
-            backend(b, (ids[b.name.as_str()], fullconn), before, site).map(Arc::new)
+            backend(b, (ids[b.name.as_str()], fullconn), before, &tls, site).map(Arc::new)
         });
         let frontends = frontends.collect::<Result<_, BuildError>>()?;
-        Ok(Self { frontends, backends: backends.collect::<Result<_, _>>()?, tickets })
+        Ok(Self { frontends, backends: backends.collect::<Result<_, _>>()?, tls: Some(tls) })
+    }
+
+    /// All that TLS is spoken with.
+    pub fn tls_ends(&self) -> Ends {
+        let binds = self.frontends.iter().flat_map(|frontend| &frontend.binds);
+        let servers = self.backends.iter().flat_map(|backend| &backend.servers);
+        Ends {
+            terminators: binds.filter_map(|bind| bind.tls.clone()).collect(),
+            originators: servers.filter_map(|server| server.tls.clone()).collect(),
+        }
     }
 
     pub fn frontend(&self, name: &str) -> Option<&Arc<Frontend>> {
@@ -126,9 +137,9 @@ fn told_keep_alive(conf: &config::Frontend) -> Option<u32> {
     (conf.http.announce_keep_alive && seconds > 1).then(|| seconds - 1)
 }
 
-fn binds(conf: &config::Frontend, tickets: &Arc<Rotating>) -> Result<Vec<Arc<Bind>>, BuildError> {
+fn binds(conf: &config::Frontend, common: &Arc<Common>) -> Result<Vec<Arc<Bind>>, BuildError> {
     let bind = |bind: &config::Bind| {
-        let tls = bind.tls.as_ref().map(|tls| Terminator::new(tls, tickets).map(Arc::new)).transpose();
+        let tls = bind.tls.as_ref().map(|tls| Terminator::new(tls, common).map(Arc::new)).transpose();
         let tls = tls.map_err(|source| BuildError::Tls { who: format!("frontend {}", conf.name), source })?;
         Ok(Arc::new(Bind::new(bind.clone(), tls)))
     };
@@ -180,6 +191,7 @@ fn backend(
     conf: &config::Backend,
     (id, fullconn): (u32, u32),
     before: Option<&Arc<Backend>>,
+    common: &Arc<Common>,
     site: Site<'_>,
 ) -> Result<Backend, BuildError> {
     let name: Arc<str> = conf.name.as_str().into();
@@ -208,7 +220,8 @@ fn backend(
                 })?)
             }
         };
-        let tls = server.uplink.tls.as_ref().map(|tls| Originator::new(tls).map(Arc::new)).transpose();
+        let tls =
+            server.uplink.tls.as_ref().map(|tls| Originator::new(tls, common).map(Arc::new)).transpose();
         let tls = tls.map_err(|source| BuildError::Tls {
             who: format!("server {}/{}", conf.name, server.name),
             source,

@@ -45,6 +45,9 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     let workers = worker_count(config)?;
     let descriptors = limits::raise_descriptors()?;
     let maxconn = maxconn(config, workers, descriptors);
+    if config.global.tls_keylog {
+        tell_key_log();
+    }
     let process = Process::new(workers, maxconn, descriptors, word());
     process.reserve(limits::for_control(config.backends.iter().map(|backend| backend.servers.len()).sum()));
     process.warnings.store(warnings, Relaxed);
@@ -190,6 +193,16 @@ fn on_local_runtime(work: impl Future<Output = ()>) -> io::Result<()> {
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     runtime.block_on(work);
     Ok(())
+}
+
+fn tell_key_log() {
+    match std::env::var_os("SSLKEYLOGFILE") {
+        Some(file) => log::alert(format_args!(
+            "tls_keylog: the keys of all TLS connections are written to {}; whoever has it reads everything",
+            file.display()
+        )),
+        None => log::warning(format_args!("tls_keylog: SSLKEYLOGFILE is not set, so no keys are written")),
+    }
 }
 
 fn log_panics() {

@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::rows::{Selection, Since, rows};
-use super::{handshakes, http2, info, refusals, shortages};
+use super::{certificates, handshakes, http2, info, refusals, shortages};
 use crate::log::feed::Status;
 use crate::model::shared::Shared;
 use crate::{clock, log, memory};
@@ -59,6 +59,7 @@ impl Exporter {
             text.push(b'\n');
             processor_time(&mut text);
             log_targets(&mut text, shared);
+            certificates::exposition(&mut text, &snapshot);
         }
         self.own.scrapes.increment(1);
         self.own.scrape_duration.set((clock::now() - begun).as_secs_f64());

@@ -15,17 +15,17 @@ use aws_lc_rs::rand;
 use rustls::server::ProducesTickets;
 
 use crate::clock::{self, Instant};
-use crate::config::tls::{BindTls, ClientCerts};
+use crate::config::tls::ticket_keys::{NAME, TicketKey, TicketKeys};
+use crate::config::tls::{BindTls, ClientCerts, Tickets};
 
 /// How long a random key seals tickets; it opens them for as long again.
 const ROTATION: Duration = Duration::from_hours(6);
 
-const NAME: usize = 16;
 const SALT: usize = 16;
 
 /// Keys made here, another every few hours.
 #[derive(Debug)]
-pub struct Rotating {
+pub(super) struct Rotating {
     keys: ArcSwap<Pair>,
     /// Held by who makes the next one.
     turn: Mutex<()>,
@@ -34,27 +34,14 @@ pub struct Rotating {
 /// The key that seals, and the one before it.
 #[derive(Debug)]
 struct Pair {
-    sealing: Option<Key>,
-    before: Option<Key>,
+    sealing: Option<TicketKey>,
+    before: Option<TicketKey>,
     until: Instant,
-}
-
-/// A key that a ticket names.
-#[derive(Clone, Eq, PartialEq)]
-pub(super) struct Key {
-    name: [u8; NAME],
-    secret: Vec<u8>,
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Key")
-    }
 }
 
 impl Default for Rotating {
     fn default() -> Self {
-        let pair = Pair { sealing: Key::random(), before: None, until: clock::now() + ROTATION };
+        let pair = Pair { sealing: random(), before: None, until: clock::now() + ROTATION };
         Self { keys: ArcSwap::from_pointee(pair), turn: Mutex::new(()) }
     }
 }
@@ -73,32 +60,54 @@ impl Rotating {
         }
         // What was sealed with a key that nobody needed for so long is not opened any more.
         let before = keys.sealing.clone().filter(|_| now < keys.until + ROTATION);
-        self.keys.store(Arc::new(Pair { sealing: Key::random(), before, until: now + ROTATION }));
+        self.keys.store(Arc::new(Pair { sealing: random(), before, until: now + ROTATION }));
     }
 }
 
 /// The tickets of one bind.
 #[derive(Debug)]
 pub(super) struct Ticketer {
-    keys: Arc<Rotating>,
+    keys: Keys,
     /// What the bind asks of clients.
     context: [u8; 32],
 }
 
+#[derive(Debug)]
+enum Keys {
+    Own(Arc<Rotating>),
+    File(Arc<TicketKeys>),
+}
+
 impl Ticketer {
-    pub(super) fn new(tls: &BindTls, keys: &Arc<Rotating>) -> Self {
-        Self { keys: Arc::clone(keys), context: context(tls.client_certs.as_ref()) }
+    /// `None` where there are to be no tickets.
+    pub(super) fn new(tls: &BindTls, own: &Arc<Rotating>) -> Option<Self> {
+        let keys = match &tls.tickets {
+            Tickets::Off => return None,
+            Tickets::Own => Keys::Own(Arc::clone(own)),
+            Tickets::Keys { keys, .. } => Keys::File(Arc::clone(keys)),
+        };
+        Some(Self { keys, context: context(tls.client_certs.as_ref()) })
     }
 
-    fn sealing_key(&self) -> Option<Key> {
-        self.keys.turn();
-        self.keys.keys.load().sealing.clone()
+    fn sealing(&self) -> Option<TicketKey> {
+        match &self.keys {
+            Keys::Own(own) => {
+                own.turn();
+                own.keys.load().sealing.clone()
+            }
+            Keys::File(keys) => keys.sealing().cloned(),
+        }
     }
 
-    fn key_named(&self, name: &[u8]) -> Option<Key> {
-        self.keys.turn();
-        let keys = self.keys.keys.load();
-        [&keys.sealing, &keys.before].into_iter().flatten().find(|key| key.name == name).cloned()
+    fn named(&self, name: &[u8]) -> Option<TicketKey> {
+        match &self.keys {
+            Keys::Own(own) => {
+                own.turn();
+                let keys = own.keys.load();
+                [&keys.sealing, &keys.before].into_iter().flatten().find(|key| key.name == name).cloned()
+            }
+            Keys::File(keys) => keys.named(name).cloned(),
+        }
     }
 }
 
@@ -112,10 +121,10 @@ impl ProducesTickets for Ticketer {
     }
 
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
-        let key = self.sealing_key()?;
+        let key = self.sealing()?;
         let mut salt = [0; SALT];
         rand::fill(&mut salt).ok()?;
-        let sealing = key.derived(&self.context, &salt)?;
+        let sealing = derived(&key, &self.context, &salt)?;
         let mut sealed = plain.to_vec();
         sealing.seal_in_place_append_tag(once(), Aad::from(key.name), &mut sealed).ok()?;
         let mut ticket = Vec::with_capacity(NAME + SALT + sealed.len());
@@ -128,9 +137,9 @@ impl ProducesTickets for Ticketer {
     fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
         let (name, rest) = ticket.split_at_checked(NAME)?;
         let (salt, sealed) = rest.split_at_checked(SALT)?;
-        let key = self.key_named(name)?;
+        let key = self.named(name)?;
         let mut plain = sealed.to_vec();
-        let opening = key.derived(&self.context, salt)?;
+        let opening = derived(&key, &self.context, salt)?;
         let length = opening.open_in_place(once(), Aad::from(key.name), &mut plain).ok()?.len();
         plain.truncate(length);
         Some(plain)
@@ -142,20 +151,18 @@ fn once() -> Nonce {
     Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
-impl Key {
-    fn random() -> Option<Self> {
-        let (mut name, mut secret) = ([0; NAME], vec![0; 32]);
-        rand::fill(&mut name).ok()?;
-        rand::fill(&mut secret).ok()?;
-        Some(Self { name, secret })
-    }
+fn random() -> Option<TicketKey> {
+    let (mut name, mut secret) = ([0; NAME], vec![0; 32]);
+    rand::fill(&mut name).ok()?;
+    rand::fill(&mut secret).ok()?;
+    Some(TicketKey { name, secret })
+}
 
-    fn derived(&self, context: &[u8; 32], salt: &[u8]) -> Option<LessSafeKey> {
-        let extracted = Salt::new(HKDF_SHA256, context).extract(&self.secret);
-        let info = [salt];
-        let expanded = extracted.expand(&info, &AES_256_GCM).ok()?;
-        Some(LessSafeKey::new(UnboundKey::from(expanded)))
-    }
+fn derived(key: &TicketKey, context: &[u8; 32], salt: &[u8]) -> Option<LessSafeKey> {
+    let extracted = Salt::new(HKDF_SHA256, context).extract(&key.secret);
+    let info = [salt];
+    let expanded = extracted.expand(&info, &AES_256_GCM).ok()?;
+    Some(LessSafeKey::new(UnboundKey::from(expanded)))
 }
 
 /// What a client was asked for when its ticket was made: whose certificate, and which ones were revoked.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::tls::{BindTls, Ca, Protocol, ServerTls, Version};
+use super::super::tls::{BindTls, Ca, Protocol, ServerTls, Tickets, Version};
 use super::super::words::{ALPNS, Choices, GROUPS, SUITES};
 use super::quoted;
 
@@ -22,6 +22,13 @@ pub(super) fn bind(tls: &BindTls) -> String {
             let _ = write!(text, ", crl: {}", quoted(&crl.to_string_lossy()));
         }
         text.push(')');
+    }
+    match &tls.tickets {
+        Tickets::Own => {}
+        Tickets::Off => text.push_str(", tickets: off"),
+        Tickets::Keys { path, .. } => {
+            let _ = write!(text, ", tickets: (keys: {})", quoted(&path.to_string_lossy()));
+        }
     }
     text.push(')');
     text

@@ -18,7 +18,7 @@ pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, FRONTEND, LISTEN, ROUTE};
 pub use server::{SERVER, SERVER_DEFAULTS};
 pub use socket::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
-pub use tls::{BIND_TLS, CLIENT_CERTS, SERVER_TLS};
+pub use tls::{BIND_TLS, CLIENT_CERTS, SERVER_TLS, TICKETS};
 pub use traffic::{CLIENT_TIMEOUTS, DEFAULTS, RETRIES, SERVER_TIMEOUTS, TIMEOUTS};
 
 const NAME: Field = Field {
@@ -56,6 +56,7 @@ pub const SECTIONS: &[&Section] = &[
     &BIND_ENTRY,
     &BIND_TLS,
     &CLIENT_CERTS,
+    &TICKETS,
     &BACKEND,
     &SERVER_TIMEOUTS,
     &TCP_CHECK,

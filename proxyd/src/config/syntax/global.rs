@@ -29,6 +29,7 @@ pub(in crate::config) struct Global {
     pub(in crate::config) sockets: Vec<Socket>,
     pub(in crate::config) metrics: Option<Spanned<Address>>,
     pub(in crate::config) log: Vec<LogTarget>,
+    pub(in crate::config) tls_keylog: Option<Spanned<bool>>,
 }
 
 /// A socket as written.
@@ -52,6 +53,7 @@ impl Global {
             sockets: sockets(&fields, report),
             metrics: metrics(&fields, report),
             log: LogTarget::read_all(&fields, report),
+            tls_keylog: fields.get("tls_keylog").and_then(|value| value.boolean(report)),
         })
     }
 }

@@ -3,13 +3,13 @@
 use rustls::pki_types::ServerName;
 use rustls::{CipherSuite, NamedGroup};
 
-use super::super::reference::{BIND_TLS, CLIENT_CERTS, SERVER_TLS};
+use super::super::reference::{BIND_TLS, CLIENT_CERTS, SERVER_TLS, TICKETS};
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
 use super::super::tls::{Ca, Protocol, Version};
 use super::super::words::{
-    ALPNS, CLIENT_VERIFY, Choices, GROUPS, SERVER_VERIFY, SUITES, TLS_VERSIONS, Verify,
+    ALPNS, CLIENT_VERIFY, Choices, GROUPS, SERVER_VERIFY, SUITES, TICKET_KEYS, TLS_VERSIONS, Verify,
 };
 
 /// Of a bind.
@@ -20,6 +20,16 @@ pub(in crate::config) struct BindTls {
     pub(in crate::config) protocol: Written,
     pub(in crate::config) strict_sni: bool,
     pub(in crate::config) client_certs: Option<ClientCerts>,
+    pub(in crate::config) tickets: Tickets,
+}
+
+/// `tickets`.
+#[derive(Debug, Default)]
+pub(in crate::config) enum Tickets {
+    #[default]
+    Own,
+    Off,
+    Keys(Spanned<String>),
 }
 
 /// A protocol for ALPN.
@@ -80,7 +90,20 @@ impl BindTls {
             protocol: Written::read(&fields, report),
             strict_sni: strict_sni.is_some_and(|strict| strict.value),
             client_certs: fields.get("client_certs").and_then(|value| ClientCerts::read(value, report)),
+            tickets: fields.get("tickets").and_then(|value| Tickets::read(value, report)).unwrap_or_default(),
         })
+    }
+}
+
+impl Tickets {
+    fn read(value: Value<'_, '_>, report: &mut Report) -> Option<Self> {
+        if !matches!(value.node.kind, Kind::Struct(_)) {
+            let own = value.choice(&TICKET_KEYS, report)?.value;
+            return Some(if own { Self::Own } else { Self::Off });
+        }
+        let fields = value.section(&TICKETS, report)?;
+        fields.complete(report);
+        Some(Self::Keys(fields.get("keys")?.text(report)?))
     }
 }
 

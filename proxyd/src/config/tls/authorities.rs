@@ -12,7 +12,7 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use super::super::source::Source;
-use super::certificate::{self, Problem, bad_pem, certificates, day};
+use super::certificate::{self, Problem, bad_pem, certificates, day, fingerprint};
 use super::{Ca, PROVIDER};
 use crate::clock;
 
@@ -94,6 +94,21 @@ impl ServerAuthorities {
             .build()
             .map_err(|error| problem(format!("it cannot be used: {error}")))?;
         Ok(Self { verifier, certificates })
+    }
+}
+
+impl ServerAuthorities {
+    /// Tells them from others.
+    pub fn fingerprint(&self) -> String {
+        fingerprint(self.certificates.iter().map(AsRef::as_ref))
+    }
+}
+
+impl ClientAuthorities {
+    /// Tells the authorities, and what was revoked, from others.
+    pub fn fingerprints(&self) -> (String, String) {
+        let certificates = fingerprint(self.certificates.iter().map(AsRef::as_ref));
+        (certificates, fingerprint(self.revoked.iter().map(AsRef::as_ref)))
     }
 }
 

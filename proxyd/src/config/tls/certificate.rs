@@ -6,9 +6,10 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use aws_lc_rs::digest;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::sign::CertifiedKey;
+use rustls::sign::{CertifiedKey, SigningKey};
 use rustls::{Error, InconsistentKeys};
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 use x509_parser::public_key::PublicKey;
@@ -105,42 +106,65 @@ impl Certificate {
     }
 
     /// Puts a certificate together from what was read; refuses what no client would take.
-    pub fn assemble(
+    fn assemble(
         path: &Path,
         chain: &[u8],
         (key_path, key): (&Path, &[u8]),
         staple: Option<(PathBuf, Vec<u8>)>,
     ) -> Result<Self, Problem> {
-        let problem = |reason: String| Problem { path: path.to_owned(), reason };
-        let chain = certificates(chain).map_err(problem)?;
-        let facts = Facts::of(&chain[0]).map_err(problem)?;
-        let now = (clock::wall_ms() / 1000) as i64;
-        if now > facts.not_after {
-            return Err(problem(format!("its certificate expired on {}", day(facts.not_after))));
-        }
-        if now < facts.not_before {
-            return Err(problem(format!("its certificate is not valid before {}", day(facts.not_before))));
-        }
-        let in_key = |reason: String| Problem { path: key_path.to_owned(), reason };
-        let key = private_key(key).map_err(in_key)?;
-        let signing = PROVIDER
-            .key_provider
-            .load_private_key(key)
-            .map_err(|error| in_key(format!("its key cannot be used: {}", told(&error))))?;
-        let mut certified = CertifiedKey::new(chain, signing);
-        match certified.keys_match() {
-            Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => {}
-            Err(Error::InconsistentKeys(_)) => {
-                return Err(problem(if key_path == path {
-                    "its key belongs to another certificate".to_owned()
-                } else {
-                    format!("the key in {} belongs to another certificate", key_path.display())
-                }));
+        let problem = |path: &Path, reason: String| Problem { path: path.to_owned(), reason };
+        let (chain, facts) = usable(chain).map_err(|reason| problem(path, reason))?;
+        let signing = signing_key(key).map_err(|reason| problem(key_path, reason))?;
+        let mismatch = || {
+            if key_path == path {
+                "its key belongs to another certificate".to_owned()
+            } else {
+                format!("the key in {} belongs to another certificate", key_path.display())
             }
-            Err(error) => return Err(problem(format!("its certificate cannot be used: {}", told(&error)))),
-        }
+        };
+        let mut certified =
+            fitting(CertifiedKey::new(chain, signing), mismatch).map_err(|reason| problem(path, reason))?;
         certified.ocsp = staple.map(|(_, staple)| staple).filter(|staple| !staple.is_empty());
         Ok(Self { path: path.to_owned(), key: Arc::new(certified), facts })
+    }
+
+    /// What takes this one's place: a chain in PEM and its key, which is this one's where none is given.
+    pub fn succeeded_by(&self, pem: &[u8]) -> Result<Self, Problem> {
+        let problem = |reason: String| Problem { path: self.path.clone(), reason };
+        let (chain, facts) = usable(pem).map_err(problem)?;
+        let signing =
+            if has_key(pem) { signing_key(pem).map_err(problem)? } else { Arc::clone(&self.key.key) };
+        let mismatch = || "the key belongs to another certificate".to_owned();
+        let certified = fitting(CertifiedKey::new(chain, signing), mismatch).map_err(problem)?;
+        Ok(Self { path: self.path.clone(), key: Arc::new(certified), facts })
+    }
+}
+
+/// A chain, if its first certificate holds now.
+fn usable(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
+    let chain = certificates(pem)?;
+    let facts = Facts::of(&chain[0])?;
+    let now = (clock::wall_ms() / 1000) as i64;
+    if now > facts.not_after {
+        return Err(format!("its certificate expired on {}", day(facts.not_after)));
+    }
+    if now < facts.not_before {
+        return Err(format!("its certificate is not valid before {}", day(facts.not_before)));
+    }
+    Ok((chain, facts))
+}
+
+fn signing_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, String> {
+    let key = private_key(pem)?;
+    let loaded = PROVIDER.key_provider.load_private_key(key);
+    loaded.map_err(|error| format!("its key cannot be used: {}", told(&error)))
+}
+
+fn fitting(key: CertifiedKey, mismatch: impl FnOnce() -> String) -> Result<CertifiedKey, String> {
+    match key.keys_match() {
+        Ok(()) | Err(Error::InconsistentKeys(InconsistentKeys::Unknown)) => Ok(key),
+        Err(Error::InconsistentKeys(_)) => Err(mismatch()),
+        Err(error) => Err(format!("its certificate cannot be used: {}", told(&error))),
     }
 }
 
@@ -233,6 +257,14 @@ fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
     match keys.next() {
         None => Ok(key),
         Some(_) => Err("it has more than one key".to_owned()),
+    }
+}
+
+impl Certificate {
+    /// Of the certificate itself, as `show ssl cert` has it.
+    pub fn sha1(&self) -> String {
+        let der = self.key.cert.first().map_or(&[][..], |der| der);
+        hexadecimal(digest::digest(&digest::SHA1_FOR_LEGACY_USE_ONLY, der).as_ref())
     }
 }
 
@@ -374,14 +406,46 @@ const SHORT_NAMES: [(&str, &str); 12] = [
     ("0.9.2342.19200300.100.1.25", "DC"),
 ];
 
+/// Tells a list of byte strings from another one.
+pub(super) fn fingerprint<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        hash.update(&(part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hexadecimal(hash.finish().as_ref())
+}
+
+/// In upper case.
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _infallible = write!(text, "{byte:02X}");
+        text
+    })
+}
+
 /// The day of Unix seconds, for messages.
 pub fn day(seconds: i64) -> String {
     let (year, month, day) = civil(seconds.div_euclid(86400));
     format!("{year:04}-{month:02}-{day:02}")
 }
 
+/// `Nov 22 14:11:34 2026 GMT`, as OpenSSL writes a moment.
+pub fn moment(seconds: i64) -> String {
+    let (year, month, day) = civil(seconds.div_euclid(86400));
+    let month = MONTHS.get(month as usize - 1).copied().unwrap_or("");
+    let of_day = seconds.rem_euclid(86400);
+    let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
+    format!("{month} {day:2} {hour:02}:{minute:02}:{second:02} {year} GMT")
+}
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
 /// Year, month and day of a number of days since 1970 (Hinnant, `civil_from_days`).
-pub fn civil(days: i64) -> (i64, i64, i64) {
+fn civil(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let of_era = days.rem_euclid(146_097);

@@ -10,7 +10,7 @@ use super::certificate::{Certificate, Problem};
 const BESIDE: [&str; 5] = ["key", "ocsp", "issuer", "sctl", "crl"];
 
 /// Reads a file, or all certificates of a folder in name order.
-pub fn read(source: &dyn Source, path: &Path) -> Result<Vec<Arc<Certificate>>, Vec<Problem>> {
+pub(super) fn read(source: &dyn Source, path: &Path) -> Result<Vec<Arc<Certificate>>, Vec<Problem>> {
     let one = |reason: String| vec![Problem { path: path.to_owned(), reason }];
     let files = match source.folder(path) {
         Err(error) => return Err(one(format!("cannot read it: {error}"))),

@@ -98,6 +98,12 @@ pub const GLOBAL: Section = Section {
             preset: Preset::Unset("no access log"),
             meaning: "Where the access log goes: a line for each request, and for each session of mode tcp.",
         },
+        Field {
+            name: "tls_keylog",
+            shape: "`true` or `false`",
+            preset: Preset::Value(|| "false".into()),
+            meaning: "Writes the keys of all TLS connections to the file that the environment's `SSLKEYLOGFILE` names, for Wireshark. Whoever has that file reads everything.",
+        },
     ],
     later: &["user", "group", "chroot", "state_file"],
 };

@@ -61,8 +61,14 @@ pub const BIND_TLS: Section = Section {
             preset: Preset::Unset("not asked for"),
             meaning: "Clients show a certificate.",
         },
+        Field {
+            name: "tickets",
+            shape: "`own`, `off` or `(keys: \"..\")`",
+            preset: Preset::Unset("`own`"),
+            meaning: "What seals the tickets that clients resume sessions with: keys made at random, another every six hours; or those of a file that many machines share, a line of base64 for each with 48 or 80 bytes (`openssl rand -base64 80 | tr -d '\\n'`). The last but one seals, all open; `reload ssl certs` reads the file again. A ticket is good only where the same is asked of clients.",
+        },
     ],
-    later: &["tickets"],
+    later: &[],
 };
 
 /// `client_certs`.
@@ -90,6 +96,20 @@ pub const CLIENT_CERTS: Section = Section {
             meaning: "A PEM file with revocation lists, one for each authority; one that has expired refuses everybody.",
         },
     ],
+    later: &[],
+};
+
+/// `tickets`.
+pub const TICKETS: Section = Section {
+    what: "`tickets`",
+    title: "bind: tls: tickets",
+    about: "Keys that many machines share.",
+    fields: &[Field {
+        name: "keys",
+        shape: "string",
+        preset: Preset::Required,
+        meaning: "The file. Whoever has it can read what was said, so it is replaced often and readable by proxyd alone.",
+    }],
     later: &[],
 };
 
