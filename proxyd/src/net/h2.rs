@@ -67,6 +67,24 @@ impl Fault {
     }
 }
 
+/// What keeps a stream from being read.
+enum Trouble {
+    Stream(h2::Error),
+    Fields(io::Error),
+}
+
+impl From<h2::Error> for Trouble {
+    fn from(error: h2::Error) -> Self {
+        Self::Stream(error)
+    }
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Fields(error)
+    }
+}
+
 /// How far our side has come.
 #[derive(Default)]
 enum Sending {
@@ -140,13 +158,19 @@ impl H2 {
     /// Waits until there is something to read; false at the end of the stream.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<bool>> {
         let filled = ready!(self.poll_frames(cx));
-        Poll::Ready(filled.map_err(|error| {
-            self.fault = Some(Fault::of(&error));
-            broken(error)
+        Poll::Ready(filled.map_err(|error| match error {
+            Trouble::Stream(error) => {
+                self.fault = Some(Fault::of(&error));
+                broken(error)
+            }
+            Trouble::Fields(error) => {
+                self.fault = Some(Fault::Nonsense);
+                error
+            }
         }))
     }
 
-    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, h2::Error>> {
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<Result<bool, Trouble>> {
         loop {
             if self.has_input() {
                 return Poll::Ready(Ok(true));
@@ -169,8 +193,7 @@ impl H2 {
                 continue;
             }
             if let Some(trailers) = ready!(body.poll_trailers(cx))? {
-                head::write_trailers(&mut self.trailers, &trailers)
-                    .map_err(|_too_many| h2::Error::from(Reason::ENHANCE_YOUR_CALM))?;
+                head::write_trailers(&mut self.trailers, &trailers)?;
             }
             self.body = None;
         }
