@@ -45,8 +45,12 @@ pub struct Transfer {
     pub written: u64,
     /// Something of the body was found in the buffer.
     body_begun: bool,
-    /// What was written behind the head, where it may have to be written again.
+    /// The payload that was written, where it may have to be written again.
     kept: Option<Kept>,
+    /// While it is: what of it has been, and the payload in the buffer that comes behind it.
+    again: Option<(usize, usize)>,
+    /// It begins anew, and may go to a side that frames otherwise.
+    rewound: bool,
     /// Payload that may still come without a length.
     most: u64,
     /// The other side frames by itself: heads and ends are more than bytes to it.
@@ -64,7 +68,7 @@ enum Source {
     UntilClose,
 }
 
-/// Bytes that were written, for another time.
+/// Payload that was written, for another time.
 #[derive(Debug)]
 struct Kept {
     bytes: Vec<u8>,
@@ -74,16 +78,14 @@ struct Kept {
 
 impl Kept {
     /// False where there is no room for them.
-    fn add(&mut self, parts: [&[u8]; 3]) -> bool {
-        let length = parts.iter().map(|part| part.len()).sum();
-        let Some(room) = self.room.checked_sub(length) else { return false };
+    fn add(&mut self, payload: &[u8]) -> bool {
+        let Some(room) = self.room.checked_sub(payload.len()) else { return false };
         self.room = room;
-        for part in parts {
-            self.bytes.extend_from_slice(part);
-        }
+        self.bytes.extend_from_slice(payload);
         true
     }
 }
+
 /// What came of an attempt to move bytes within the kernel.
 enum Spliced {
     Some(u64),
@@ -145,6 +147,8 @@ impl Transfer {
             written: 0,
             body_begun: false,
             kept: None,
+            again: None,
+            rewound: false,
             most: u64::MAX,
             framed: false,
             end_due: false,
@@ -155,6 +159,9 @@ impl Transfer {
     /// Where it goes; before all else.
     pub fn towards(&mut self, to: &Stream) {
         self.framed = to.is_h2();
+        if std::mem::take(&mut self.rewound) {
+            self.frame();
+        }
     }
 
     /// A body without a length may be so long and no longer.
@@ -176,14 +183,17 @@ impl Transfer {
     pub fn rewind(&mut self) {
         debug_assert!(!self.body_is_gone(), "what is gone cannot be sent again");
         self.prefix_sent = 0;
-        match &mut self.kept {
-            // What was written comes first again, and the rest goes on from where it stood.
-            Some(kept) => self.prefix.append(&mut kept.bytes),
-            // An empty chunked body is all framing: its end may have been written, and is due again.
-            None => self.tail_sent = 0,
+        self.written = 0;
+        self.rewound = true;
+        if let Some(kept) = &self.kept
+            && !kept.bytes.is_empty()
+        {
+            // It comes first, and the rest goes on from where it stood.
+            let behind = self.again.map_or(self.payload, |(_, behind)| behind);
+            self.again = Some((0, behind));
+            self.payload = kept.bytes.len();
         }
         self.end_due = false;
-        self.written = 0;
     }
 
     /// Some of the body is gone, and so it cannot be sent again.
@@ -208,7 +218,7 @@ impl Transfer {
 
     /// Takes the framing off what was read, once all before it is written.
     pub fn look_ahead(&mut self, buffer: &mut Buffer) -> Result<(), Broken> {
-        if !self.ended && self.is_frame_sent() && !buffer.is_empty() {
+        if !self.ended && self.again.is_none() && self.is_frame_sent() && !buffer.is_empty() {
             self.decode(buffer)?;
         }
         Ok(())
@@ -322,7 +332,11 @@ impl Transfer {
 
     /// The payload passes as it is.
     fn is_spliceable(&self, from: &Stream, to: &Stream) -> bool {
-        !self.chunks && !matches!(self.source, Source::Chunked(_)) && from.is_plain() && to.is_plain()
+        !self.chunks
+            && self.kept.is_none()
+            && !matches!(self.source, Source::Chunked(_))
+            && from.is_plain()
+            && to.is_plain()
     }
 
     /// Moves bytes into a pipe, where there is one to be had.
@@ -417,9 +431,14 @@ impl Transfer {
         Ok(())
     }
 
+    /// Frames what is to be written next.
     fn frame(&mut self) {
+        let ends = self.ended && self.again.is_none();
+        self.size_line = ([0; 18], 0);
+        self.size_line_sent = 0;
+        self.set_tail(b"");
         if self.framed {
-            self.end_due = self.ended;
+            self.end_due = ends;
             return;
         }
         if !self.chunks {
@@ -427,13 +446,9 @@ impl Transfer {
         }
         if self.payload > 0 {
             self.size_line = chunked::size_line(self.payload);
-            self.size_line_sent = 0;
             self.set_tail(b"\r\n");
         }
-        if self.ended {
-            if self.payload == 0 {
-                self.set_tail(b"");
-            }
+        if ends {
             self.tail.extend_from_slice(b"0\r\n");
             self.tail.extend_from_slice(trailers(&self.source, &self.trailers));
             self.tail.extend_from_slice(b"\r\n");
@@ -452,7 +467,7 @@ impl Transfer {
         let parts = [
             &self.prefix[self.prefix_sent..],
             &self.size_line.0[self.size_line_sent..self.size_line.1],
-            &buffer.data()[..self.payload],
+            self.payload(buffer),
             &self.tail[self.tail_sent..],
         ];
         let mut slices = [IoSlice::new(&[]); 4];
@@ -481,7 +496,7 @@ impl Transfer {
             self.prefix.len()
         } else if self.payload > 0 {
             let ends = self.end_due && trailers.is_empty();
-            let n = ready!(to.poll_data(cx, &[IoSlice::new(&buffer.data()[..self.payload])], ends))?;
+            let n = ready!(to.poll_data(cx, &[IoSlice::new(self.payload(buffer))], ends))?;
             self.end_due &= !(ends && n == self.payload);
             n
         } else {
@@ -502,25 +517,35 @@ impl Transfer {
             taken
         };
         self.prefix_sent += take(self.prefix.len() - self.prefix_sent);
-        let line = self.size_line_sent;
-        self.size_line_sent += take(self.size_line.1 - line);
+        self.size_line_sent += take(self.size_line.1 - self.size_line_sent);
         let payload = take(self.payload);
-        let tail = self.tail_sent;
-        self.tail_sent += take(self.tail.len() - tail);
-        if let Some(kept) = &mut self.kept {
-            let parts = [
-                &self.size_line.0[line..self.size_line_sent],
-                &buffer.data()[..payload],
-                &self.tail[tail..self.tail_sent],
-            ];
-            if !kept.add(parts) {
-                self.kept = None;
-            }
-        }
+        self.tail_sent += take(self.tail.len() - self.tail_sent);
         self.payload -= payload;
+        if let Some((written, behind)) = &mut self.again {
+            *written += payload;
+            if self.payload == 0 && self.tail_sent == self.tail.len() {
+                self.payload = *behind;
+                self.again = None;
+                self.frame();
+            }
+            return;
+        }
+        if let Some(kept) = &mut self.kept
+            && !kept.add(&buffer.data()[..payload])
+        {
+            self.kept = None;
+        }
         buffer.consume(payload);
         if self.payload == 0 {
             buffer.consume(std::mem::take(&mut self.gap));
+        }
+    }
+
+    /// What waits to be written.
+    fn payload<'a>(&'a self, buffer: &'a Buffer) -> &'a [u8] {
+        match (&self.kept, self.again) {
+            (Some(kept), Some((written, _))) => &kept.bytes[written..],
+            _ => &buffer.data()[..self.payload],
         }
     }
 }

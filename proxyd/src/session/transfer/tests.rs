@@ -185,6 +185,7 @@ fn what_is_sent_again_is_whole() {
             line.run(&mut up).await.unwrap();
             assert!(!up.body_is_gone());
             up.rewind();
+            up.towards(&line.sink);
             assert!(!up.is_done());
             line.run(&mut up).await.unwrap();
             drop(line.sink);
@@ -208,6 +209,7 @@ fn a_body_that_was_framed_and_not_sent_goes_to_another_server() {
         assert!(matches!(line.run(&mut up).await, Err(Broken::Write(_))));
         assert_eq!((up.written, up.body_is_gone()), (0, false));
         up.rewind();
+        up.towards(&line.sink);
         let (sink, mut server) = UnixStream::pair().unwrap();
         line.sink = Stream::Unix(sink);
         line.run(&mut up).await.unwrap();
@@ -241,4 +243,36 @@ fn a_source_that_ends_early_is_told_from_one_that_makes_no_sense() {
         let mut transfer = Transfer::new(Vec::new(), Body::Chunked, Body::UntilClose);
         assert!(matches!(line.run(&mut transfer).await, Err(Broken::Malformed)));
     });
+}
+
+#[test]
+fn what_was_written_is_kept_and_comes_first_again() {
+    for (sent, from, once) in [
+        ("2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n", Body::Chunked, "5\r\nabcde\r\n0\r\n\r\n"),
+        ("abcde", Body::Length(5), "abcde"),
+    ] {
+        run(async {
+            let mut line = Line::new();
+            line.client.write_all(sent.as_bytes()).await.unwrap();
+            let mut up = Transfer::new(HEAD.to_vec(), from, from).keep(Some(100));
+            up.towards(&line.sink);
+            line.run(&mut up).await.unwrap();
+            for _ in 0..2 {
+                assert!(!up.body_is_gone());
+                up.rewind();
+                let (sink, mut server) = UnixStream::pair().unwrap();
+                line.sink = Stream::Unix(sink);
+                up.towards(&line.sink);
+                line.run(&mut up).await.unwrap();
+                line.sink.shutdown_write().unwrap();
+                let mut received = Vec::new();
+                server.read_to_end(&mut received).await.unwrap();
+                assert_eq!(
+                    String::from_utf8(received).unwrap(),
+                    String::from_utf8([HEAD, once.as_bytes()].concat()).unwrap()
+                );
+                assert!(up.is_done());
+            }
+        });
+    }
 }
