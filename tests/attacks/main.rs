@@ -9,6 +9,7 @@
 
 mod clients;
 mod crowds;
+mod http2;
 mod ledger;
 mod servers;
 
