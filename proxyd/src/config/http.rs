@@ -87,4 +87,4 @@ pub struct ErrorPage {
 }
 
 /// Statuses of the answers that are made here.
-pub const ERROR_STATUSES: [u16; 10] = [400, 408, 413, 414, 417, 431, 501, 502, 503, 504];
+pub const ERROR_STATUSES: [u16; 11] = [400, 408, 413, 414, 417, 421, 431, 501, 502, 503, 504];

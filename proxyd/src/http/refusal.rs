@@ -71,6 +71,7 @@ reasons! {
     UnknownCoding: NotImplemented, "unknown_coding", Ambiguous::UnknownCoding.reason();
     InClear: BadRequest, "in_clear", "a request in clear where TLS is spoken";
     NoUpgrade: BadGateway, "no_upgrade", "the server takes no switch of protocols over HTTP/2";
+    Misdirected: Misdirected, "misdirected", "another host than the one whose handshake took the client's certificate";
     ConnectOff: NotImplemented, "connect_off", "CONNECT is not allowed here";
 }
 

@@ -13,6 +13,7 @@ pub enum Reply {
     ContentTooLarge,
     UriTooLong,
     ExpectationFailed,
+    Misdirected,
     HeadTooLarge,
     NotImplemented,
     BadGateway,
@@ -20,12 +21,13 @@ pub enum Reply {
     GatewayTimeout,
 }
 
-const ALL: [(Reply, u16, &str, &str); 10] = [
+const ALL: [(Reply, u16, &str, &str); 11] = [
     (Reply::BadRequest, 400, "Bad request", "Your browser sent an invalid request."),
     (Reply::RequestTimeout, 408, "Request Time-out", "Your browser didn't send a complete request in time."),
     (Reply::ContentTooLarge, 413, "Payload Too Large", "The request entity exceeds the maximum allowed."),
     (Reply::UriTooLong, 414, "URI Too Long", "The request target is longer than the server accepts."),
     (Reply::ExpectationFailed, 417, "Expectation Failed", "The expectation of the request cannot be met."),
+    (Reply::Misdirected, 421, "Misdirected Request", "The request is for another host than its connection."),
     (
         Reply::HeadTooLarge,
         431,

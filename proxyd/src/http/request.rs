@@ -52,6 +52,8 @@ pub struct Site<'a> {
     pub port: Option<u16>,
     /// What the client speaks, as URIs say it.
     pub scheme: &'static str,
+    /// The only host that is meant here: who showed a certificate to one is not known to another.
+    pub only_host: Option<&'a str>,
     /// The address the client came to, for an old request without Host.
     pub local: &'a dyn Fn() -> Option<SocketAddr>,
 }
@@ -92,10 +94,12 @@ pub fn parse(bytes: &[u8], out: &mut Vec<u8>, site: &Site<'_>) -> Result<Parsed,
         return Err(Reason::TooManyFields);
     }
     let head = Head { method, target, is_11: minor == 1, fields: Fields::new(request.headers) };
-    head.judge(length, limits).map(|(facts, target)| {
-        head.write(out, &facts, &target, site);
-        Parsed::Complete(facts)
-    })
+    let (facts, target) = head.judge(length, limits)?;
+    if site.only_host.is_some_and(|only| target.host.is_some_and(|host| !is_for(host, only))) {
+        return Err(Reason::Misdirected);
+    }
+    head.write(out, &facts, &target, site);
+    Ok(Parsed::Complete(facts))
 }
 
 /// Why a head that has no end yet and is as long as a head may be goes nowhere.
@@ -317,6 +321,16 @@ fn strip_scheme(target: &str) -> Option<(&'static str, &str)> {
 fn same_authority(host: &[u8], authority: &str, default_port: &str) -> bool {
     let bare = |name| <[u8]>::strip_suffix(name, default_port.as_bytes()).unwrap_or(name);
     bare(host).eq_ignore_ascii_case(bare(authority.as_bytes()))
+}
+
+/// Whether a Host names this host, whatever port it has.
+fn is_for(host: &[u8], name: &str) -> bool {
+    let without_port = match host.iter().rposition(|&b| b == b':') {
+        Some(at) if host[at + 1..].iter().all(u8::is_ascii_digit) => &host[..at],
+        _ => host,
+    };
+    let bare = |name| <[u8]>::strip_suffix(name, b".").unwrap_or(name);
+    bare(without_port).eq_ignore_ascii_case(bare(name.as_bytes()))
 }
 
 /// A host and a port, as CONNECT names it (RFC 9112 3.2.3).

@@ -36,6 +36,13 @@ impl Secured {
     }
 }
 
+impl Secured {
+    /// The host the client asked for when it showed a certificate: no other takes its word for it.
+    pub fn only_host(&self) -> Option<&str> {
+        if self.agreed.certificates.is_empty() { None } else { self.agreed.name.as_deref() }
+    }
+}
+
 /// How a client's handshake ended.
 #[derive(Debug)]
 pub enum Accepted {

@@ -401,6 +401,7 @@ impl Connection {
             client,
             port: self.addresses.local_port,
             scheme: if self.addresses.tls.is_some() { "https" } else { "http" },
+            only_host: self.addresses.tls.as_ref().and_then(|tls| tls.only_host()),
             local: &|| self.addresses.destination().or_else(|| self.client.local_addr()),
         };
         if let Stream::H2(stream) = &self.client

@@ -36,6 +36,7 @@ fn site() -> Site<'static> {
         peer: Peer::Unjudged,
         client: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         scheme: "http",
+        only_host: None,
         port: Some(80),
         local: &|| None,
     }

@@ -5,6 +5,7 @@ use super::*;
 use crate::config::Http2Options;
 
 const SITE: Site<'_> = Site {
+    only_host: None,
     forward: ForwardHeaders {
         x_forwarded_for: false,
         x_forwarded_proto: false,
@@ -303,4 +304,24 @@ proptest! {
             prop_assert_eq!(again.headers.iter().filter(|f| f.name.eq_ignore_ascii_case("host")).count(), 1);
         }
     }
+}
+
+#[test]
+fn a_connection_may_be_for_one_host() {
+    let judged = |host: &str, only| {
+        let request = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+        parse(request.as_bytes(), &mut Vec::new(), &Site { only_host: only, ..SITE }).map(|_| ())
+    };
+    for host in ["a.example", "A.Example", "a.example:443", "a.example.", "a.example.:8443"] {
+        assert_eq!(judged(host, Some("a.example")), Ok(()), "{host}");
+    }
+    for host in ["b.example", "a.example.b", "xa.example", "", "[::1]", "192.0.2.1:443", "a.example:443:443"]
+    {
+        assert!(judged(host, Some("a.example")).is_err(), "{host}");
+    }
+    assert_eq!(judged("b.example", Some("a.example")), Err(Reason::Misdirected));
+    assert_eq!(judged("b.example", None), Ok(()));
+    let absolute = b"GET http://b.example/ HTTP/1.1\r\nHost: b.example\r\n\r\n";
+    let site = Site { only_host: Some("a.example"), ..SITE };
+    assert_eq!(parse(absolute, &mut Vec::new(), &site), Err(Reason::Misdirected));
 }

@@ -170,7 +170,7 @@ pub const ERROR_PAGE: Section = Section {
     fields: &[
         Field {
             name: "status",
-            shape: "400, 408, 413, 414, 417, 431, 501, 502, 503 or 504",
+            shape: "400, 408, 413, 414, 417, 421, 431, 501, 502, 503 or 504",
             preset: Preset::Required,
             meaning: "Which answer; its status stays.",
         },
