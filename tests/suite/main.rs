@@ -64,6 +64,10 @@ mod tcp;
 #[cfg(test)]
 mod timeouts;
 #[cfg(test)]
+mod tls_clients;
+#[cfg(test)]
+mod tls_servers;
+#[cfg(test)]
 mod upgrade;
 #[cfg(test)]
 mod workers;

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{Resumption, WebPkiServerVerifier};
+use rustls::client::{
+    ClientSessionMemoryCache, ClientSessionStore, Resumption, Tls12ClientSessionValue,
+    Tls13ClientSessionValue, WebPkiServerVerifier,
+};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
-    CipherSuite, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CipherSuite, ClientConfig, ClientConnection, DigitallySignedStruct, Error, NamedGroup, RootCertStore,
+    SignatureScheme,
 };
 
 use super::session::Session;
@@ -100,6 +104,13 @@ impl Dialer {
         self
     }
 
+    /// Resumes with whatever it has, for whichever host it got that.
+    #[must_use]
+    pub fn resuming_anywhere(mut self) -> Self {
+        self.config.resumption = Resumption::store(Arc::new(OneName(ClientSessionMemoryCache::new(16))));
+        self
+    }
+
     /// Names nobody in its hello.
     #[must_use]
     pub fn without_sni(mut self) -> Self {
@@ -167,6 +178,44 @@ impl Dialer {
     /// A client of HTTP, or whatever else speaks, over a new connection.
     pub fn client(&self, to: SocketAddr, name: &str) -> io::Result<Client> {
         Ok(Client::over(Stream::Tls(Box::new(self.connect(to, name)?))))
+    }
+}
+
+/// Sessions of all hosts as if they were one.
+#[derive(Debug)]
+struct OneName(ClientSessionMemoryCache);
+
+fn nobody() -> ServerName<'static> {
+    ServerName::try_from("nobody").expect("a host name")
+}
+
+impl ClientSessionStore for OneName {
+    fn set_kx_hint(&self, name: ServerName<'static>, group: NamedGroup) {
+        self.0.set_kx_hint(name, group);
+    }
+
+    fn kx_hint(&self, name: &ServerName<'_>) -> Option<NamedGroup> {
+        self.0.kx_hint(name)
+    }
+
+    fn set_tls12_session(&self, _name: ServerName<'static>, value: Tls12ClientSessionValue) {
+        self.0.set_tls12_session(nobody(), value);
+    }
+
+    fn tls12_session(&self, _name: &ServerName<'_>) -> Option<Tls12ClientSessionValue> {
+        self.0.tls12_session(&nobody())
+    }
+
+    fn remove_tls12_session(&self, _name: &ServerName<'static>) {
+        self.0.remove_tls12_session(&nobody());
+    }
+
+    fn insert_tls13_ticket(&self, _name: ServerName<'static>, value: Tls13ClientSessionValue) {
+        self.0.insert_tls13_ticket(nobody(), value);
+    }
+
+    fn take_tls13_ticket(&self, _name: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
+        self.0.take_tls13_ticket(&nobody())
     }
 }
 
