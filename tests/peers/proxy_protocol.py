@@ -22,11 +22,6 @@ def free_port():
         return it.getsockname()[1]
 
 
-def listens(port):
-    with socket.socket() as it:
-        return it.connect_ex(("127.0.0.1", port)) == 0
-
-
 def get(port):
     """The body for a client with an address of its own."""
     with socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(CLIENT, 0)) as it:
@@ -119,7 +114,7 @@ def main(folder, processes):
         log = open(folder / f"{name}.log", "w")
         processes.append(subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log))
         for port in ports:
-            stage.eventually(f"{name} listens on {port}", lambda port=port: listens(port))
+            stage.eventually(f"{name} listens on {port}", lambda port=port: stage.listens(port))
 
     witness = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Witness)
     threading.Thread(target=witness.serve_forever, daemon=True).start()

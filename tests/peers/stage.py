@@ -60,6 +60,11 @@ def free_ports(count):
     return ports
 
 
+def listens(port):
+    with socket.socket() as it:
+        return it.connect_ex(("127.0.0.1", port)) == 0
+
+
 class Answer(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 

@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+"""Chromium loads a page of 100 objects over one connection of HTTP/2."""
+
+import re
+import subprocess
+import threading
+
+import authority
+import stage
+
+OBJECTS = 100
+FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-dev-shm-usage", "--no-first-run",
+         "--no-proxy-server", "--disable-background-networking", "--disable-component-update", "--disable-sync",
+         "--disable-extensions", "--ignore-certificate-errors", "--hide-scrollbars", "--mute-audio")
+# The scripts run one after another before the page is loaded; the last one writes down how all came.
+PAGE = (
+    "<!doctype html><html><head><link rel=icon href='data:,'><script>window.ran = 0</script>"
+    + "".join(f"<script src='/object/{n}.js'></script>" for n in range(OBJECTS))
+    + "</head><body><p id=said></p><script>"
+    "const all = performance.getEntriesByType('resource').filter(it => it.name.endsWith('.js'));"
+    "const by = all.filter(it => it.nextHopProtocol === 'h2').length;"
+    "const page = performance.getEntriesByType('navigation')[0].nextHopProtocol;"
+    "document.getElementById('said').textContent = `${window.ran} ran, ${by} by h2, page by ${page}`;"
+    "</script></body></html>"
+).encode()
+
+
+class Page(stage.Answer):
+    def do_GET(self):
+        script = self.path.startswith("/object/")
+        body = b"window.ran += 1; // " + b"x" * 2000 if script else PAGE
+        self.send_response(200)
+        self.send_header("Content-Type", "text/javascript" if script else "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Cache-Control", "no-store")
+        self.end_headers()
+        self.wfile.write(body)
+
+
+class Site(stage.http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 256
+    name = "site"
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Page)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def handle_error(self, *_):
+        pass
+
+
+def config(certificate):
+    return lambda it: f"""(
+    global: (workers: 2, sockets: [(path: "./proxyd.sock", mode: "0600", level: admin)]),
+    defaults: (timeouts: (connect: "5s", client: "30s", server: "30s")),
+    frontends: [
+        (name: "web", bind: [(address: "127.0.0.1:{it.web}", tls: (certificates: ["{certificate}"], alpn: [h2, http1]))],
+         default_backend: "app"),
+    ],
+    backends: [(name: "app", servers: [(name: "site", address: "127.0.0.1:{it.origins[0].server_port}")])],
+)
+"""
+
+
+it = stage.Own("proxyd", None, [Site()])
+it.config = config(authority.Authority(it.folder).issue("localhost"))
+with it:
+    argv = [stage.need("chromium"), *FLAGS, f"--user-data-dir={it.folder}/profile", "--dump-dom", f"https://localhost:{it.web}/"]
+    # One that hangs would take its helpers along.
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+                          env={**stage.os.environ, "HOME": str(it.folder)})
+    said = re.search(r'id="said">([^<]*)<', done.stdout)
+    stage.check(said, f"the page is shown: {done.stdout[-500:]} {done.stderr[-2000:]}")
+    stage.check(said[1] == f"{OBJECTS} ran, {OBJECTS} by h2, page by h2", f"all of it came by HTTP/2: {said[1]}")
+    row = it.rows()[("web", "FRONTEND")]
+    stage.check(int(row["hrsp_2xx"]) >= OBJECTS + 1, f"a request each: {row}")
+    stage.check(row["conn_tot"] == "1", f"over one connection: {row}")
+    print(f"{row['hrsp_2xx']} requests over {row['conn_tot']} connection")
