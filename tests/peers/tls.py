@@ -8,6 +8,8 @@ import authority
 import stage
 
 HOST = "localhost"
+# How curl ends for its certificate: by when it hears of it, it may be done with the handshake.
+REFUSED = (16, 35, 55, 56, 92, 98)
 
 
 class Peers:
@@ -131,6 +133,10 @@ def clients(it, peers):
                            (("--http1.1", "--tlsv1.3"), "1.1"), (("--http1.1", "--tls-max", "1.2"), "1.1")):
         stage.check(curl(*ca, *words, *told, url) == f"{version} 0 1 ", f"curl {' '.join(words)}")
     stage.check(curl(*ca, *told, url, *told, url, *told, url) == "2 0 1 2 0 0 2 0 0 ", "one connection for three requests")
+    together = [word for n in range(50) for word in ("-o", it.folder / f"got{n}", url)]
+    curl(*ca, "--parallel", "--parallel-max", "50", *together)
+    got = [(it.folder / f"got{n}").read_text().strip() for n in range(50)]
+    stage.check(set(got) <= set(stage.SERVERS), f"fifty at once: {got}")
     body = it.folder / "upload"
     body.write_bytes(b"u" * 3_000_000)
     for words in (("--http2",), ("--http1.1", "-H", "Expect:")):
@@ -143,11 +149,10 @@ def clients(it, peers):
         tls = (f"--tlsv{version}", "--tls-max", version, *ca)
         for words in ("--http2", "--http1.1"):
             stage.check(isinstance(curl(*tls, words, *shown, asks), str), f"a client's certificate, {version} {words}")
-        # 35 and 56: the handshake fails, or is over before the client hears of it.
-        stage.check(curl(*tls, asks) in (35, 56), f"no certificate where one is required, {version}")
-        stage.check(curl(*tls, *unknown, asks) in (35, 56), f"a stranger's certificate, {version}")
+        stage.check(curl(*tls, asks) in REFUSED, f"no certificate where one is required, {version}")
+        stage.check(curl(*tls, *unknown, asks) in REFUSED, f"a stranger's certificate, {version}")
         stage.check(isinstance(curl(*tls, wants), str), f"no certificate where none is required, {version}")
-        stage.check(curl(*tls, *unknown, wants) in (35, 56), f"a stranger's certificate all the same, {version}")
+        stage.check(curl(*tls, *unknown, wants) in REFUSED, f"a stranger's certificate all the same, {version}")
 
 
 def openssl(it, peers):
@@ -158,7 +163,7 @@ def openssl(it, peers):
         said = s_client(it.web, *ca, *words, "-sigalgs", "RSA-PSS+SHA256:RSA+SHA256")
         stage.check("Peer signature type: RSA" in said, f"RSA for whom has nothing else: {said}")
     old = s_client(it.web, "-tls1_1", "-cipher", "ALL:@SECLEVEL=0")
-    stage.check("alert protocol version" in old or "no protocols available" in old or "unsupported protocol" in old, old)
+    stage.check(re.search("alert (protocol version|handshake failure)", old), f"TLS 1.1 is refused: {old}")
     for word in ("h2", "http/1.1"):
         stage.check(f"ALPN protocol: {word}" in s_client(it.web, "-alpn", word), f"ALPN {word}")
     stage.check("ALPN protocol: h2" in s_client(it.web, "-alpn", "http/1.1,h2"), "our order counts")
