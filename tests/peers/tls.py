@@ -65,7 +65,7 @@ http {{
     access_log off; {temporary}
     server {{
         listen 127.0.0.1:{self.ports['nginx_server']} ssl;
-        ssl_certificate {self.site}; ssl_certificate_key {self.site};
+        ssl_certificate {self.site}; ssl_certificate_key {self.site}; ssl_protocols TLSv1.2 TLSv1.3;
         location / {{ return 200 "nginx by $ssl_protocol for $ssl_server_name"; }}
     }}
     server {{
