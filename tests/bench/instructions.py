@@ -15,11 +15,14 @@ import pathlib
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+
+from secure import make_certificate
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -34,21 +37,29 @@ BODY = b"x" * 66
 KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 66\r\n\r\n" + BODY
 CLOSED = b"HTTP/1.1 200 OK\r\nContent-Length: 66\r\nConnection: close\r\n\r\n" + BODY
 GET = b"GET / HTTP/1.1\r\nHost: test\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n"
+# Of HTTP/2: frames, and the same request with nothing that stays in a table.
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+DATA, HEADERS, SETTINGS, GOAWAY, WINDOW_UPDATE = 0, 1, 4, 7, 8
+ACK, END_STREAM, END_HEADERS = 1, 1, 4
+FIELDS = b"\x82\x86\x84\x01\x04test\x0f\x2b\x05bench\x0f\x04\x03*/*"
 LAST_GET = GET[:-2] + b"Connection: close\r\n\r\n"
 
 
 class Kind:
     """A way to make requests."""
 
-    def __init__(self, title, each_connects=False, mode="http", servers=1, server_closes=False, log=False):
+    def __init__(self, title, each_connects=False, mode="http", servers=1, server_closes=False, log=False, tls=False, h2=False):
         self.title, self.each_connects, self.mode = title, each_connects, mode
         self.servers, self.server_closes, self.log = servers, server_closes, log
+        self.tls, self.h2 = tls, h2
 
 
 KINDS = {
     "per_request": Kind("HTTP/1.1 keep-alive, 66 bytes"),
     "logged": Kind("the same with an access log", log=True),
     "connection": Kind("a connection per request", each_connects=True),
+    "tls": Kind("keep-alive over TLS 1.3", tls=True),
+    "h2": Kind("a stream of HTTP/2, one after another", h2=True),
     "tcp": Kind("TCP mode, a request and its answer", mode="tcp"),
     "servers_3": Kind("a server's connection per request, 3 servers", servers=3, server_closes=True),
     "servers_5000": Kind("the same, 5,000 servers", servers=5000, server_closes=True),
@@ -80,11 +91,52 @@ def connected(address):
     return client
 
 
+def secured(client):
+    context = ssl.create_default_context()
+    # It is about what a request takes, and not about whom it goes to.
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    return context.wrap_socket(client)
+
+
+def frame(kind, flags, stream, payload=b""):
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+def streams(address, count):
+    """As many requests of HTTP/2 over one connection, each after the answer to the one before."""
+    with connected(address) as client:
+        # All the room for answers, at once.
+        client.sendall(PREFACE + frame(SETTINGS, 0, 0) + frame(WINDOW_UPDATE, 0, 0, (1 << 30).to_bytes(4, "big")))
+        received, at = client.makefile("rb"), b""
+        for number in range(count):
+            client.sendall(frame(HEADERS, END_STREAM | END_HEADERS, 2 * number + 1, FIELDS))
+            while True:
+                head = received.read(9)
+                if len(head) < 9:
+                    sys.exit(f"closed after {number} answers")
+                payload, kind, flags = received.read(int.from_bytes(head[:3], "big")), head[3], head[4]
+                if kind == SETTINGS and not flags & ACK:
+                    client.sendall(frame(SETTINGS, ACK, 0))
+                elif kind == GOAWAY:
+                    sys.exit(f"GOAWAY after {number} answers: {payload!r}")
+                elif kind == DATA:
+                    at += payload
+                if kind in (DATA, HEADERS) and flags & END_STREAM:
+                    break
+            if at != BODY:
+                sys.exit(f"answer {at[:80]!r}")
+            at = b""
+
+
 def exchange(address, kind, count):
     """Sends `count` requests, each after the answer to the one before."""
+    if kind.h2:
+        streams(address, count)
+        return
     client = None
     for number in range(count):
-        client = client or connected(address)
+        client = client or (secured(connected(address)) if kind.tls else connected(address))
         client.sendall(LAST_GET if kind.each_connects else GET)
         answer = b""
         while not (b"\r\n\r\n" in answer and len(answer.partition(b"\r\n\r\n")[2]) >= len(BODY)):
@@ -123,13 +175,14 @@ def total(out):
 def configure(folder, kind, port):
     log = 'log: [file("./access.log")],' if kind.log else ""
     servers = ",\n".join(f'(name: "app{n}", address: "127.0.0.1:{port}")' for n in range(kind.servers))
+    tls = f', tls: (certificates: ["{make_certificate(folder)}"])' if kind.tls else ""
     (folder / "proxyd.ron").write_text(f"""(
     global: (
         workers: 1, maxconn: 100, {log}
         sockets: [(path: "./proxyd.sock", mode: "0600", level: admin)],
     ),
     defaults: (mode: {kind.mode}),
-    frontends: [(name: "web", bind: ["127.0.0.1:0"], default_backend: "app")],
+    frontends: [(name: "web", bind: [(address: "127.0.0.1:0"{tls})], default_backend: "app")],
     backends: [(name: "app", servers: [{servers}])],
 )
 """)
@@ -187,13 +240,18 @@ def picks(program, algorithm, servers, count=20_000):
     return round((runs[1] - runs[0]) / count)
 
 
+def request(args, kind):
+    """Instructions of one request."""
+    once, twice = (whole_run(args.proxyd, kind, n * args.requests) for n in (1, 2))
+    return round((twice - once) / args.requests)
+
+
 def measure(args):
     found = {}
     program = picks_program()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     for key, kind in KINDS.items():
-        once, twice = (whole_run(args.proxyd, kind, n * args.requests) for n in (1, 2))
-        found[key] = round((twice - once) / args.requests)
+        found[key] = request(args, kind)
         print(f"{found[key]:>7,} {kind.title}", flush=True)
     for algorithm in ("round_robin", "least_conn"):
         for servers in COUNTS:
@@ -208,8 +266,13 @@ def main():
     parser.add_argument("--proxyd", default=str(ROOT / "target/release/proxyd"), help="the binary, a release build")
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--update", action="store_true", help="record the results")
+    parser.add_argument("--only", nargs="+", choices=KINDS, metavar="KIND", help="show these, and compare nothing")
     args = parser.parse_args()
     args.proxyd = str(pathlib.Path(args.proxyd).resolve())
+    if args.only:
+        for key in args.only:
+            print(f"{request(args, KINDS[key]):>7,} {KINDS[key].title}", flush=True)
+        return
     found = measure(args)
     each = [found[f"round_robin_{servers}"] for servers in COUNTS]
     if max(each) > min(each) * (1 + FLAT):
