@@ -174,3 +174,6 @@ fn versions(protocol: &Protocol) -> Vec<&'static SupportedProtocolVersion> {
         (Version::Tls12, Version::Tls13) => vec![&TLS13, &TLS12],
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -189,8 +189,8 @@ impl Loader<'_> {
                 Ca::System => "system".to_owned(),
                 Ca::File(path) => path.display().to_string(),
             };
-            let authorities = self.reported("authority", ca.span, &shown, read)?;
-            Some(Trust { ca: ca.value, authorities })
+            let read = self.reported("authority", ca.span, &shown, read);
+            read.map(|authorities| Some(Trust { ca: ca.value, authorities }))
         } else {
             let span = written.verify.as_ref().map_or(written.span, |verify| verify.span);
             self.push(
@@ -203,7 +203,7 @@ impl Loader<'_> {
                         .at(ca.span, "leave one of the two out"),
                 );
             }
-            None
+            Some(None)
         };
         let name = self.server_name(written, server, address, required);
         let client_cert = match &written.client_cert {
@@ -219,7 +219,7 @@ impl Loader<'_> {
         };
         let protocol = written.protocol.finish().map_err(|diagnostic| self.push(diagnostic)).ok();
         Some(ServerTls {
-            verify,
+            verify: verify?,
             sni: written.sni.as_ref().map(|sni| sni.value.clone()),
             name: name?,
             client_cert: client_cert?,
@@ -306,12 +306,16 @@ impl Loader<'_> {
     }
 
     fn shadowed(&mut self, certificate: &Certificate, before: &[Arc<Certificate>], span: Span) {
-        for name in &certificate.facts.names {
-            let same = |other: &&Arc<Certificate>| {
-                other.facts.kind == certificate.facts.kind && other.facts.names.contains(name)
-            };
-            if let Some(first) = before.iter().find(same) {
-                let (path, first) = (certificate.path.display(), first.path.display());
+        for first in before.iter().filter(|first| first.facts.kind == certificate.facts.kind) {
+            let both: Vec<&str> = first
+                .facts
+                .names
+                .iter()
+                .filter(|name| certificate.facts.names.contains(name))
+                .map(String::as_str)
+                .collect();
+            if !both.is_empty() {
+                let (path, first, name) = (certificate.path.display(), first.path.display(), both.join(", "));
                 self.push(
                     Diagnostic::warning(
                         "name-twice",

@@ -13,10 +13,17 @@ use super::*;
 const CERTIFICATE: &str = include_str!("../../../examples/certs/localhost.pem");
 
 fn load_text(text: &str) -> Result<Loaded, Report> {
-    let source = Memory::default()
+    let mut source = Memory::default()
         .with("proxyd.ron", text)
         .with("examples/certs/localhost.pem", CERTIFICATE)
-        .with("/etc/proxyd/certs/site.pem", CERTIFICATE);
+        .with("/etc/proxyd/certs/site.pem", CERTIFICATE)
+        .with("hidden/.site.pem", CERTIFICATE)
+        .with("hidden/site.key", CERTIFICATE);
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/tests/pem");
+    for path in FileSystem.folder(&folder).unwrap().unwrap() {
+        let name = Path::new("pem").join(path.file_name().unwrap());
+        source = source.with(name, std::fs::read(path).unwrap());
+    }
     load(&source, &["proxyd.ron".into()])
 }
 
@@ -128,6 +135,44 @@ fn every_example_is_fine_and_prints_as_what_it_is() {
         let config = load_whole(&text);
         assert_eq!(load_whole(&to_ron(&config)), config, "{}", path.display());
     }
+}
+
+#[test]
+fn tls_is_what_was_written() {
+    let config = load_whole(
+        r#"(
+            frontends: [(name: "f", default_backend: "b", bind: [(
+                address: ":1",
+                tls: (
+                    certificates: ["pem/good.pem", "examples/certs/"], min_version: tls12, max_version: tls12,
+                    suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], groups: [p384, x25519], strict_sni: true,
+                    client_certs: (ca: "pem/good.pem", verify: optional), tickets: off,
+                ),
+            )])],
+            backends: [(
+                name: "b", server_defaults: (tls: (ca: "pem/good.pem", sni: "all.example", min_version: tls13)),
+                servers: [
+                    (name: "s", address: "[::1]:1"),
+                    (name: "t", address: "[::1]:2", tls: (sni: "t.example", client_cert: "pem/other.pem")),
+                    (name: "u", address: "[::1]:3", tls: false),
+                ],
+            )],
+        )"#,
+    );
+    let tls = config.frontends[0].binds[0].tls.as_ref().unwrap();
+    let files: Vec<_> =
+        tls.certificates.iter().map(|certificate| certificate.path.to_str().unwrap()).collect();
+    assert_eq!(files, ["pem/good.pem", "examples/certs/localhost.pem"]);
+    assert_eq!(tls.certificates[0].facts.names, ["good.example", "*.good.example"]);
+    assert_eq!(tls.alpn, super::tls::HTTP_ALPN);
+    assert!(tls.strict_sni && !tls.client_certs.as_ref().unwrap().required);
+    let [s, t, u] = config.backends[0].servers.as_slice() else { panic!() };
+    let (s, t) = (s.uplink.tls.as_ref().unwrap(), t.uplink.tls.as_ref().unwrap());
+    assert_eq!((s.sni.as_deref(), t.sni.as_deref()), (Some("all.example"), Some("t.example")));
+    assert!(s.verify == t.verify && s.protocol == t.protocol && s.client_cert.is_none());
+    assert_eq!(t.client_cert.as_ref().unwrap().facts.names, ["good.example"]);
+    assert_eq!(u.uplink.tls, None);
+    assert_eq!(load_whole(&to_ron(&config)), config, "{}", to_ron(&config));
 }
 
 #[test]

@@ -183,3 +183,44 @@ fn context(client: Option<&ClientCerts>) -> [u8; 32] {
     context.copy_from_slice(hash.finish().as_ref());
     context
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticketer(keys: &Arc<Rotating>, context: u8) -> Ticketer {
+        Ticketer { keys: Keys::Own(Arc::clone(keys)), context: [context; 32] }
+    }
+
+    #[test]
+    fn a_ticket_opens_with_its_key_and_context_alone() {
+        let keys = Arc::<Rotating>::default();
+        let (one, other) = (ticketer(&keys, 1), ticketer(&keys, 2));
+        let ticket = one.encrypt(b"session").unwrap();
+        assert_eq!(one.decrypt(&ticket).as_deref(), Some(&b"session"[..]));
+        assert_eq!(other.decrypt(&ticket), None);
+        assert_eq!(ticketer(&Arc::default(), 1).decrypt(&ticket), None);
+        assert_ne!(one.encrypt(b"session").unwrap(), ticket, "no two are alike");
+        for at in 0..ticket.len() {
+            let mut bent = ticket.clone();
+            bent[at] ^= 1;
+            assert_eq!(one.decrypt(&bent), None, "byte {at}");
+            assert_eq!(one.decrypt(&ticket[..at]), None, "{at} bytes");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keys_rotate() {
+        let keys = Arc::<Rotating>::default();
+        let ticketer = ticketer(&keys, 1);
+        let first = ticketer.encrypt(b"1").unwrap();
+        tokio::time::advance(ROTATION + Duration::from_secs(1)).await;
+        let second = ticketer.encrypt(b"2").unwrap();
+        assert_ne!(first[..NAME], second[..NAME]);
+        assert!(ticketer.decrypt(&first).is_some() && ticketer.decrypt(&second).is_some());
+        tokio::time::advance(ROTATION).await;
+        assert!(ticketer.decrypt(&first).is_none() && ticketer.decrypt(&second).is_some());
+        tokio::time::advance(3 * ROTATION).await;
+        assert!(ticketer.decrypt(&second).is_none(), "nobody came for long");
+    }
+}

@@ -96,10 +96,11 @@ impl Certificate {
     pub fn read(source: &dyn Source, path: &Path) -> Result<Self, Problem> {
         let problem = |reason: String| Problem { path: path.to_owned(), reason };
         let bytes = bytes(source, path)?;
+        certificates(&bytes).map_err(problem)?;
         let (key_path, key) = if has_key(&bytes) {
             (path.to_owned(), bytes.clone())
         } else {
-            beside(source, path, "key")?.ok_or_else(|| problem(without_key(path, &bytes)))?
+            beside(source, path, "key")?.ok_or_else(|| problem(without_key(path)))?
         };
         let staple = beside(source, path, "ocsp")?;
         Self::assemble(path, &bytes, (&key_path, &key), staple)
@@ -207,10 +208,7 @@ fn beside(source: &dyn Source, path: &Path, extension: &str) -> Result<Option<(P
     Ok(None)
 }
 
-fn without_key(path: &Path, bytes: &[u8]) -> String {
-    if !contains(bytes, b"-----BEGIN ") {
-        return "it is not a PEM file".to_owned();
-    }
+fn without_key(path: &Path) -> String {
     let [longer, shorter] = names_beside(path, "key");
     format!("it has no key, and neither {} nor {} is there", longer.display(), shorter.display())
 }
@@ -454,4 +452,67 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = (5 * of_year + 2) / 153;
     let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
     (year_of_era + era * 400 + i64::from(month <= 2), month, of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::source::Memory;
+
+    const GOOD: &[u8] = include_bytes!("../tests/pem/good.pem");
+    const LONELY: &[u8] = include_bytes!("../tests/pem/no-key.pem");
+    const OTHER: &[u8] = include_bytes!("../tests/pem/other.pem");
+
+    fn key() -> Vec<u8> {
+        let at = GOOD.windows(18).position(|part| part == b"-----BEGIN PRIVATE").unwrap();
+        GOOD[at..].to_vec()
+    }
+
+    #[test]
+    fn a_key_and_a_staple_may_stand_beside() {
+        for (key_name, staple_name) in [("a.pem.key", "a.pem.ocsp"), ("a.key", "a.ocsp")] {
+            let source =
+                Memory::default().with("a.pem", LONELY).with(key_name, key()).with(staple_name, "staple");
+            let read = Certificate::read(&source, Path::new("a.pem")).unwrap();
+            assert_eq!(read.key.ocsp.as_deref(), Some(&b"staple"[..]));
+            assert_eq!(read.facts.names, ["good.example", "*.good.example"]);
+        }
+        let source = Memory::default().with("a.pem", LONELY).with("a.key", OTHER);
+        let problem = Certificate::read(&source, Path::new("a.pem")).unwrap_err();
+        assert_eq!(problem.to_string(), "a.pem: the key in a.key belongs to another certificate");
+    }
+
+    #[test]
+    fn what_a_certificate_says() {
+        let chain = certificates(GOOD).unwrap();
+        let facts = Facts::of(&chain[0]).unwrap();
+        assert_eq!(facts.alternative, ["DNS:good.example", "DNS:*.good.example"]);
+        assert_eq!((facts.algorithm(), facts.subject.as_str()), ("EC256".into(), "/CN=good.example"));
+        assert_eq!(moment(facts.not_before), "Jan  1 00:00:00 2020 GMT");
+        assert_eq!(day(facts.not_after), "2120-01-01");
+        assert_eq!(moment(951_782_400 + 3_661), "Feb 29 01:01:01 2000 GMT");
+        assert_eq!(day(-1), "1969-12-31");
+    }
+
+    #[test]
+    fn a_name_with_a_nul_is_refused() {
+        let chain = certificates(GOOD).unwrap();
+        let mut der = chain[0].to_vec();
+        // The last one stands in the alternative names.
+        let at = der.windows(12).rposition(|part| part == b"good.example").unwrap();
+        der[at + 4] = 0;
+        let told = Facts::of(&CertificateDer::from(der)).unwrap_err();
+        assert!(told.contains("is no host name"), "{told}");
+    }
+
+    #[test]
+    fn a_certificate_is_succeeded_with_its_key_or_another() {
+        let source = Memory::default().with("a.pem", GOOD);
+        let old = Certificate::read(&source, Path::new("a.pem")).unwrap();
+        assert_eq!(old.succeeded_by(LONELY).unwrap(), old);
+        assert_ne!(old.succeeded_by(OTHER).unwrap(), old);
+        let lonely = &OTHER[..OTHER.windows(18).position(|part| part == b"-----BEGIN PRIVATE").unwrap()];
+        let problem = old.succeeded_by(lonely).unwrap_err();
+        assert_eq!(problem.to_string(), "a.pem: the key belongs to another certificate");
+    }
 }
