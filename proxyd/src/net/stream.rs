@@ -337,6 +337,11 @@ impl Stream {
         matches!(self, Self::Tcp(_) | Self::Unix(_))
     }
 
+    /// The peer has said all there is to a request, where its end is more than the end of a connection.
+    pub fn has_ended(&self) -> bool {
+        matches!(self, Self::H2(s) if s.has_ended())
+    }
+
     pub fn is_h2(&self) -> bool {
         matches!(self, Self::H2(_))
     }

@@ -117,9 +117,12 @@ pub(super) async fn serve_stream(
     begun: Instant,
 ) -> Instant {
     let mut connection = Connection::new(from, place, Stream::H2(stream), addresses, begun);
-    if connection.one_request().await != Next::Close {
-        // What of the request was not wanted is taken back when the stream goes.
-        let _gone = connection.client.shutdown_write();
+    match connection.one_request().await {
+        Next::Close => {}
+        // Some clients take a stream that is reset behind its answer for one that failed: they may come to see by
+        // themselves that it is over. What is still on its way after that is taken back when the stream goes.
+        Next::Linger if !connection.client.has_ended() => Box::pin(connection.linger()).await,
+        _ => _ = connection.client.shutdown_write(),
     }
     connection.now
 }
