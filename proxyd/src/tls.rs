@@ -17,6 +17,7 @@ use rustls::sign::SingleCertAndKey;
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, Error, KeyLog, KeyLogFile, NoKeyLog, ServerConfig, SupportedProtocolVersion};
 
+use crate::config::ServerHttp;
 use crate::config::tls::{BindTls, PROVIDER, Protocol, ServerTls, Version};
 use resolver::Resolver;
 use tickets::{Rotating, Ticketer};
@@ -51,6 +52,8 @@ pub struct Terminator {
 pub struct Originator {
     common: Arc<Common>,
     made: ArcSwap<Made<ServerTls, ClientConfig>>,
+    /// What is spoken with it.
+    http: ServerHttp,
     /// Whom the server's certificate has to name.
     pub name: ServerName<'static>,
 }
@@ -80,9 +83,17 @@ impl Terminator {
 }
 
 impl Originator {
-    pub fn new(tls: &ServerTls, common: &Arc<Common>) -> Result<Self, Error> {
-        let made = Made::server(tls.clone(), common)?;
-        Ok(Self { common: Arc::clone(common), made: ArcSwap::from_pointee(made), name: tls.name.clone() })
+    pub fn new(tls: &ServerTls, http: ServerHttp, common: &Arc<Common>) -> Result<Self, Error> {
+        let made = Made::server(tls.clone(), http, common)?;
+        let (common, made) = (Arc::clone(common), ArcSwap::from_pointee(made));
+        Ok(Self { common, made, http, name: tls.name.clone() })
+    }
+
+    /// What the next connection is made with that is to be of HTTP/1.1.
+    pub fn config_of_http1(&self) -> Arc<ClientConfig> {
+        let mut config = ClientConfig::clone(&self.made.load().config);
+        config.alpn_protocols = protocols(ServerHttp::Http1);
+        Arc::new(config)
     }
 
     /// What the next connection is made with.
@@ -104,8 +115,8 @@ impl Made<BindTls, ServerConfig> {
 }
 
 impl Made<ServerTls, ClientConfig> {
-    fn server(of: ServerTls, common: &Common) -> Result<Self, Error> {
-        let config = client_config(&of, common)?;
+    fn server(of: ServerTls, http: ServerHttp, common: &Common) -> Result<Self, Error> {
+        let config = client_config(&of, http, common)?;
         Ok(Self { of, config })
     }
 }
@@ -131,7 +142,17 @@ fn server_config(tls: &BindTls, common: &Common) -> Result<Arc<ServerConfig>, Er
     Ok(Arc::new(config))
 }
 
-fn client_config(tls: &ServerTls, common: &Common) -> Result<Arc<ClientConfig>, Error> {
+/// What a server is offered by ALPN.
+fn protocols(http: ServerHttp) -> Vec<Vec<u8>> {
+    let names: &[&str] = match http {
+        ServerHttp::Http1 => &[],
+        ServerHttp::H2 => &["h2"],
+        ServerHttp::Auto => &["h2", "http/1.1"],
+    };
+    names.iter().map(|name| name.as_bytes().to_vec()).collect()
+}
+
+fn client_config(tls: &ServerTls, http: ServerHttp, common: &Common) -> Result<Arc<ClientConfig>, Error> {
     let builder = ClientConfig::builder_with_provider(provider(&tls.protocol))
         .with_protocol_versions(&versions(&tls.protocol))?;
     let verifier: Arc<dyn ServerCertVerifier> = match &tls.verify {
@@ -146,6 +167,7 @@ fn client_config(tls: &ServerTls, common: &Common) -> Result<Arc<ClientConfig>, 
         }
         None => builder.with_no_client_auth(),
     };
+    config.alpn_protocols = protocols(http);
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     config.key_log = Arc::clone(&common.key_log);
     Ok(Arc::new(config))

@@ -1,8 +1,12 @@
 //! HTTP/2 towards servers: what passes, how connections are shared, and what becomes of what a server does not take.
 
 use std::thread;
+use std::time::{Duration, Instant};
 
+use harness::frames::script::Step;
+use harness::frames::{self, Frame, Peer};
 use harness::origin::streams::{Origin, Whims};
+use harness::origin::{http, http2};
 use harness::{Config, Daemon, eventually};
 
 fn daemon(origin: &Origin, fields: &str) -> Daemon {
@@ -64,4 +68,235 @@ fn a_server_gets_as_many_streams_as_it_takes() {
     let record = origin.record();
     assert_eq!((record.connections, record.most), (3, 4));
     eventually("they are let go", || (daemon.count("app", "one", "srv_icur") == 0).then_some(()));
+}
+
+#[test]
+fn a_server_that_takes_nothing_is_waited_for() {
+    let origin = Origin::with("one", Whims { streams: 0, ..Whims::default() });
+    let config = config(&origin, "").defaults(r#"timeouts: (connect: "300ms"), retries: (max: 0)"#);
+    let daemon = Daemon::start(&config);
+    let begun = Instant::now();
+    thread::scope(|scope| {
+        for _ in 0..5 {
+            scope.spawn(|| assert_eq!(daemon.client().get("/").status, 503));
+        }
+    });
+    assert!(begun.elapsed() >= Duration::from_millis(300));
+    assert_eq!(origin.record().connections, 1, "more connections bring no more room");
+}
+
+#[test]
+fn answers_have_what_comes_before_and_behind_them() {
+    let origin = Origin::start("one");
+    let daemon = daemon(&origin, "");
+    let mut client = daemon.client();
+    let answer = client.get("/trailers");
+    assert_eq!(answer.text(), "message");
+    assert_eq!(answer.body.trailers, [("grpc-status".to_owned(), "0".to_owned())]);
+    let answer = client.get("/interim");
+    assert_eq!((answer.status, answer.interim.len()), (200, 1));
+    assert_eq!(answer.interim[0].get("link"), Some("</a>; rel=preload"));
+    client.send("POST /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\nTE: trailers\r\n\r\n");
+    client.send("5\r\nhello\r\n0\r\nx-sum: 7\r\n\r\n");
+    let answer = client.response("POST");
+    assert_eq!((answer.text(), answer.body.trailers.len()), ("hello".to_owned(), 1));
+    assert_eq!(origin.record().requests[2].headers["te"], "trailers");
+}
+
+#[test]
+fn an_early_answer_is_passed_on() {
+    let origin = Origin::start("one");
+    let daemon = daemon(&origin, "");
+    let mut client = daemon.client();
+    client.send("POST /early HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\nand");
+    let answer = client.response("POST");
+    assert_eq!((answer.status, answer.text()), (413, "enough".to_owned()));
+}
+
+#[test]
+fn a_cut_answer_is_no_whole_one_and_harms_no_other() {
+    let origin = Origin::start("one");
+    let daemon = daemon(&origin, "");
+    thread::scope(|scope| {
+        let slow = scope.spawn(|| daemon.client().get("/slow/500").status);
+        eventually("it is on its way", || (origin.record().active == 1).then_some(()));
+        let mut client = daemon.client();
+        client.send("GET /cut HTTP/1.1\r\nHost: test\r\n\r\n");
+        client.try_response("GET").expect_err("half an answer");
+        assert_eq!(daemon.client().get("/reset").status, 502);
+        assert_eq!(slow.join().unwrap(), 200);
+    });
+    assert_eq!(origin.record().connections, 1);
+}
+
+#[test]
+fn a_client_that_goes_takes_its_stream_along_and_no_more() {
+    let origin = Origin::start("one");
+    let daemon = daemon(&origin, "");
+    let mut client = daemon.client();
+    client.send("GET /never HTTP/1.1\r\nHost: test\r\n\r\n");
+    eventually("it is on its way", || (origin.record().active == 1).then_some(()));
+    client.reset();
+    eventually("it is taken back", || (origin.record().cancelled == 1).then_some(()));
+    assert_eq!(daemon.client().get("/").status, 200);
+    assert_eq!(origin.record().connections, 1);
+}
+
+#[test]
+fn what_a_server_refuses_is_asked_again_whatever_the_method() {
+    let origin = Origin::start("one");
+    let daemon = daemon(&origin, "");
+    let answer = daemon.client().post("/refuse-once", b"pay once");
+    assert_eq!((answer.status, answer.text()), (200, "one".to_owned()));
+    assert_eq!(origin.record().requests.len(), 2);
+    assert_eq!(daemon.client().get("/refuse").status, 503);
+}
+
+#[test]
+fn a_body_goes_from_a_server_that_refuses_to_one_of_http1() {
+    let (origin, other) = (Origin::start("one"), http::Origin::start("other"));
+    let config = Config::new()
+        .global("workers: 1")
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", "")
+        .server("one", origin.addr(), "http: h2")
+        .server("two", other.address(), "");
+    let daemon = Daemon::start(&config);
+    for body in
+        ["Content-Length: 8\r\n\r\npay once", "Transfer-Encoding: chunked\r\n\r\n8\r\npay once\r\n0\r\n\r\n"]
+    {
+        for _ in 0..2 {
+            let mut client = daemon.client();
+            client.send(format!("POST /refuse HTTP/1.1\r\nHost: test\r\n{body}"));
+            let answer = client.response("POST");
+            assert_eq!((answer.status, answer.origin()), (200, "other"));
+        }
+    }
+    let record = other.record();
+    assert!(record.violations.is_empty(), "{:?}", record.violations);
+    assert!(record.requests.iter().all(|it| it.body.bytes == b"pay once"), "{:?}", record.requests);
+    assert_eq!(record.requests.len(), 4);
+}
+
+#[test]
+fn connections_that_a_server_ends_lose_nothing() {
+    let origin = Origin::with("one", Whims { requests: 7, ..Whims::default() });
+    let daemon = daemon(&origin, "");
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut client = daemon.client();
+                for _ in 0..50 {
+                    assert_eq!(client.post("/slow/1", b"once").status, 200);
+                }
+            });
+        }
+    });
+    let record = origin.record();
+    assert_eq!(record.requests.len(), 200);
+    assert!(record.connections > 10, "{}", record.connections);
+}
+
+/// What a server sends after a request, and the status its client gets.
+#[test]
+fn what_makes_no_sense_is_a_502() {
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let head = move |flags, stream, fields: &[(String, String)]| {
+        frames::bytes(&Frame::head(flags, stream, &frames::hpack::encode(fields)))
+    };
+    let origin = http2::Origin::scripted(move |request, stream| {
+        let bytes = match request.target() {
+            "/interim-end" => head(frames::END_STREAM, stream, &[field(":status", "103")]),
+            "/data-first" => Frame::data(frames::END_STREAM, stream, *b"x").bytes(),
+            "/no-status" => head(frames::END_STREAM, stream, &[field("a", "b")]),
+            "/upper" => head(frames::END_STREAM, stream, &[field(":status", "200"), field("Upper", "b")]),
+            "/connection" => {
+                head(frames::END_STREAM, stream, &[field(":status", "200"), field("connection", "close")])
+            }
+            "/long" => head(
+                frames::END_STREAM,
+                stream,
+                &[field(":status", "200"), field("a", &"b".repeat(64 * 1024))],
+            ),
+            "/length" => {
+                head(frames::END_STREAM, stream, &[field(":status", "200"), field("content-length", "7")])
+            }
+            _ => http2::answer(stream, "raw", b"fine"),
+        };
+        vec![Step::Send(bytes)]
+    });
+    let config = Config::new()
+        .global("workers: 1")
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", "")
+        .server("one", origin.addr(), "http: h2");
+    let daemon = Daemon::start(&config);
+    for path in ["/interim-end", "/data-first", "/no-status", "/upper", "/connection", "/long", "/length"] {
+        assert_eq!(daemon.client().get(path).status, 502, "{path}");
+        assert_eq!(daemon.client().get("/").status, 200, "after {path}");
+    }
+}
+
+#[test]
+fn upgrades_go_by_extended_connect_where_it_is_taken() {
+    let ask = "GET /chat HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let origin = Origin::with("one", Whims { upgrades: true, ..Whims::default() });
+    let daemon = daemon(&origin, "");
+    let mut client = daemon.client();
+    client.send(ask);
+    let head = String::from_utf8(client.read_until("\r\n\r\n")).unwrap().to_ascii_lowercase();
+    assert!(head.starts_with("http/1.1 101 ") && head.contains("\r\nupgrade: websocket\r\n"), "{head}");
+    client.send("ping");
+    assert_eq!(client.read_exactly(4), b"ping");
+    assert_eq!(origin.record().requests[0].method, "CONNECT");
+
+    let origin = Origin::start("one");
+    let daemon = self::daemon(&origin, "");
+    let mut client = daemon.client();
+    client.send(ask);
+    assert_eq!(client.response("GET").status, 502);
+    assert_eq!(origin.record().requests.len(), 0);
+}
+
+#[test]
+fn both_sides_may_speak_it() {
+    let origin = Origin::start("one");
+    let daemon = daemon(&origin, "");
+    let mut client = Peer::client(daemon.listener("web"));
+    client.send(frames::get(1, "/trailers"));
+    let answer = client.answer(1);
+    assert_eq!((answer.status(), &answer.body[..]), (Some(200), &b"message"[..]));
+    assert_eq!(answer.trailers, Some(vec![("grpc-status".to_owned(), "0".to_owned())]));
+    // What is echoed comes while the request is still on its way.
+    client.send(frames::post(3, "/echo"));
+    client.send(Frame::data(0, 3, *b"one").bytes());
+    assert!(client.reads_until(Duration::from_secs(10), |it| it.on(3).body == b"one"));
+    client.send(Frame::data(frames::END_STREAM, 3, *b"two").bytes());
+    assert_eq!(client.answer(3).body, b"onetwo");
+    client.send(frames::get(5, "/cut"));
+    assert!(client.reads_until(Duration::from_secs(10), |it| it.on(5).reset.is_some()));
+    assert!(client.violations.is_empty(), "{:?}", client.violations);
+}
+
+#[test]
+fn checks_speak_it_too() {
+    let origin = Origin::start("one");
+    let config = Config::new()
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", r#"check: http(path: "/status/204", interval: "50ms", expect: status(204))"#)
+        .server("one", origin.addr(), "http: h2");
+    let daemon = Daemon::start(&config);
+    eventually("it is checked", || {
+        (daemon.stat("app", "one", "check_status") == "L7OK" && origin.record().requests.len() > 1)
+            .then_some(())
+    });
+    let plain = http::Origin::start("plain");
+    let config = Config::new()
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", r#"check: http(path: "/", interval: "50ms")"#)
+        .server("one", plain.address(), "http: h2");
+    let daemon = Daemon::start(&config);
+    daemon.wait_status("app", "one", "DOWN");
+    assert_eq!(daemon.client().get("/").status, 503);
 }

@@ -2,16 +2,20 @@
 
 use std::future::Future;
 use std::io::{self, IoSlice};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
+use h2::client::{Builder, Connection};
 use proto::addr::Address;
 
 use crate::clock::{self, Instant};
-use crate::config::{Check, CheckKind, SendProxy, StatusRange};
+use crate::config::{Check, CheckKind, SendProxy, ServerHttp, StatusRange};
 use crate::model::server::{CheckStatus, Outcome, Server};
 use crate::net::buffer::Buffer;
 use crate::net::connect::{Origin, connect, is_local_shortage};
+use crate::net::h2::H2;
+use crate::net::io::Io;
 use crate::net::proxy_protocol::{self, Checksum, Tlvs, Version};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
@@ -76,7 +80,23 @@ async fn find(
             let request = format!(
                 "{method} {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: proxyd-check\r\nConnection: close\r\n\r\n"
             );
-            ask(stream, request.as_bytes(), *expect, deadline, timer).await
+            let http2 = match server.uplink.http {
+                ServerHttp::Http1 => false,
+                ServerHttp::H2 if server.tls.is_some() && !stream.agreed_on_h2() => {
+                    return finding(CheckStatus::L6Response, "no HTTP/2 by ALPN");
+                }
+                ServerHttp::H2 => true,
+                ServerHttp::Auto => stream.agreed_on_h2(),
+            };
+            let (stream, driver) = if http2 {
+                match multiplexed(stream, server.tls.is_some(), deadline, timer).await {
+                    Ok((stream, driver)) => (stream, Some(driver)),
+                    Err(problem) => return problem,
+                }
+            } else {
+                (stream, None)
+            };
+            ask(stream, driver, request.as_bytes(), *expect, deadline, timer).await
         }
     }
 }
@@ -98,6 +118,25 @@ async fn secure(
         }
         Ok(Err(failure)) => Err(finding(CheckStatus::L6Response, failure.to_string())),
         Err(Elapsed) => Err(finding(CheckStatus::L6Timeout, "")),
+    }
+}
+
+/// What moves the bytes of a check over HTTP/2.
+type Driver = Connection<Io, Bytes>;
+
+/// A stream of HTTP/2 for the only request of its connection.
+async fn multiplexed(
+    stream: Stream,
+    secure: bool,
+    deadline: Instant,
+    timer: &mut Timer,
+) -> Result<(Stream, Driver), Finding> {
+    let builder = Builder::new();
+    let mut shaking = pin!(builder.handshake::<_, Bytes>(Io(stream)));
+    match timer.within(deadline, |cx| shaking.as_mut().poll(cx)).await {
+        Ok(Ok((requests, driver))) => Ok((Stream::H2(Box::new(H2::opened(requests, secure))), driver)),
+        Ok(Err(error)) => Err(finding(CheckStatus::L7Response, error.to_string())),
+        Err(Elapsed) => Err(finding(CheckStatus::L7Timeout, "")),
     }
 }
 
@@ -157,6 +196,7 @@ fn describe(error: &io::Error) -> String {
 
 async fn ask(
     mut stream: Stream,
+    mut driver: Option<Driver>,
     request: &[u8],
     expect: StatusRange,
     deadline: Instant,
@@ -164,9 +204,18 @@ async fn ask(
 ) -> Finding {
     let mut rest = request;
     let mut buffer = Buffer::small();
+    let mut over = None;
     let exchange = |cx: &mut Context<'_>| {
+        if let Some(Poll::Ready(ended)) = driver.as_mut().map(|driver| Pin::new(driver).poll(cx)) {
+            over = ended.err();
+            driver = None;
+        }
         while !rest.is_empty() {
-            match stream.poll_write(cx, &[IoSlice::new(rest)]) {
+            let written = match stream.as_h2() {
+                Some(stream) => stream.poll_head(cx, rest, true).map_ok(|()| rest.len()),
+                None => stream.poll_write(cx, &[IoSlice::new(rest)]),
+            };
+            match written {
                 Poll::Ready(Ok(n)) => rest = &rest[n..],
                 Poll::Ready(Err(error)) => return Poll::Ready(finding(CheckStatus::L4Con, describe(&error))),
                 Poll::Pending => break,
@@ -176,7 +225,9 @@ async fn ask(
             let n = match stream.poll_read(cx, buffer.room()) {
                 Poll::Ready(Ok(n)) => n,
                 Poll::Ready(Err(error)) => {
-                    return Poll::Ready(finding(CheckStatus::L7Response, describe(&error)));
+                    // What is wrong with a connection of HTTP/2 is known to what drives it.
+                    let info = over.as_ref().map_or_else(|| describe(&error), ToString::to_string);
+                    return Poll::Ready(finding(CheckStatus::L7Response, info));
                 }
                 Poll::Pending => return Poll::Pending,
             };

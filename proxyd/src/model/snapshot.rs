@@ -220,8 +220,9 @@ fn backend(
                 })?)
             }
         };
-        let tls =
-            server.uplink.tls.as_ref().map(|tls| Originator::new(tls, common).map(Arc::new)).transpose();
+        let http = server.uplink.http;
+        let made = server.uplink.tls.as_ref().map(|tls| Originator::new(tls, http, common).map(Arc::new));
+        let tls = made.transpose();
         let tls = tls.map_err(|source| BuildError::Tls {
             who: format!("server {}/{}", conf.name, server.name),
             source,

@@ -259,17 +259,23 @@ impl H2 {
         let sending = self.sending.get_mut();
         let body = match sending {
             Sending::Request(connection) => {
-                let fault = &mut self.fault;
-                let mut failed = |error: h2::Error| {
+                let failed = |error: h2::Error, fault: &mut Option<Fault>| {
                     *fault = Some(Fault::of(&error));
                     broken(error)
                 };
-                ready!(connection.poll_ready(cx)).map_err(&mut failed)?;
-                let (request, asked) = head::read_request(text, self.secure)?;
+                ready!(connection.poll_ready(cx)).map_err(|error| failed(error, &mut self.fault))?;
+                let (request, asked) = match head::read_request(text, self.secure) {
+                    Ok(read) => read,
+                    Err(error) => {
+                        self.fault = Some(Fault::Nonsense);
+                        return Poll::Ready(Err(error));
+                    }
+                };
                 // A tunnel stays open behind its head.
                 let ends = ends && asked.takes_end();
                 self.asked = asked;
-                let (answer, body) = connection.send_request(request, ends).map_err(failed)?;
+                let (answer, body) =
+                    connection.send_request(request, ends).map_err(|error| failed(error, &mut self.fault))?;
                 self.answer = Some(answer);
                 *sending = if ends { Sending::Ended(body) } else { Sending::Body(body) };
                 return Poll::Ready(Ok(()));

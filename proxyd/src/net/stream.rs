@@ -342,6 +342,11 @@ impl Stream {
         matches!(self, Self::H2(s) if s.has_ended())
     }
 
+    /// HTTP/2 was agreed on in the handshake.
+    pub fn agreed_on_h2(&self) -> bool {
+        matches!(self, Self::Tls(s) if s.agreed().is_h2())
+    }
+
     pub fn is_h2(&self) -> bool {
         matches!(self, Self::H2(_))
     }

@@ -20,6 +20,7 @@ use super::view::{BackendView, ServerView};
 use super::worker::Worker;
 use crate::balance::{self, Picked};
 use crate::clock::{self, Instant};
+use crate::config::ServerHttp;
 use crate::model::backend::Backend;
 use crate::model::queue::{Indices, Wants};
 use crate::model::shared::Shared;
@@ -71,6 +72,8 @@ pub struct Target {
     pub header: Option<Vec<u8>>,
     /// For whom it is.
     pub client: Option<IpAddr>,
+    /// What is to be spoken.
+    pub http: ServerHttp,
     pub deadline: Instant,
 }
 
@@ -107,10 +110,23 @@ pub async fn obtain(
     let moves = view.server.moves();
     let uplink = &view.server.uplink;
     if mux::is_for(&view.server) {
+        let taken = match (uplink.http, reuse) {
+            // It may have chosen HTTP/1.1 before.
+            (ServerHttp::Auto, Reuse::Yes | Reuse::Surely) => view.take_idle(moves, reuse == Reuse::Surely),
+            _ => None,
+        };
+        if let Some(stream) = taken {
+            cells.inc(Count::Reuses);
+            return Ok(Upstream { stream, moves, reused: true, seat: None });
+        }
         let connections = if uplink.is_private() { behalf.private.mux(view) } else { Rc::clone(&view.mux) };
-        return connections.obtain(Wish { worker, view, reuse, limit, behalf }, timer).await;
-    }
-    if uplink.is_private() {
+        let found = connections.obtain(Wish { worker, view, reuse, limit, behalf }, timer).await;
+        let by_http1 = uplink.http == ServerHttp::Auto
+            && matches!(found, Err(NoConnection { failure: Failure::NoUpgrade, .. }));
+        if !by_http1 {
+            return found;
+        }
+    } else if uplink.is_private() {
         let kept = behalf.private.take(view, moves, reuse == Reuse::Surely);
         if let Some(upstream) = kept.filter(|_| reuse != Reuse::No) {
             cells.inc(Count::Reuses);
@@ -127,7 +143,8 @@ pub async fn obtain(
         }
     }
     let header = uplink.send_proxy.map(|how| behalf.header(how));
-    let target = Target { header, client: behalf.ip(), deadline: clock::now() + limit };
+    let deadline = clock::now() + limit;
+    let target = Target { header, client: behalf.ip(), http: ServerHttp::Http1, deadline };
     match open(&worker.shared, view, timer, target).await {
         Ok(stream) => Ok(Upstream { stream, moves, reused: false, seat: None }),
         Err(none) => {
@@ -148,7 +165,7 @@ pub(super) async fn open(
 ) -> Result<Stream, NoConnection> {
     let cells = view.cells();
     cells.inc(Count::Connects);
-    let Target { header, client, deadline } = target;
+    let Target { header, client, http, deadline } = target;
     let address = view.server.address();
     let origin = Origin { client, turn: &view.server.source_turn };
     let mut connecting = pin!(connect(&address, &view.server.uplink, origin));
@@ -164,7 +181,7 @@ pub(super) async fn open(
     if let Some(originator) = &view.server.tls
         && let Ok(Ok(stream)) = connected
     {
-        let handshake = Box::pin(handshake::connect(stream, originator, view, timer, deadline));
+        let handshake = Box::pin(handshake::connect(stream, originator, http, view, timer, deadline));
         connected = match handshake.await {
             Ok(Ok(stream)) => Ok(Ok(stream)),
             Ok(Err(_failure)) => return Err(NoConnection { failure: Failure::Connect, local: false }),

@@ -11,6 +11,7 @@ use super::client::Addresses;
 use super::view::{FrontendView, ServerView};
 use super::worker::Place;
 use crate::clock::{self, Instant};
+use crate::config::ServerHttp;
 use crate::log;
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
@@ -109,13 +110,19 @@ pub async fn accept(
 pub(super) async fn connect(
     stream: Stream,
     originator: &Originator,
+    http: ServerHttp,
     view: &ServerView,
     timer: &mut Timer,
     deadline: Instant,
 ) -> Result<Result<Stream, Failure>, Elapsed> {
-    let config = originator.config();
+    let config = match (http, view.server.uplink.http) {
+        (ServerHttp::Http1, ServerHttp::Auto) => originator.config_of_http1(),
+        _ => originator.config(),
+    };
     let (result, error) = match Tls::connect(stream, config, originator.name.clone()) {
         Ok(mut tls) => match timer.within(deadline, |cx| tls.poll_handshake(cx)).await {
+            // A server that knows no ALPN says nothing at all.
+            Ok(Ok(())) if http == ServerHttp::H2 && !tls.agreed().is_h2() => (Ok(Failure::Alpn), None),
             Ok(Ok(())) => return Ok(Ok(Stream::Tls(Box::new(tls)))),
             Ok(Err(failure)) => (Ok(failure), tls.fault()),
             Err(Elapsed) => (Err(Elapsed), None),

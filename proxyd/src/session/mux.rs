@@ -54,13 +54,20 @@ impl Default for Mux {
 }
 
 /// A connection that is being made.
-#[derive(Debug)]
 struct Attempt {
     /// How often the server had moved when it was begun.
     moves: u32,
     /// Requests that wait for it.
     waiting: Cell<usize>,
     result: Cell<Option<Result<(), NoConnection>>>,
+    /// The server chose HTTP/1.1: for one request.
+    plain: Cell<Option<Stream>>,
+}
+
+impl std::fmt::Debug for Attempt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Attempt").field("waiting", &self.waiting).finish_non_exhaustive()
+    }
 }
 
 /// A request's place on a connection, given back when dropped.
@@ -135,8 +142,12 @@ impl Mux {
                     }
                     return Err(none);
                 }
-                // Others took all the room it had.
-                Some(Ok(())) => attempt = None,
+                Some(Ok(())) => {
+                    if let Some(stream) = attempt.take().and_then(|attempt| attempt.plain.take()) {
+                        return Ok(Upstream { stream, moves, reused: false, seat: None });
+                    }
+                    // Others took all the room it had.
+                }
                 None => {}
             }
             let deadline = *deadline.get_or_insert_with(|| clock::now() + limit);
@@ -193,10 +204,16 @@ impl Mux {
             attempt.waiting.set(attempt.waiting.get() + 1);
             return Rc::clone(attempt);
         }
-        let attempt = Rc::new(Attempt { moves, waiting: Cell::new(1), result: Cell::new(None) });
+        let attempt = Rc::new(Attempt {
+            moves,
+            waiting: Cell::new(1),
+            result: Cell::new(None),
+            plain: Cell::new(None),
+        });
         self.attempts.borrow_mut().push(Rc::clone(&attempt));
         let header = view.server.uplink.send_proxy.map(|how| behalf.header(how));
-        let target = Target { header, client: behalf.ip(), deadline };
+        let http = view.server.uplink.http;
+        let target = Target { header, client: behalf.ip(), http, deadline };
         let (mux, view, shared) = (Rc::clone(self), Rc::clone(view), Arc::clone(&worker.shared));
         spawn_local(mux.make(view, shared, Rc::clone(&attempt), target));
         attempt
@@ -213,14 +230,21 @@ impl Mux {
         let deadline = target.deadline;
         let made = async {
             let stream = open(&shared, &view, &mut Timer::default(), target).await?;
-            link::open(stream, attempt.moves, deadline).await
+            if view.server.tls.is_some() && !stream.agreed_on_h2() {
+                // Each request needs one of its own from now on.
+                self.expected.set(1);
+                attempt.plain.set(Some(stream));
+                return Ok(None);
+            }
+            link::open(stream, attempt.moves, deadline).await.map(Some)
         };
         let made = made.await;
         self.attempts.borrow_mut().retain(|other| !Rc::ptr_eq(other, &attempt));
-        attempt.result.set(Some(made.as_ref().map(drop).map_err(|none| *none)));
-        let Ok((link, driver)) = made else {
+        attempt.result.set(Some(made.as_ref().map(|_| ()).map_err(|none| *none)));
+        let Ok(Some((link, driver))) = made else {
             return self.changed.notify_waiters();
         };
+        drop(attempt);
         self.expected.set(link.room().max(1));
         self.links.borrow_mut().push(link);
         view.count_idle();

@@ -220,8 +220,13 @@ pub(super) fn read_request(text: &[u8], secure: bool) -> io::Result<(Request<()>
     let host = named(parsed.headers, "host").unwrap_or_default();
     *request.headers_mut() = fields(parsed.headers)?;
     let uri = Uri::builder();
+    *request.version_mut() = Version::HTTP_2;
     let uri = if asked == Asked::Connect {
         uri.authority(target)
+    } else if host.is_empty() {
+        // The only form of a request without an authority that h2 takes.
+        *request.version_mut() = Version::HTTP_11;
+        uri.path_and_query(target)
     } else {
         uri.scheme(if secure { "https" } else { "http" }).authority(host).path_and_query(target)
     };
@@ -234,7 +239,6 @@ pub(super) fn read_request(text: &[u8], secure: bool) -> io::Result<(Request<()>
         // The key is a matter between hops of HTTP/1.1 (RFC 8441 5).
         asked = Asked::Protocol(request.headers_mut().remove(header::SEC_WEBSOCKET_KEY));
     }
-    *request.version_mut() = Version::HTTP_2;
     Ok((request, asked))
 }
 
