@@ -167,13 +167,13 @@ fn scripted(cases: &[Case]) -> Origin {
     })
 }
 
-fn is_good(answer: std::io::Result<Response>) -> bool {
+pub(super) fn is_good(answer: std::io::Result<Response>) -> bool {
     answer.is_ok_and(|it| it.status == 200 && it.text() == "good" && it.header("x-good") == Some("1"))
 }
 
 /// What a client saw of one answer.
 #[derive(Debug)]
-struct Seen {
+pub(super) struct Seen {
     /// The first status line's, if one came.
     status: Option<u16>,
     /// The whole answer, if it was whole.
@@ -181,7 +181,7 @@ struct Seen {
 }
 
 /// Asks for a case and reads its answer, which may be cut; then asks on for what is good.
-fn ask(address: SocketAddr, case: &Case, index: usize) -> (Seen, bool) {
+pub(super) fn ask(address: SocketAddr, case: &Case, index: usize) -> (Seen, bool) {
     let mut client = Client::tcp(address);
     let kind = case.text("ask").unwrap_or_else(|| "GET".into());
     let (method, version, fields) = match kind.as_str() {
@@ -209,7 +209,7 @@ fn ask(address: SocketAddr, case: &Case, index: usize) -> (Seen, bool) {
     (Seen { status, whole }, on_is_good)
 }
 
-fn judge_answer(case: &Case, seen: &Seen) -> Vec<String> {
+pub(super) fn judge_answer(case: &Case, seen: &Seen) -> Vec<String> {
     let text = case.text("verdict").expect("every case has one");
     let (word, status) = text.split_once(' ').expect("a verdict and a status");
     let status: u16 = status.parse().expect("a status");

@@ -7,10 +7,12 @@ use std::time::Duration;
 
 use harness::corpus::{self, Case};
 use harness::frames::script::{self, Step};
-use harness::frames::{self, Frame, PREFACE};
+use harness::frames::{self, Frame, PREFACE, hpack};
 use harness::origin::http::{Origin, Record, Request};
 use harness::origin::http2;
 use harness::{Client, Config, Daemon, Level, Peer};
+
+use super::corpus::{ask, is_good, judge_answer};
 
 /// Nothing takes that long that is not stuck.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -202,11 +204,13 @@ impl Behind {
     fn config(&self) -> Config {
         match self {
             Self::Http1(origin) => Config::http([("app1", origin.addr())]),
-            Self::Http2(origin) => Config::new()
-                .frontend("web", r#"default_backend: "app""#)
-                .backend("app", "")
-                .server("app1", origin.addr(), "http: h2"),
+            Self::Http2(origin) => Self::config_of(origin),
         }
+    }
+
+    fn config_of(origin: &http2::Origin) -> Config {
+        let config = Config::new().frontend("web", r#"default_backend: "app""#).backend("app", "");
+        config.server("app1", origin.addr(), "http: h2")
     }
 
     fn record(&self) -> Record {
@@ -339,6 +343,63 @@ fn requests(file: &str, cases: &[Case], behind: &Behind, kind: &str) -> Vec<Stri
 }
 
 const REQUEST_KEYS: [&str; 8] = ["start", "server", "forwards", "drops", "body", "trailers", "shows", "only"];
+
+/// An origin that plays a case for `/case/N`, and else answers what is good.
+fn scripted(cases: &[Case]) -> http2::Origin {
+    let scripts: Vec<_> = cases.iter().map(|it| it.lines.clone()).collect();
+    http2::Origin::scripted(move |request, stream| {
+        let case = request.target().strip_prefix("/case/").and_then(|it| it.parse::<usize>().ok());
+        case.and_then(|it| scripts.get(it)).map_or_else(
+            || vec![Step::Send(good(stream))],
+            |lines| script::parse(lines, stream).unwrap_or_else(|error| unreachable!("a slip: {error}")),
+        )
+    })
+}
+
+fn good(stream: u32) -> Vec<u8> {
+    let fields = [(":status", "200"), ("x-good", "1")].map(|(name, value)| (name.into(), value.into()));
+    let head = Frame::head(0, stream, &hpack::encode(&fields));
+    [frames::bytes(&head), Frame::data(frames::END_STREAM, stream, *b"good").bytes()].concat()
+}
+
+/// Every case of a file of `http2-answers`; what was wrong.
+fn answers(file: &str, cases: &[Case]) -> Vec<String> {
+    let origin = scripted(cases);
+    let config = Behind::config_of(&origin).global("workers: 1");
+    // Who tries another time would be given the same again.
+    let daemon = Daemon::start(&config.defaults(r#"retries: (max: 0), timeouts: (server: "2s")"#));
+    let address = daemon.listener("web");
+    assert!(is_good(Ok(Client::tcp(address).get("/bystander"))));
+    let before = Level::of(&daemon);
+    let mut wrong = Vec::new();
+    for (index, case) in cases.iter().enumerate() {
+        let (seen, on_is_good) = ask(address, case, index);
+        let mut found = judge_answer(case, &seen);
+        if !on_is_good {
+            found.push("the next request on the connection got another answer".into());
+        }
+        if !is_good(Ok(Client::tcp(address).get("/fresh"))) {
+            found.push("another client got another answer".into());
+        }
+        if !found.is_empty() {
+            wrong.push(format!("{file}.txt:{} [{}]: {}", case.line, case.name, found.join("; ")));
+        }
+    }
+    assert_eq!(origin.record().violations, Vec::<String>::new());
+    before.is_back(&daemon);
+    let log = daemon.log();
+    assert!(!log.contains("panic"), "{log}");
+    wrong
+}
+
+#[test]
+fn frames_of_servers_come_to_what_they_must() {
+    let files = corpus::folder("http2-answers", &["ask", "shows", "hides", "body", "interim"]);
+    let count: usize = files.iter().map(|(_, cases)| cases.len()).sum();
+    assert!(count >= 60, "{count} cases");
+    let wrong: Vec<String> = files.iter().flat_map(|(name, cases)| answers(name, cases)).collect();
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+}
 
 /// Every file of `http2`, each with a daemon of its own.
 fn run(kind: &'static str, behind: fn() -> Behind) {
