@@ -4,7 +4,7 @@
 Each case runs in alternating rounds (one after the other, the order turning each round), so that whatever else the
 machine does falls on all of them alike. What counts is the processor time of the proxy for one request, since the
 load generator and the origins share the machine. Needs wrk, h2load, nginx, haproxy, openssl, curl, taskset and `cargo build --release -p
-proxyd -p proxyd-tests --bins`; no root, no fixed port. All of it takes about a quarter of an hour; `--rounds 1
+proxyd -p proxyd-tests --bins`; no root, no fixed port. All of it takes about 25 minutes; `--rounds 1
 --seconds 1` takes a minute or two and shows that everything runs.
 """
 
@@ -188,10 +188,10 @@ def handshakes(word, here, proxy, seconds, connections):
     before = secure.resumed(proxy)
     # A thread each.
     clients = min(connections, 16)
-    one = bench_load([word, f"127.0.0.1:{proxy.ports['tls']}", clients, seconds, here.certificate], seconds)
+    one = bench_load([word, f"127.0.0.1:{proxy.ports['fresh']}", clients, seconds, here.certificate], seconds)
     if one.get("errors"):
         return one
-    # Logs are written once an answer is sent.
+    # A line of a log may come after its answer.
     time.sleep(0.1)
     server = secure.resumed(proxy) - before
     wrong = server if word == "handshake" else one["requests"] - one["resumed"] > clients

@@ -17,9 +17,13 @@ AGREED = {"Protocol": "TLSv1.3", "Cipher": SUITE, "Server Temp Key": "X25519, 25
 
 
 class Secure(Stand):
-    """HTTP/1.1 and HTTP/2 over TLS on one port, gRPC over TLS, and HTTP/2 in clear text by prior knowledge."""
+    """HTTP/1.1 and HTTP/2 over TLS on one port, gRPC over TLS, and HTTP/2 in clear text by prior knowledge.
 
-    KINDS = ("tls", "grpc", "h2c")
+    On a port of their own handshakes are counted: proxyd has a log of them, nginx one of those that are resumed, and
+    HAProxy a counter.
+    """
+
+    KINDS = ("tls", "fresh", "grpc", "h2c")
 
     def start_more(self):
         self.certificate = make_certificate(self.folder)
@@ -60,11 +64,13 @@ class Secure(Stand):
         return f"""(
     global: (
         workers: {self.options.workers}, maxconn: {self.options.maxconn},
-        sockets: [(path: "./proxyd.sock", mode: "0600", level: admin)],
+        sockets: [(path: "./proxyd.sock", mode: "0600", level: admin)], log: [file("./resumed.log")],
     ),
-    defaults: (timeouts: (connect: "5s", client: "60s", server: "60s")),
+    defaults: (timeouts: (connect: "5s", client: "60s", server: "60s"), log: off),
     frontends: [
         (name: "web", bind: [(address: "127.0.0.1:{ports['tls']}", {tls})], default_backend: "app"),
+        (name: "web_fresh", bind: [(address: "127.0.0.1:{ports['fresh']}", {tls})], default_backend: "app",
+         log: (format: "%[ssl_fc_is_resumed]")),
         (name: "web_grpc", bind: [(address: "127.0.0.1:{ports['grpc']}", {tls})], default_backend: "grpc"),
         (name: "web_h2c", bind: ["127.0.0.1:{ports['h2c']}"], default_backend: "app"),
     ],
@@ -77,13 +83,11 @@ class Secure(Stand):
 
     def nginx(self, here, ports):
         servers = "".join(f"server 127.0.0.1:{port};\n" for port in self.targets)
-        # A line for each resumed session, and nothing for others.
         return nginx_conf(here, f"""
 http {{
     map $ssl_session_reused $reused {{ default 0; r 1; }}
     log_format reused $ssl_session_reused;
-    access_log {here}/reused.log reused if=$reused;
-    keepalive_requests 1000000000; keepalive_timeout 600s;
+    access_log off; keepalive_requests 1000000000; keepalive_timeout 600s;
     ssl_certificate {self.certificate}; ssl_certificate_key {self.certificate};
     ssl_protocols TLSv1.3; ssl_ecdh_curve X25519; ssl_conf_command Ciphersuites {SUITE};
     TEMPORARY
@@ -91,6 +95,11 @@ http {{
     upstream grpc {{ server 127.0.0.1:{self.grpc}; keepalive 256; keepalive_requests 1000000000; }}
     server {{
         listen 127.0.0.1:{ports['tls']} ssl http2 backlog=4096 reuseport;
+        location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }}
+    }}
+    server {{
+        listen 127.0.0.1:{ports['fresh']} ssl http2 backlog=4096 reuseport;
+        access_log {here}/resumed.log reused if=$reused;
         location / {{ proxy_pass http://app; proxy_http_version 1.1; proxy_set_header Connection ""; }}
     }}
     server {{
@@ -110,7 +119,7 @@ http {{
 global
     nbthread {self.options.workers}
     maxconn {self.options.maxconn}
-    stats socket {here}/proxyd.sock mode 600 level admin
+    stats socket {here}/haproxy.sock mode 600 level admin
 defaults
     mode http
     timeout connect 5s
@@ -118,6 +127,9 @@ defaults
     timeout server 60s
 frontend web
     bind 127.0.0.1:{ports['tls']} {tls}
+    default_backend app
+frontend web_fresh
+    bind 127.0.0.1:{ports['fresh']} {tls}
     default_backend app
 frontend web_grpc
     bind 127.0.0.1:{ports['grpc']} {tls}
@@ -208,11 +220,11 @@ def agree(program):
 
 def resumed(program):
     """Sessions that this proxy says it resumed so far."""
-    if program.name == "nginx":
-        return (program.folder / "reused.log").read_bytes().count(b"\n")
+    if program.name != "HAProxy":
+        return (program.folder / "resumed.log").read_bytes().splitlines().count(b"1" if program.name == "proxyd" else b"r")
     with socket.socket(socket.AF_UNIX) as it:
-        it.connect(str(program.folder / "proxyd.sock"))
+        it.connect(str(program.folder / "haproxy.sock"))
         it.sendall(b"show stat\n")
         head, *lines = it.makefile().read().removeprefix("# ").splitlines()
     column = head.split(",").index("ssl_reused_sess")
-    return sum(int(line.split(",")[column] or 0) for line in lines if line.startswith("web,FRONTEND,"))
+    return sum(int(line.split(",")[column]) for line in lines if line.startswith("web_fresh,FRONTEND,"))
