@@ -60,7 +60,7 @@ class Secure(Stand):
     def proxyd(self, ports):
         servers = ",\n".join(f'(name: "app{n}", address: "127.0.0.1:{port}")' for n, port in enumerate(self.targets, 1))
         tls = (f'tls: (certificates: ["{self.certificate}"], alpn: [h2, http1], min_version: tls13, groups: [x25519], '
-               f'suites: ["{SUITE}"])')
+               f'suites: [{SUITE}])')
         return f"""(
     global: (
         workers: {self.options.workers}, maxconn: {self.options.maxconn},
