@@ -1,7 +1,7 @@
 //! One connection: TCP, Unix, or TLS over one.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -126,6 +126,15 @@ impl Write for Stream {
             Self::Tcp(it) => it.write(buf),
             Self::Unix(it) => it.write(buf),
             Self::Tls(it) => it.write(buf),
+        }
+    }
+
+    /// In one segment, where that holds it.
+    fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(it) => it.write_vectored(bufs),
+            Self::Unix(it) => it.write_vectored(bufs),
+            Self::Tls(it) => it.write_vectored(bufs),
         }
     }
 

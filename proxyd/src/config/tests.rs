@@ -164,7 +164,7 @@ fn tls_is_what_was_written() {
         tls.certificates.iter().map(|certificate| certificate.path.to_str().unwrap()).collect();
     assert_eq!(files, ["pem/good.pem", "examples/certs/localhost.pem"]);
     assert_eq!(tls.certificates[0].facts.names, ["good.example", "*.good.example"]);
-    assert_eq!(tls.alpn, super::tls::HTTP_ALPN);
+    assert_eq!(tls.alpn, tls::HTTP_ALPN);
     assert!(tls.strict_sni && !tls.client_certs.as_ref().unwrap().required);
     let [s, t, u] = config.backends[0].servers.as_slice() else { panic!() };
     let (s, t) = (s.uplink.tls.as_ref().unwrap(), t.uplink.tls.as_ref().unwrap());

@@ -326,7 +326,8 @@ fn servers_have_to_have_the_name() {
         );
         let source = source.clone().with("proxyd.ron", text);
         let config = load(&source, &[PathBuf::from("proxyd.ron")]).unwrap().config;
-        Originator::new(config.backends[0].servers[0].uplink.tls.as_ref().unwrap(), &common()).unwrap()
+        let uplink = &config.backends[0].servers[0].uplink;
+        Originator::new(uplink.tls.as_ref().unwrap(), uplink.http, &common()).unwrap()
     };
     let [terminator] = terminators(&source, &[r#"certificates: ["a.pem"]"#], &common()).try_into().unwrap();
     let reached = |originator: &Originator| {

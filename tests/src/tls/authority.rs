@@ -122,7 +122,12 @@ impl Authority {
 impl Identity {
     /// Nobody vouches for it.
     pub fn self_signed(names: &[&str]) -> Self {
-        let (params, key, serial) = leaf(names, Kind::Server, |_| {});
+        Self::alone(names, Kind::Server)
+    }
+
+    /// The same of any kind.
+    pub fn alone(names: &[&str], kind: Kind) -> Self {
+        let (params, key, serial) = leaf(names, kind, |_| {});
         let certificate = params.self_signed(&key).expect("a certificate");
         Self { chain: vec![certificate.der().clone()], key, serial }
     }
