@@ -1,6 +1,6 @@
 //! Answers before the answer, and connections that become something else.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::Shutdown;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -10,6 +10,7 @@ use harness::origin::tcp::Tcp;
 use harness::stream::Stream;
 use harness::wire::Reader;
 use harness::{Client, Config, Daemon, eventually};
+use rustix::process::Signal;
 
 const ASK: &str = "GET /chat HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
@@ -94,6 +95,28 @@ fn one_side_of_a_tunnel_may_end_before_the_other() {
     client.send("but I go on");
     client.half_close();
     assert_eq!(told.recv_timeout(Duration::from_secs(10)).unwrap(), b"but I go on");
+}
+
+#[test]
+fn a_tunnel_that_is_cut_is_reset_at_the_server_too() {
+    let (tell, told) = mpsc::channel();
+    let origin = switching(move |mut reader| {
+        let end = reader.inner().read(&mut [0; 10]);
+        tell.send(end.map_err(|error| error.kind())).ok();
+    });
+    let end = || told.recv_timeout(Duration::from_secs(10)).unwrap();
+    let mut daemon = Daemon::start(&Config::http([("app1", origin.address())]));
+    // By its client.
+    switch(&daemon, "").reset();
+    assert_eq!(end(), Err(ErrorKind::ConnectionReset));
+    // By who runs proxyd.
+    let mut client = switch(&daemon, "");
+    daemon.signal(Signal::TERM);
+    daemon.logged("stopping:");
+    daemon.signal(Signal::TERM);
+    assert_eq!(end(), Err(ErrorKind::ConnectionReset));
+    assert_eq!(client.stream().read(&mut [0]).unwrap_err().kind(), ErrorKind::ConnectionReset);
+    daemon.wait_exit(Duration::from_secs(10));
 }
 
 #[test]

@@ -52,9 +52,7 @@ impl Termination {
     pub const fn new(cause: Cause, phase: Phase) -> Self {
         Self { cause, phase }
     }
-}
 
-impl Termination {
     /// Cause, phase, and two places for cookies, which are not looked at.
     pub const fn letters(self) -> [u8; 4] {
         let cause = match self.cause {

@@ -8,7 +8,7 @@ use self::under_way::UnderWay;
 use super::log::End;
 use super::{Connection, Next};
 use crate::clock;
-use crate::config::{ClientTimeouts, ServerTimeouts};
+use crate::config::ServerTimeouts;
 use crate::http::framing::Body;
 use crate::http::refusal::Reason;
 use crate::http::reply::Reply;
@@ -41,6 +41,8 @@ struct Request<'a> {
     up: Transfer,
     timings: Timings,
     way: Way,
+    /// The server's connection, where it has become a tunnel.
+    tunnel: Option<Upstream>,
     /// Why it was refused.
     reason: Option<Reason>,
 }
@@ -97,7 +99,8 @@ impl Connection {
                     facts.body,
                 ));
         let timings = Timings::new(self.now);
-        let request = Request { facts, backend, meter, up, timings, way: Way::default(), reason: None };
+        let request =
+            Request { facts, backend, meter, up, timings, way: Way::default(), tunnel: None, reason: None };
         let mut under_way = UnderWay::new(self, request);
         #[cfg(debug_assertions)]
         assert!(!fault, "a fault was asked for");
@@ -209,7 +212,7 @@ impl Connection {
         tries: &mut Tries,
         mut upstream: Upstream,
     ) -> Result<Outcome, Unsuccessful> {
-        let Request { facts, backend, meter, up, timings, reason: refused, .. } = request;
+        let Request { facts, backend, meter, up, timings, tunnel, reason: refused, .. } = request;
         let client_timeouts = self.frontend.frontend.timeouts;
         let server_timeout = backend.backend.timeouts.server;
         let mut begun = timings.connected.unwrap_or(timings.start);
@@ -273,11 +276,11 @@ impl Connection {
         // Before its client can ask how often it was answered.
         meter.answer(answer.status);
         let mut end = exchange.relay(up, &mut down).await;
-        if answer.tunnel && end.is_ok() {
-            end = tunnel(&mut exchange, &client_timeouts, &backend.backend.timeouts).await;
-        }
         let up_is_done = up.is_done();
-        if end.is_ok()
+        if answer.tunnel && end.is_ok() {
+            let timeouts = &backend.backend.timeouts;
+            end = self.tunnel(tunnel.insert(upstream), &mut server_buffer, meter, timeouts).await;
+        } else if end.is_ok()
             && up_is_done
             && answer.server_keeps
             && server_buffer.is_empty()
@@ -289,6 +292,27 @@ impl Connection {
         }
         self.down_head = down.into_prefix();
         Ok(self.answered(end, facts, &answer, up_is_done))
+    }
+
+    /// After a switch bytes go both ways, whatever they are.
+    async fn tunnel(
+        &mut self,
+        server: &mut Upstream,
+        buffer: &mut Buffer,
+        meter: &Meter,
+        timeouts: &ServerTimeouts,
+    ) -> Result<(), Cut> {
+        let (limit, client_fin) = (timeouts.tunnel, self.frontend.frontend.timeouts.client_fin);
+        let now = clock::now();
+        let mut exchange = Exchange::new(
+            Side::new(&mut self.client, &mut self.buffer, limit, client_fin, now),
+            Side::new(&mut server.stream, buffer, limit, timeouts.server_fin, now),
+            &mut self.timer,
+            meter,
+        );
+        let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+        let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
+        exchange.tunnel(&mut up, &mut down).await
     }
 
     /// The client did not do its part.
@@ -346,21 +370,6 @@ impl Connection {
 /// How a body is read: a stream that frames by itself ends it, whatever its head says of a length.
 fn as_read(from: &Stream, body: Body) -> Body {
     if from.is_h2() && body != Body::None { Body::UntilClose } else { body }
-}
-
-/// After a switch bytes go both ways, whatever they are.
-async fn tunnel(
-    exchange: &mut Exchange<'_>,
-    client: &ClientTimeouts,
-    server: &ServerTimeouts,
-) -> Result<(), Cut> {
-    exchange.client.timeout = server.tunnel;
-    exchange.client.fin_timeout = client.client_fin;
-    exchange.server.timeout = server.tunnel;
-    exchange.server.fin_timeout = server.server_fin;
-    let mut up = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
-    let mut down = Transfer::new(Vec::new(), Body::UntilClose, Body::UntilClose);
-    exchange.tunnel(&mut up, &mut down).await
 }
 
 impl Unsuccessful {
