@@ -260,7 +260,7 @@ fn lines_tell_of_tls() {
     let site = Site::new();
     let origin = Origin::start("app1");
     let config = Site::config("", "log: (format: httpslog)")
-        .global(r#"workers: 1, log: [(target: file("access")), (target: file("json"), format: json)]"#)
+        .global(r#"metrics: (bind: "127.0.0.1:0"), workers: 1, log: [(target: file("access")), (target: file("json"), format: json)]"#)
         .server("app1", origin.addr(), "");
     let daemon = site.start(&config);
     let dialer = Dialer::with(&site.root, Versions::Tls13, None).resuming();
@@ -268,6 +268,10 @@ fn lines_tell_of_tls() {
         let mut client = dialer.client(daemon.listener("web"), "a.example").unwrap();
         assert_eq!(client.get("/").status, 200);
     }
+    tells(&daemon, "proxyd_tls_handshakes_total{proxy=\"web\",kind=\"full\"} 1");
+    tells(&daemon, "proxyd_tls_handshakes_total{proxy=\"web\",kind=\"resumed\"} 1");
+    assert!(daemon.admin("show info").contains("CumSslConns: 2\n"));
+    eventually("no connection", || daemon.admin("show info").contains("CurrSslConns: 0\n").then_some(()));
     let lines: Vec<String> = eventually("two lines", || {
         let text = fs::read_to_string(daemon.dir().join("access")).unwrap_or_default();
         (text.lines().count() >= 2).then(|| text.lines().map(str::to_owned).collect())

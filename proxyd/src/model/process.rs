@@ -46,6 +46,7 @@ pub struct Process {
     pub connection_rate: Rate,
     pub request_rate: Rate,
     pub bytes_out_rate: Rate,
+    pub tls_rates: TlsRates,
     /// Share of the workers' time without work, over the last second.
     pub idle_percent: AtomicU32,
     /// Warnings the configuration gave.
@@ -54,6 +55,17 @@ pub struct Process {
     pub boot_ms: AtomicU32,
     /// A random word that tells this run from others.
     pub boot: String,
+}
+
+/// TLS handshakes of all frontends and servers.
+#[derive(Debug, Default)]
+pub struct TlsRates {
+    /// With clients.
+    pub accepted: Rate,
+    /// Those of them that resumed nothing.
+    pub full: Rate,
+    /// With servers, that resumed nothing.
+    pub full_with_servers: Rate,
 }
 
 /// Client connections of each worker, so that one that carries more than the others can hand the next one on.
@@ -111,6 +123,7 @@ impl Process {
             connection_rate: Rate::default(),
             request_rate: Rate::default(),
             bytes_out_rate: Rate::default(),
+            tls_rates: TlsRates::default(),
             idle_percent: AtomicU32::new(100),
             warnings: AtomicU32::new(0),
             boot_ms: AtomicU32::new(0),

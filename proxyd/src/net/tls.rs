@@ -16,6 +16,7 @@ use std::cell::RefCell;
 use std::io::{self, BufRead, IoSlice, Read, Write};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
@@ -39,6 +40,14 @@ const MOST_HELD: usize = 16 * 1024;
 thread_local! {
     /// What sockets are read into.
     static SCRATCH: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Connections that live, of the whole process.
+static OPEN: AtomicU32 = AtomicU32::new(0);
+
+/// TLS connections now, with clients and with servers.
+pub fn open_connections() -> u32 {
+    OPEN.load(Relaxed)
 }
 
 /// A TLS connection.
@@ -241,8 +250,7 @@ impl State {
 impl Tls {
     /// The server's end; the handshake is still to come.
     pub fn accept(socket: Stream, config: Arc<ServerConfig>) -> Result<Self, rustls::Error> {
-        let connection = ServerConnection::new(config)?;
-        Ok(Self { socket: Some(socket), state: RefCell::new(State::new(connection.into())) })
+        Ok(Self::new(socket, ServerConnection::new(config)?.into()))
     }
 
     /// The client's end; the handshake is still to come.
@@ -251,8 +259,12 @@ impl Tls {
         config: Arc<ClientConfig>,
         name: ServerName<'static>,
     ) -> Result<Self, rustls::Error> {
-        let connection = ClientConnection::new(config, name)?;
-        Ok(Self { socket: Some(socket), state: RefCell::new(State::new(connection.into())) })
+        Ok(Self::new(socket, ClientConnection::new(config, name)?.into()))
+    }
+
+    fn new(socket: Stream, connection: Connection) -> Self {
+        OPEN.fetch_add(1, Relaxed);
+        Self { socket: Some(socket), state: RefCell::new(State::new(connection)) }
     }
 
     pub(super) fn socket(&self) -> io::Result<&Stream> {
@@ -291,6 +303,7 @@ impl Tls {
 
     /// The facts, once the handshake is done.
     pub fn agreed(&self) -> Agreed {
+        let resumed = self.is_resumed();
         let state = self.state.borrow();
         let connection = &state.connection;
         let name = match connection {
@@ -302,9 +315,14 @@ impl Tls {
             alpn: connection.alpn_protocol().map(Into::into),
             version: connection.protocol_version(),
             suite: connection.negotiated_cipher_suite().map(|suite| suite.suite()),
-            resumed: connection.handshake_kind() == Some(HandshakeKind::Resumed),
+            resumed,
             certificates: connection.peer_certificates().unwrap_or_default().into(),
         }
+    }
+
+    /// The handshake resumed a session.
+    pub fn is_resumed(&self) -> bool {
+        self.state.borrow().connection.handshake_kind() == Some(HandshakeKind::Resumed)
     }
 
     /// It speaks text.
@@ -529,6 +547,7 @@ impl Tls {
 impl Drop for Tls {
     /// A close tells the peer's application that it is one, unless it is to look broken.
     fn drop(&mut self) {
+        OPEN.fetch_sub(1, Relaxed);
         let Some(socket) = &self.socket else { return };
         let state = self.state.get_mut();
         if state.cut || state.fault.is_some() || state.connection.is_handshaking() {

@@ -17,7 +17,7 @@ use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::net::tls::failure::Failure;
 use crate::net::tls::{Agreed, Tls};
-use crate::stats::cells::Count;
+use crate::stats::cells::{Cells, Count};
 use crate::tls::{Originator, Terminator};
 
 /// What is known of a client that speaks TLS.
@@ -85,6 +85,7 @@ pub async fn accept(
     };
     let failure = match timer.within(deadline, handshake).await {
         Ok(Ok(())) => {
+            count(frontend.cells(), &tls);
             let secured =
                 Secured { agreed: tls.agreed(), took: clock::now() - begun, told: AtomicBool::new(false) };
             addresses.tls = Some(Arc::new(secured));
@@ -123,7 +124,10 @@ pub(super) async fn connect(
         Ok(mut tls) => match timer.within(deadline, |cx| tls.poll_handshake(cx)).await {
             // A server that knows no ALPN says nothing at all.
             Ok(Ok(())) if http == ServerHttp::H2 && !tls.agreed().is_h2() => (Ok(Failure::Alpn), None),
-            Ok(Ok(())) => return Ok(Ok(Stream::Tls(Box::new(tls)))),
+            Ok(Ok(())) => {
+                count(view.cells(), &tls);
+                return Ok(Ok(Stream::Tls(Box::new(tls))));
+            }
             Ok(Err(failure)) => (Ok(failure), tls.fault()),
             Err(Elapsed) => (Err(Elapsed), None),
         },
@@ -136,6 +140,13 @@ pub(super) async fn connect(
         log::warning(format_args!("Server {backend}/{server}: SSL handshake failure: {reason}{left_out}"));
     }
     result.map(Err)
+}
+
+fn count(cells: &Cells, tls: &Tls) {
+    cells.inc(Count::Handshakes);
+    if tls.is_resumed() {
+        cells.inc(Count::Resumptions);
+    }
 }
 
 fn failed(

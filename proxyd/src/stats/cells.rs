@@ -50,10 +50,14 @@ pub enum Count {
     Intercepted,
     /// TLS handshakes with servers that failed.
     TlsFailures,
+    /// TLS handshakes that came to their end: of a frontend with clients, of a server with it.
+    Handshakes,
+    /// Those of them that resumed a session.
+    Resumptions,
 }
 
 /// Number of [`Count`]s.
-pub const COUNTS: usize = Count::TlsFailures as usize + 1;
+pub const COUNTS: usize = Count::Resumptions as usize + 1;
 
 /// The times of a request, averaged and with their maxima.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -1,4 +1,4 @@
-//! TLS handshakes that failed, as `/metrics` tells it.
+//! TLS handshakes, as `/metrics` tells of them.
 
 use std::io::Write as _;
 
@@ -9,12 +9,28 @@ use crate::stats::cells::Count;
 /// Adds the family of frontends. What never happened has a line too, so that its first time is a step and not a new
 /// series.
 pub(super) fn of_clients(text: &mut Vec<u8>, snapshot: &Snapshot) {
-    let mut frontends =
-        snapshot.frontends.iter().filter(|f| f.binds.iter().any(|bind| bind.tls.is_some())).peekable();
-    if frontends.peek().is_none() {
+    let frontends: Vec<_> =
+        snapshot.frontends.iter().filter(|f| f.binds.iter().any(|bind| bind.tls.is_some())).collect();
+    if frontends.is_empty() {
         return;
     }
     // Writing to a Vec cannot fail, and names of proxies need no escapes.
+    let _infallible = write!(
+        text,
+        "\n# HELP proxyd_tls_handshakes_total TLS handshakes of clients that came to their end\n\
+         # TYPE proxyd_tls_handshakes_total counter\n"
+    );
+    for frontend in &frontends {
+        let [all, resumed] =
+            [Count::Handshakes, Count::Resumptions].map(|which| frontend.live.stats.raw(which));
+        for (kind, count) in [("full", all.saturating_sub(resumed)), ("resumed", resumed)] {
+            let _infallible = writeln!(
+                text,
+                "proxyd_tls_handshakes_total{{proxy=\"{}\",kind=\"{kind}\"}} {count}",
+                frontend.name,
+            );
+        }
+    }
     let _infallible = write!(
         text,
         "\n# HELP proxyd_tls_failures_total TLS handshakes of clients that failed\n\

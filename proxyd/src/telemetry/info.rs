@@ -7,6 +7,8 @@ use proto::units::format_uptime;
 
 use crate::log;
 use crate::model::shared::Shared;
+use crate::model::snapshot::Snapshot;
+use crate::net::tls;
 use crate::stats::cells::Count;
 
 /// Clients read the version's numbers as HAProxy's and decide by them what they can ask for.
@@ -18,27 +20,18 @@ pub const BUILD: &str = concat!("proxyd ", env!("CARGO_PKG_VERSION"));
 const RELEASED: &str = "2026/11/22";
 
 /// What is 0 because it does not exist here.
-const ABSENT: [Info; 42] = [
+const ABSENT: [Info; 33] = [
     Info::MemmaxMb,
     Info::PoolAllocMb,
     Info::PoolUsedMb,
     Info::PoolFailed,
     Info::MaxSslConns,
-    Info::CurrSslConns,
-    Info::CumSslConns,
     Info::Maxpipes,
     Info::PipesUsed,
     Info::PipesFree,
     Info::ConnRateLimit,
     Info::SessRateLimit,
-    Info::SslRate,
     Info::SslRateLimit,
-    Info::MaxSslRate,
-    Info::SslFrontendKeyRate,
-    Info::SslFrontendMaxKeyRate,
-    Info::SslFrontendSessionReusePct,
-    Info::SslBackendKeyRate,
-    Info::SslBackendMaxKeyRate,
     Info::SslCacheLookups,
     Info::SslCacheMisses,
     Info::CompressBpsIn,
@@ -142,7 +135,29 @@ pub fn values(shared: &Shared, float: bool) -> InfoValues {
     ] {
         count(&mut values, field, number);
     }
+    of_tls(&mut values, shared, &snapshot, sum(Count::Handshakes));
     values
+}
+
+/// What is known of TLS.
+fn of_tls(values: &mut InfoValues, shared: &Shared, snapshot: &Snapshot, with_clients: u64) {
+    let servers = snapshot.backends.iter().flat_map(|backend| &backend.servers);
+    let with_servers: u64 = servers.map(|server| server.stats.raw(Count::Handshakes)).sum();
+    let (rates, maxima) = (&shared.process.tls_rates, shared.maxima());
+    let (handshakes, keys) = (rates.accepted.get(), rates.full.get());
+    for (field, number) in [
+        (Info::CurrSslConns, tls::open_connections().into()),
+        (Info::CumSslConns, with_clients + with_servers),
+        (Info::SslRate, handshakes),
+        (Info::MaxSslRate, rates.accepted.max(maxima)),
+        (Info::SslFrontendKeyRate, keys),
+        (Info::SslFrontendMaxKeyRate, rates.full.max(maxima)),
+        (Info::SslFrontendSessionReusePct, handshakes.saturating_sub(keys) * 100 / handshakes.max(1)),
+        (Info::SslBackendKeyRate, rates.full_with_servers.get()),
+        (Info::SslBackendMaxKeyRate, rates.full_with_servers.max(maxima)),
+    ] {
+        count(values, field, number);
+    }
 }
 
 /// Sets a number as the catalogue types it; what does not fit wraps, as HAProxy's 32-bit counters do.

@@ -43,6 +43,7 @@ async fn sample(shared: &Shared, elapsed: Duration) {
     let epoch = shared.maxima();
     let snapshot = shared.snapshot();
     let (mut sessions, mut requests, mut bytes_out) = (0, 0, 0);
+    let (mut handshakes, mut full, mut with_servers) = (0, 0, 0);
     let mut slice = clock::now();
     for frontend in &snapshot.frontends {
         let live = &frontend.live;
@@ -50,12 +51,17 @@ async fn sample(shared: &Shared, elapsed: Duration) {
         sessions += live.stats.raw(Count::Sessions);
         requests += live.stats.raw(Count::Requests);
         bytes_out += live.stats.raw(Count::BytesOut);
+        handshakes += live.stats.raw(Count::Handshakes);
+        full += full_handshakes(&live.stats);
     }
     for backend in &snapshot.backends {
         object(&backend.live.stats, &backend.live.rates, epoch, ms);
         for server in &backend.servers {
             object(&server.stats, &server.rates, epoch, ms);
             server.rates.served_max.raise(epoch, u64::from(server.served.load(Relaxed)));
+            if server.tls.is_some() {
+                with_servers += full_handshakes(&server.stats);
+            }
             breathe(&mut slice).await;
         }
     }
@@ -63,6 +69,14 @@ async fn sample(shared: &Shared, elapsed: Duration) {
     process.connection_rate.sample(epoch, sessions, ms);
     process.request_rate.sample(epoch, requests, ms);
     process.bytes_out_rate.sample(epoch, bytes_out, ms);
+    process.tls_rates.accepted.sample(epoch, handshakes, ms);
+    process.tls_rates.full.sample(epoch, full, ms);
+    process.tls_rates.full_with_servers.sample(epoch, with_servers, ms);
+}
+
+/// Those that resumed nothing.
+fn full_handshakes(stats: &Sharded) -> u64 {
+    stats.raw(Count::Handshakes).saturating_sub(stats.raw(Count::Resumptions))
 }
 
 fn object(stats: &Sharded, rates: &Rates, epoch: u32, ms: u64) {
