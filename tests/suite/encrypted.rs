@@ -268,8 +268,8 @@ fn lines_tell_of_tls() {
         let mut client = dialer.client(daemon.listener("web"), "a.example").unwrap();
         assert_eq!(client.get("/").status, 200);
     }
-    tells(&daemon, "proxyd_tls_handshakes_total{proxy=\"web\",kind=\"full\"} 1");
-    tells(&daemon, "proxyd_tls_handshakes_total{proxy=\"web\",kind=\"resumed\"} 1");
+    tells(&daemon, "proxyd_tls_handshakes_total{proxy=\"web\",resumed=\"no\"} 1");
+    tells(&daemon, "proxyd_tls_handshakes_total{proxy=\"web\",resumed=\"yes\"} 1");
     assert!(daemon.admin("show info").contains("CumSslConns: 2\n"));
     eventually("no connection", || daemon.admin("show info").contains("CurrSslConns: 0\n").then_some(()));
     let lines: Vec<String> = eventually("two lines", || {

@@ -9,6 +9,8 @@ mod admin;
 #[cfg(test)]
 mod balance;
 #[cfg(test)]
+mod certificates;
+#[cfg(test)]
 mod connect;
 #[cfg(test)]
 mod corpus;

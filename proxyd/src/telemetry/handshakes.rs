@@ -1,42 +1,32 @@
 //! TLS handshakes, as `/metrics` tells of them.
 
+use std::fmt;
 use std::io::Write as _;
 
 use crate::model::snapshot::Snapshot;
 use crate::net::tls::failure::Failure;
-use crate::stats::cells::Count;
+use crate::stats::cells::{Count, Sharded};
 
-/// Adds the family of frontends. What never happened has a line too, so that its first time is a step and not a new
+/// Adds the families of frontends. What never happened has a line too, so that its first time is a step and not a new
 /// series.
 pub(super) fn of_clients(text: &mut Vec<u8>, snapshot: &Snapshot) {
-    let frontends: Vec<_> =
-        snapshot.frontends.iter().filter(|f| f.binds.iter().any(|bind| bind.tls.is_some())).collect();
-    if frontends.is_empty() {
+    let frontends = || snapshot.frontends.iter().filter(|f| f.binds.iter().any(|bind| bind.tls.is_some()));
+    if frontends().next().is_none() {
         return;
     }
+    let name = "proxyd_tls_handshakes_total";
     // Writing to a Vec cannot fail, and names of proxies need no escapes.
-    let _infallible = write!(
-        text,
-        "\n# HELP proxyd_tls_handshakes_total TLS handshakes of clients that came to their end\n\
-         # TYPE proxyd_tls_handshakes_total counter\n"
-    );
-    for frontend in &frontends {
-        let [all, resumed] =
-            [Count::Handshakes, Count::Resumptions].map(|which| frontend.live.stats.raw(which));
-        for (kind, count) in [("full", all.saturating_sub(resumed)), ("resumed", resumed)] {
-            let _infallible = writeln!(
-                text,
-                "proxyd_tls_handshakes_total{{proxy=\"{}\",kind=\"{kind}\"}} {count}",
-                frontend.name,
-            );
-        }
+    let _infallible =
+        write!(text, "\n# HELP {name} TLS handshakes of clients that went well\n# TYPE {name} counter\n");
+    for frontend in frontends() {
+        went_well(text, name, format_args!("proxy=\"{}\"", frontend.name), &frontend.live.stats);
     }
     let _infallible = write!(
         text,
         "\n# HELP proxyd_tls_failures_total TLS handshakes of clients that failed\n\
          # TYPE proxyd_tls_failures_total counter\n"
     );
-    for frontend in frontends {
+    for frontend in frontends() {
         // Who never says a word has failed at nothing.
         for failure in Failure::ALL.iter().filter(|failure| **failure != Failure::Silent) {
             let count = frontend.live.tls_failures.total(*failure as usize);
@@ -50,12 +40,30 @@ pub(super) fn of_clients(text: &mut Vec<u8>, snapshot: &Snapshot) {
     }
 }
 
-/// Adds the family of servers.
+/// Handshakes that went well, by whether a session went on.
+fn went_well(text: &mut Vec<u8>, name: &str, labels: fmt::Arguments<'_>, stats: &Sharded) {
+    let resumed = stats.raw(Count::Resumptions);
+    let full = stats.raw(Count::Handshakes).saturating_sub(resumed);
+    // Writing to a Vec cannot fail.
+    let _infallible = write!(
+        text,
+        "{name}{{{labels},resumed=\"no\"}} {full}\n{name}{{{labels},resumed=\"yes\"}} {resumed}\n"
+    );
+}
+
+/// Adds the families of servers.
 pub(super) fn with_servers(text: &mut Vec<u8>, snapshot: &Snapshot) {
     let servers = snapshot.backends.iter().flat_map(|backend| &backend.servers);
-    let mut servers = servers.filter(|server| server.tls.is_some()).peekable();
-    if servers.peek().is_none() {
+    let servers = servers.filter(|server| server.tls.is_some());
+    if servers.clone().next().is_none() {
         return;
+    }
+    let name = "proxyd_server_tls_handshakes_total";
+    let _infallible =
+        write!(text, "\n# HELP {name} TLS handshakes with a server that went well\n# TYPE {name} counter\n");
+    for server in servers.clone() {
+        let labels = format_args!("proxy=\"{}\",server=\"{}\"", server.backend, server.name);
+        went_well(text, name, labels, &server.stats);
     }
     let _infallible = write!(
         text,
