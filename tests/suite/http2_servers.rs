@@ -7,7 +7,8 @@ use harness::frames::script::Step;
 use harness::frames::{self, Frame, Peer};
 use harness::origin::streams::{Origin, Whims};
 use harness::origin::{http, http2};
-use harness::{Config, Daemon, eventually};
+use harness::tls::Identity;
+use harness::{Config, Daemon, Start, eventually};
 
 fn daemon(origin: &Origin, fields: &str) -> Daemon {
     Daemon::start(&config(origin, fields))
@@ -299,4 +300,51 @@ fn checks_speak_it_too() {
     let daemon = Daemon::start(&config);
     daemon.wait_status("app", "one", "DOWN");
     assert_eq!(daemon.client().get("/").status, 503);
+}
+
+/// A server that speaks TLS and offers `alpn`: proxyd itself, before an origin.
+fn secure(origin: &http::Origin, alpn: &str) -> Daemon {
+    let bind =
+        format!(r#"bind: [(address: "127.0.0.1:0", tls: (certificates: ["site.pem"], alpn: [{alpn}]))]"#);
+    let config = Config::new()
+        .frontend("web", &format!(r#"{bind}, default_backend: "app""#))
+        .backend("app", "")
+        .server("origin", origin.address(), "");
+    let start = Start::new(&config);
+    Identity::self_signed(&["localhost"]).write(start.dir(), "site.pem");
+    start.run()
+}
+
+#[test]
+fn what_is_spoken_over_tls_is_agreed_on() {
+    let origin = http::Origin::start("origin");
+    for (http, alpn, status) in [
+        ("h2", "h2, http1", 200),
+        ("auto", "h2, http1", 200),
+        ("auto", "http1", 200),
+        ("http1", "h2, http1", 200),
+        ("h2", "http1", 503),
+    ] {
+        let server = secure(&origin, alpn);
+        let config = Config::new()
+            .global("workers: 1")
+            .frontend("web", r#"default_backend: "app""#)
+            .backend("app", r#"check: http(path: "/", interval: "100ms")"#)
+            .server("one", server.listener("web"), &format!("http: {http}, tls: (verify: none)"));
+        let daemon = Daemon::start(&config);
+        let mut client = daemon.client();
+        for _ in 0..3 {
+            let answer = client.get("/");
+            assert_eq!(answer.status, status, "{http} {alpn}");
+        }
+        if status == 200 {
+            assert_eq!(daemon.count("app", "one", "connect"), 1, "{http} {alpn}");
+            assert_eq!(client.get("/bytes/300000").body.len, 300_000);
+            eventually("it is checked", || {
+                (daemon.stat("app", "one", "check_status") == "L7OK").then_some(())
+            });
+        } else {
+            daemon.wait_status("app", "one", "DOWN");
+        }
+    }
 }
