@@ -77,7 +77,7 @@ fn is_of_a_head(name: &HeaderName) -> bool {
 }
 
 /// Trailers as lines, as many as a head may have.
-pub(super) fn write_trailers(out: &mut Vec<u8>, fields: &HeaderMap) -> io::Result<()> {
+pub fn write_trailers(out: &mut Vec<u8>, fields: &HeaderMap) -> io::Result<()> {
     if fields.len() > MAX_FIELDS {
         return Err(invalid("too many trailers"));
     }
@@ -114,7 +114,7 @@ fn write_fields(out: &mut Vec<u8>, fields: &HeaderMap) {
 }
 
 /// A request that came, as text; `ended` says that it has no body.
-pub(super) fn write_request(out: &mut Vec<u8>, parts: &http::request::Parts, ended: bool) -> Asked {
+pub fn write_request(out: &mut Vec<u8>, parts: &http::request::Parts, ended: bool) -> Asked {
     // Without its protocol it is a CONNECT with a path, which is refused where all requests are judged.
     let protocol = parts.extensions.get::<h2::ext::Protocol>().filter(|name| is_protocol(name.as_ref()));
     let asked = if protocol.is_some() { Asked::Protocol(None) } else { Asked::of(&parts.method) };
@@ -157,7 +157,7 @@ pub(super) fn write_request(out: &mut Vec<u8>, parts: &http::request::Parts, end
 }
 
 /// An answer that came, as text; `ended` says that it has no body.
-pub(super) fn write_answer(out: &mut Vec<u8>, parts: &http::response::Parts, asked: &Asked, ended: bool) {
+pub fn write_answer(out: &mut Vec<u8>, parts: &http::response::Parts, asked: &Asked, ended: bool) {
     // What agrees to an extended CONNECT is what agrees to a switch of protocols elsewhere.
     let switched = matches!(asked, Asked::Protocol(_)) && parts.status.is_success();
     let status = if switched { StatusCode::SWITCHING_PROTOCOLS } else { parts.status };
@@ -208,7 +208,7 @@ fn named<'a>(fields: &[httparse::Header<'a>], name: &str) -> Option<&'a [u8]> {
 }
 
 /// A request to be sent, from its text.
-pub(super) fn read_request(text: &[u8], secure: bool) -> io::Result<(Request<()>, Asked)> {
+pub fn read_request(text: &[u8], secure: bool) -> io::Result<(Request<()>, Asked)> {
     let mut room = [MaybeUninit::uninit(); MAX_FIELDS];
     let mut parsed = httparse::Request::new(&mut []);
     parsed.parse_with_uninit_headers(text, &mut room).map_err(invalid)?;
@@ -232,7 +232,9 @@ pub(super) fn read_request(text: &[u8], secure: bool) -> io::Result<(Request<()>
     };
     *request.uri_mut() = uri.build().map_err(invalid)?;
     *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(invalid)?;
-    if let Some(protocol) = named(parsed.headers, "upgrade") {
+    // What else asks for a switch is served without one, as any server may (RFC 9110 7.8).
+    let protocol = named(parsed.headers, "upgrade").filter(|name| method == "GET" && is_protocol(name));
+    if let Some(protocol) = protocol {
         let protocol = std::str::from_utf8(protocol).map_err(invalid)?;
         request.extensions_mut().insert(h2::ext::Protocol::from(protocol));
         *request.method_mut() = Method::CONNECT;
@@ -243,7 +245,7 @@ pub(super) fn read_request(text: &[u8], secure: bool) -> io::Result<(Request<()>
 }
 
 /// An answer to be sent, from its text.
-pub(super) fn read_answer(text: &[u8], asked: &Asked) -> io::Result<Response<()>> {
+pub fn read_answer(text: &[u8], asked: &Asked) -> io::Result<Response<()>> {
     let mut room = [MaybeUninit::uninit(); MAX_FIELDS];
     let mut parsed = httparse::Response::new(&mut []);
     httparse::ParserConfig::default()
@@ -266,7 +268,7 @@ pub(super) fn read_answer(text: &[u8], asked: &Asked) -> io::Result<Response<()>
 }
 
 /// Trailers to be sent, from their lines.
-pub(super) fn read_fields(lines: &[u8]) -> io::Result<HeaderMap> {
+pub fn read_fields(lines: &[u8]) -> io::Result<HeaderMap> {
     if lines.is_empty() {
         return Ok(HeaderMap::new());
     }
@@ -391,6 +393,10 @@ mod tests {
             "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
              sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
         );
+        for (old, new) in [("GET", "POST"), ("Upgrade: websocket", "Upgrade: websocket, x")] {
+            let (request, asked) = read_request(text.replace(old, new).as_bytes(), false).unwrap();
+            assert!(asked == Asked::Plain && request.method() != Method::CONNECT, "{new}");
+        }
         let agreed = read_answer(b"HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\n", &asked).unwrap();
         assert_eq!(agreed.status(), StatusCode::OK);
         assert!(read_answer(b"HTTP/1.1 101 Switching\r\n\r\n", &Asked::Plain).is_err());
