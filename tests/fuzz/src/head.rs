@@ -42,7 +42,8 @@ fn site() -> Site<'static> {
     }
 }
 
-fn read(bytes: &[u8]) -> Option<(request::Facts, Vec<u8>)> {
+/// Judges a request's head, and writes what a server is sent.
+pub(super) fn read(bytes: &[u8]) -> Option<(request::Facts, Vec<u8>)> {
     let mut out = Vec::new();
     match request::parse(bytes, &mut out, &site()) {
         Ok(request::Parsed::Complete(facts)) => Some((facts, out)),
