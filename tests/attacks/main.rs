@@ -12,6 +12,7 @@ mod crowds;
 mod http2;
 mod ledger;
 mod servers;
+mod tls;
 
 use std::env;
 use std::net::SocketAddr;

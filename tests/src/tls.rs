@@ -2,12 +2,14 @@
 
 pub mod authority;
 pub mod client;
+pub mod forge;
 pub mod hello;
 pub mod server;
 pub mod session;
 
 pub use authority::{Authority, Identity, Kind};
 pub use client::Dialer;
+pub use forge::Forge;
 pub use server::Serving;
 pub use session::{Session, alert};
 
