@@ -9,7 +9,7 @@ use harness::origin::tcp::Tcp;
 use harness::stream::Address;
 use harness::tls::hello::{Hello, byte_by_byte, name_list, one_byte_records, record, records};
 use harness::tls::{Authority, Dialer, Kind, Serving, Versions, alert};
-use harness::{Client, Config, Daemon, eventually};
+use harness::{Client, Config, Daemon, Start, eventually};
 use rustls::AlertDescription;
 
 const ROUTES: &str = r#"routes: [
@@ -217,12 +217,44 @@ fn another_server_gets_the_same_hello() {
         &format!(r#"address: "{}", )"#, refusing.address()),
         &format!(r#"address: "{}"), (name: "api2", address: "{}")"#, refusing.address(), echo.address()),
     );
-    let daemon = harness::Start::text(&text).run();
+    let daemon = Start::text(&text).run();
     let bytes = Hello::of("api.example.com").records();
     for _ in 0..4 {
         assert_eq!(answer(&daemon, &bytes), bytes);
     }
     assert_eq!(daemon.count("api", "api2", "bin"), 4 * bytes.len() as u64);
+}
+
+#[test]
+fn a_host_chooses_where_tls_ends_as_well() {
+    let root = Authority::new("root");
+    let (api, sites, rest) = (Tcp::named("api"), Tcp::named("sites"), Tcp::named("rest"));
+    let bind = r#"bind: [(address: "127.0.0.1:0", tls: (certificates: ["site.pem"]))]"#;
+    let both = config(bind, api.address(), sites.address())
+        .frontend("else", &format!(r#"{ROUTES}, {bind}, default_backend: "rest""#))
+        .backend("rest", "")
+        .server("rest1", rest.address(), "");
+    let start = Start::new(&both);
+    let names = ["api.example.com", "*.example.com", "www.example.org"];
+    root.issue(&names, Kind::Server).write(start.dir(), "site.pem");
+    let daemon = start.run();
+    let dialer = Dialer::trusting(&root);
+    for (frontend, host, name) in [
+        ("web", "api.example.com", "api\n"),
+        ("web", "www.example.com", "sites\n"),
+        ("else", "api.example.com", "api\n"),
+        ("else", "www.example.org", "rest\n"),
+    ] {
+        let mut client = dialer.client(daemon.listener(frontend), host).unwrap();
+        assert_eq!(client.read_until("\n"), name.as_bytes(), "{frontend} {host}");
+        client.send("ping");
+        assert_eq!(client.read_exactly(4), b"ping");
+    }
+    let mut nameless = dialer.without_sni().client(daemon.listener("else"), "www.example.com").unwrap();
+    assert_eq!(nameless.read_until("\n"), b"rest\n");
+    let mut lost = Dialer::trusting(&root).client(daemon.listener("web"), "www.example.org").unwrap();
+    assert_eq!(lost.stream().read(&mut [0]).unwrap_or(0), 0, "nothing in clear is written into TLS");
+    eventually("it is counted", || (daemon.count("web", "FRONTEND", "dcon") == 1).then_some(()));
 }
 
 #[test]

@@ -186,14 +186,14 @@ impl std::fmt::Display for Reason {
 }
 
 /// Lines on handshakes that failed: so many in a second of each worker, since anybody can cause them.
-struct Lines {
+pub(super) struct Lines {
     second: Instant,
     written: u32,
     left_out: u64,
 }
 
 /// Lines since the last one that nobody wrote.
-struct LeftOut(u64);
+pub(super) struct LeftOut(u64);
 
 impl std::fmt::Display for LeftOut {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -212,7 +212,7 @@ thread_local! {
 
 impl Lines {
     /// Leave for one line, with what was left out before it.
-    fn take() -> Option<LeftOut> {
+    pub(super) fn take() -> Option<LeftOut> {
         let now = clock::now();
         let mut lines = LINES.take().unwrap_or(Self { second: now, written: 0, left_out: 0 });
         if now.saturating_duration_since(lines.second) >= Duration::from_secs(1) {

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use super::client::Addresses;
+use super::handshake::Lines;
 use super::termination::{Cause, Phase, Termination};
 use super::view::{BackendView, FrontendView};
 use crate::clock::Instant;
@@ -105,11 +106,17 @@ pub async fn choose(
     let (count, nowhere) = refused.told();
     if let Some(count) = count {
         frontend.cells().inc(count);
+    }
+    if let (Some(_), Some(left_out)) = (count, Lines::take()) {
         let name = &frontend.frontend.name;
         match addresses.client {
-            Some(client) => log::warning(format_args!("frontend {name}: {client} closed: {refused}")),
+            Some(client) => {
+                log::warning(format_args!("frontend {name}: {client} closed: {refused}{left_out}"));
+            }
             None => {
-                log::warning(format_args!("frontend {name}: a client on a Unix socket closed: {refused}"));
+                log::warning(format_args!(
+                    "frontend {name}: a client on a Unix socket closed: {refused}{left_out}"
+                ));
             }
         }
     }
