@@ -386,7 +386,8 @@ impl Connection {
         let live = Live::new(&self.link, self.from.0.frontend.http.http2.max_concurrent_streams);
         let place = Rc::clone(&self.link.place);
         let from = (Rc::clone(&self.from.0), self.from.1);
-        let served = http::serve_stream(from, place, stream, self.addresses.clone(), self.begun);
+        // In a box, or the runtime would move all that a request can hold when a stream begins and when it ends.
+        let served = Box::pin(http::serve_stream(from, place, stream, self.addresses.clone(), self.begun));
         tokio::task::spawn_local(async move { live.end(served.await) });
     }
 
