@@ -420,7 +420,8 @@ def table(report, args):
     lines += ["", f"Processor time of the proxy per request or frame (and how many a second), median of {args.rounds} "
               f"alternating rounds of {args.seconds} s over {args.connections} connections (wrk, two threads), 2 workers "
               f"each, two nginx origins on the same machine: {machine()}. TLS is 1.3 with X25519, AES-256-GCM and a certificate on "
-              f"P-256 for all, HTTP/2 and gRPC from h2load; sessions resumed are counted at both ends. Aimed at of nginx "
+              f"P-256 for all, HTTP/2 and gRPC from h2load over a tenth of the "
+              f"connections; sessions resumed are counted at both ends. Aimed at of nginx "
               f"and HAProxy: {aims()}. Latency counts from the time a request was to be "
               f"sent; there the proxy has one worker on one core, everybody else the other. nginx checks no server but by "
               f"its traffic, and HAProxy's log file is its standard output. Header rules are left out, since proxyd has "
@@ -433,12 +434,29 @@ def aims():
 
 
 def update_readme(text):
+    """Puts the table into the README; of a run of some cases, those rows, and the others stay."""
     readme = ROOT / "README.md"
     old = readme.read_text()
-    new, count = re.subn(r"(<!-- bench -->\n).*?(\n<!-- /bench -->)", lambda it: it[1] + text + it[2], old, flags=re.S)
-    if count != 1:
+    found = re.search(r"<!-- bench -->\n(.*?)\n<!-- /bench -->", old, re.S)
+    if not found:
         sys.exit("README.md has no <!-- bench --> ... <!-- /bench -->")
-    readme.write_text(new)
+    readme.write_text(old[: found.start(1)] + merged(found[1], text) + old[found.end(1):])
+
+
+def merged(old, new):
+    """The rows of a table and what is below it; a row is known by its first cell."""
+    split = lambda text: text.partition("\n\n")
+    (known, _, _), (rows, gap, below) = split(old), split(new)
+    title = lambda row: re.sub(r"[(\d,]+/s\)", "", row.split("|")[1])
+    head, line, *known = known.splitlines()
+    now = {title(row): row for row in rows.splitlines()[2:]}
+    kept = [row for row in known if title(row) not in now]
+    if kept and head != rows.splitlines()[0]:
+        sys.exit("the README's table is of other versions: run all cases")
+    lines = [head, line, *(now.pop(title(row), row) for row in known), *now.values()] if kept else rows.splitlines()
+    if kept:
+        below += " Not all rows are of one run, nor of as many rounds."
+    return "\n".join(lines) + gap + below
 
 
 def main():
@@ -451,7 +469,7 @@ def main():
     parser.add_argument("--only", nargs="+", choices=CASES, default=CASES, metavar="CASE", help=", ".join(CASES))
     parser.add_argument("--proxyd", default=str(ROOT / "target/release/proxyd"), help="the binary, a release build")
     parser.add_argument("--without-proxyd", action="store_true")
-    parser.add_argument("--update-readme", action="store_true", help="replace the table between the bench markers")
+    parser.add_argument("--update-readme", action="store_true", help="put the rows of this run between the bench markers")
     args = parser.parse_args()
     if missing := missing_tools():
         sys.exit(f"missing: {', '.join(missing)}")
