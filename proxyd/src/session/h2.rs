@@ -9,7 +9,8 @@ mod link;
 mod wire;
 
 use std::cell::Cell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -52,13 +53,35 @@ pub(super) fn is_preface(bytes: &[u8]) -> bool {
 }
 
 /// Serves a client that speaks HTTP/2 until its connection ends; `read` was read of it before.
-pub async fn serve(
+///
+/// What an idle connection takes is what [`Connection`] holds; the room that its beginning needs is given back.
+pub fn serve(
+    from: (Rc<FrontendView>, u32),
+    place: Rc<Place>,
+    client: Stream,
+    read: Vec<u8>,
+    addresses: Addresses,
+) -> impl Future<Output = ()> {
+    let begun = Box::pin(begin(from, place, client, read, addresses));
+    async move {
+        let (link, connection) = begun.await;
+        if let Some(mut connection) = connection {
+            let ending = poll_fn(|cx| connection.poll(cx)).await;
+            let seen = link.guard.borrow().verdict().or_else(|| link.guard.borrow().told());
+            connection.tell(ending.or(seen));
+        }
+        Box::pin(linger(&link)).await;
+    }
+}
+
+/// Until both sides have said what they begin with.
+async fn begin(
     (frontend, generation): (Rc<FrontendView>, u32),
     place: Rc<Place>,
     client: Stream,
     read: Vec<u8>,
     addresses: Addresses,
-) {
+) -> (Rc<Link>, Option<Box<Connection>>) {
     let now = clock::now();
     // A stream has no address of its own.
     let addresses = addresses.come_to(client.local_addr());
@@ -66,29 +89,30 @@ pub async fn serve(
     let link = Link::new(Rc::clone(&frontend), place, Io(client), guard, now);
     let mut timer = Timer::default();
     let limit = now + frontend.frontend.timeouts.http_request;
-    // In a box of its own, so that the connection does not hold its room.
-    let mut handshake = Box::pin(builder(&frontend).handshake::<_, Bytes>(Wire::new(read, Rc::clone(&link))));
+    let mut handshake = pin!(builder(&frontend).handshake::<_, Bytes>(Wire::new(read, Rc::clone(&link))));
     let begun = timer.within(limit, |cx| {
         link.begin_turn();
-        handshake.as_mut().poll(cx)
-    });
-    match begun.await {
-        Ok(Ok(engine)) => {
-            drop(handshake);
-            let from = (frontend, generation);
-            let mut connection = Connection::new(from, Rc::clone(&link), addresses, timer, engine, now);
-            let ending = poll_fn(|cx| connection.poll(cx)).await;
-            let seen = link.guard.borrow().verdict().or_else(|| link.guard.borrow().told());
-            connection.tell(ending.or(seen));
-        }
-        Ok(Err(_)) => {
-            if !link.ended.get() {
-                frontend.ended(Ending::Protocol);
+        match handshake.as_mut().poll(cx) {
+            Poll::Ready(engine) => Poll::Ready(Some(engine)),
+            // Who has not asked for anything yet is not waited for.
+            Poll::Pending if link.place.worker.is_draining() => Poll::Ready(None),
+            Poll::Pending => {
+                link.place.wake_on_drain(cx.waker());
+                Poll::Pending
             }
         }
+    });
+    match begun.await {
+        Ok(Some(Ok(engine))) => {
+            let from = (frontend, generation);
+            let connection = Connection::new(from, Rc::clone(&link), addresses, timer, engine, now);
+            return (link, Some(Box::new(connection)));
+        }
+        Ok(Some(Err(_))) if !link.ended.get() => frontend.ended(Ending::Protocol),
+        Ok(_) => {}
         Err(_elapsed) => frontend.ended(Ending::HeadTimeout),
     }
-    Box::pin(linger(&link)).await;
+    (link, None)
 }
 
 fn builder(frontend: &FrontendView) -> server::Builder {
@@ -366,14 +390,13 @@ impl Connection {
         let Some(ending) = ending else { return };
         self.from.0.ended(ending);
         let Some(unsaid) = may_say() else { return };
-        let name = &self.from.0.frontend.name;
-        let text = ending.text();
+        let more =
+            if unsaid > 0 { format!("; {unsaid} others since the last such line") } else { String::new() };
+        let (name, text) = (&self.from.0.frontend.name, ending.text());
         match self.addresses.client {
-            Some(client) => log::warning(format_args!(
-                "frontend {name}: {client} was ended: {text} (and {unsaid} others since the last such line)"
-            )),
+            Some(client) => log::warning(format_args!("frontend {name}: {client} was ended: {text}{more}")),
             None => log::warning(format_args!(
-                "frontend {name}: a client on a Unix socket was ended: {text} (and {unsaid} others since the last such line)"
+                "frontend {name}: a client on a Unix socket was ended: {text}{more}"
             )),
         }
     }
