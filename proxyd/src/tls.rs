@@ -5,7 +5,7 @@ mod resolver;
 mod tickets;
 mod trusting;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
 use rustls::client::Resumption;
@@ -28,7 +28,8 @@ const SESSIONS: usize = 32;
 /// What all binds and servers have in common.
 #[derive(Debug)]
 pub struct Common {
-    tickets: Arc<Rotating>,
+    /// Made when a bind first gives tickets: secrets take a tenth of a second to begin with.
+    tickets: OnceLock<Arc<Rotating>>,
     key_log: Arc<dyn KeyLog>,
 }
 
@@ -36,7 +37,11 @@ impl Common {
     /// Keys of tickets outlive the configuration before.
     pub fn new(previous: Option<&Self>, key_log: bool) -> Self {
         let key_log: Arc<dyn KeyLog> = if key_log { Arc::new(KeyLogFile::new()) } else { Arc::new(NoKeyLog) };
-        Self { tickets: previous.map(|common| Arc::clone(&common.tickets)).unwrap_or_default(), key_log }
+        Self { tickets: previous.map(|common| common.tickets.clone()).unwrap_or_default(), key_log }
+    }
+
+    fn tickets(&self) -> &Arc<Rotating> {
+        self.tickets.get_or_init(Arc::default)
     }
 }
 
@@ -134,7 +139,7 @@ fn server_config(tls: &BindTls, common: &Common) -> Result<Arc<ServerConfig>, Er
     config.ignore_client_order = !tls.protocol.suites.is_empty();
     // Tickets need no memory and no lock.
     config.session_storage = Arc::new(NoServerSessionStorage {});
-    match Ticketer::new(tls, &common.tickets) {
+    match Ticketer::new(tls, common.tickets()) {
         Some(ticketer) => config.ticketer = Arc::new(ticketer),
         None => config.send_tls13_tickets = 0,
     }

@@ -102,7 +102,9 @@ fn a_hundred_streams_at_once() {
         assert_eq!(client.answer(1 + 2 * n).status(), Some(200));
     }
     assert!(begun.elapsed() < Duration::from_secs(10), "one after the other they would take 50 s");
-    assert_eq!(daemon.count("web", "FRONTEND", "scur"), 1);
+    let count = |column| daemon.count("web", "FRONTEND", column);
+    assert_eq!((count("scur"), count("h2sess"), count("h2req")), (1, 1, 100));
+    assert_eq!((count("h1sess"), count("h1req"), count("req_tot")), (0, 0, 100));
 }
 
 #[test]

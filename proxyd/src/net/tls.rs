@@ -8,6 +8,7 @@
 //! their length do not get to read that end, so peers that leave it out are served as ever. (HAProxy and nginx take the
 //! socket's end for the stream's.)
 
+mod agreed;
 pub mod failure;
 #[cfg(test)]
 mod tests;
@@ -20,13 +21,14 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{
-    CipherSuite, ClientConfig, ClientConnection, Connection, HandshakeKind, ProtocolVersion, ServerConfig,
+    ClientConfig, ClientConnection, Connection, HandshakeKind, ProtocolVersion, ServerConfig,
     ServerConnection,
 };
 use smallvec::SmallVec;
 
+pub use self::agreed::Agreed;
 use self::failure::Failure;
 use super::stream::{Detached, Sign, Stream};
 
@@ -89,19 +91,6 @@ impl std::fmt::Debug for Tls {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Tls").field("socket", &self.socket).finish_non_exhaustive()
     }
-}
-
-/// What a handshake agreed on.
-#[derive(Clone, Debug)]
-pub struct Agreed {
-    /// The name the client asked for.
-    pub name: Option<Box<str>>,
-    pub alpn: Option<Box<[u8]>>,
-    version: Option<ProtocolVersion>,
-    suite: Option<CipherSuite>,
-    pub resumed: bool,
-    /// The peer's certificate and those that lead to its issuer.
-    pub certificates: Box<[CertificateDer<'static>]>,
 }
 
 /// A socket as rustls writes to it: what it takes at once.
@@ -557,39 +546,6 @@ impl Drop for Tls {
         if let Ok(fd) = socket.socket() {
             // What the socket does not take is lost with it, and the peer sees that.
             let _lost = state.connection.write_tls(&mut Sink(fd));
-        }
-    }
-}
-
-impl Agreed {
-    pub fn is_h2(&self) -> bool {
-        self.alpn.as_deref() == Some(b"h2")
-    }
-
-    /// As OpenSSL, and so HAProxy, calls it.
-    pub fn version(&self) -> &'static str {
-        match self.version {
-            Some(ProtocolVersion::TLSv1_3) => "TLSv1.3",
-            Some(ProtocolVersion::TLSv1_2) => "TLSv1.2",
-            _ => "",
-        }
-    }
-
-    /// The same for the cipher suite.
-    pub fn cipher(&self) -> &'static str {
-        match self.suite {
-            Some(CipherSuite::TLS13_AES_128_GCM_SHA256) => "TLS_AES_128_GCM_SHA256",
-            Some(CipherSuite::TLS13_AES_256_GCM_SHA384) => "TLS_AES_256_GCM_SHA384",
-            Some(CipherSuite::TLS13_CHACHA20_POLY1305_SHA256) => "TLS_CHACHA20_POLY1305_SHA256",
-            Some(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256) => "ECDHE-ECDSA-AES128-GCM-SHA256",
-            Some(CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384) => "ECDHE-ECDSA-AES256-GCM-SHA384",
-            Some(CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256) => {
-                "ECDHE-ECDSA-CHACHA20-POLY1305"
-            }
-            Some(CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256) => "ECDHE-RSA-AES128-GCM-SHA256",
-            Some(CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384) => "ECDHE-RSA-AES256-GCM-SHA384",
-            Some(CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256) => "ECDHE-RSA-CHACHA20-POLY1305",
-            _ => "",
         }
     }
 }

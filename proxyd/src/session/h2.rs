@@ -34,6 +34,7 @@ use crate::net::h2::H2;
 use crate::net::io::Io;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
+use crate::stats::cells::Count;
 
 /// What a client begins with that knows of a server that it speaks HTTP/2 (RFC 9113 3.4).
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -105,6 +106,7 @@ async fn begin(
     match begun.await {
         Ok(Some(Ok(engine))) => {
             let from = (frontend, generation);
+            from.0.cells().inc(Count::Http2Sessions);
             let connection = Connection::new(from, Rc::clone(&link), addresses, timer, engine, now);
             return (link, Some(Box::new(connection)));
         }
@@ -405,6 +407,7 @@ impl Connection {
         self.requests += 1;
         self.begun = clock::now();
         self.refresh();
+        self.from.0.cells().inc(Count::Http2Requests);
         let stream = Box::new(H2::accepted(request, answer));
         let live = Live::new(&self.link, self.from.0.frontend.http.http2.max_concurrent_streams);
         let place = Rc::clone(&self.link.place);

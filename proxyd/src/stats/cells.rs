@@ -54,10 +54,14 @@ pub enum Count {
     Handshakes,
     /// Those of them that resumed a session.
     Resumptions,
+    /// Connections that speak HTTP/2.
+    Http2Sessions,
+    /// Requests on them.
+    Http2Requests,
 }
 
 /// Number of [`Count`]s.
-pub const COUNTS: usize = Count::Resumptions as usize + 1;
+pub const COUNTS: usize = Count::Http2Requests as usize + 1;
 
 /// The times of a request, averaged and with their maxima.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -167,6 +167,7 @@ impl Scene<'_> {
         let sessions = totals.get(Count::Sessions);
         let http = frontend.mode == Mode::Http;
         let requests = totals.get(Count::Requests);
+        let http2 = (totals.get(Count::Http2Sessions), totals.get(Count::Http2Requests));
         for (col, number) in [
             (Col::Slim, u64::from(self.maxconn(frontend))),
             (Col::Ereq, totals.get(Count::BadRequests)),
@@ -178,8 +179,10 @@ impl Scene<'_> {
             (Col::ConnRateMax, live.rates.connections.max(self.maxima)),
             (Col::ConnTot, sessions),
             (Col::SessOther, if http { 0 } else { sessions }),
-            (Col::H1sess, if http { sessions } else { 0 }),
-            (Col::H1req, if http { requests } else { 0 }),
+            (Col::H1sess, if http { sessions.saturating_sub(http2.0) } else { 0 }),
+            (Col::H1req, if http { requests.saturating_sub(http2.1) } else { 0 }),
+            (Col::H2sess, http2.0),
+            (Col::H2req, http2.1),
         ] {
             put(&mut row, col, number);
         }
@@ -193,10 +196,8 @@ impl Scene<'_> {
                 Col::CompByp,
                 Col::CompRsp,
                 Col::Dses,
-                Col::H2sess,
                 Col::H3sess,
                 Col::ReqOther,
-                Col::H2req,
                 Col::H3req,
             ],
         );
