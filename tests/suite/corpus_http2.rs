@@ -299,14 +299,18 @@ fn requests(file: &str, cases: &[Case], behind: &Behind, kind: &str) -> Vec<Stri
         let seen = of_the_case(&record, from);
         let mut shown: Vec<String> = seen.iter().map(|it| show(it)).collect();
         let mut began = record.heads - heads - 2;
-        if let Served::All(expected) = &served {
-            // What an earlier case broke off may get there only now.
+        // What an earlier case broke off may get there only now.
+        let most = if let Served::All(expected) = &served {
             shown.retain(|it| !it.ends_with(" /maybe"));
-            let late = began.saturating_sub(expected.len()).min(unsettled);
-            unsettled -= late;
-            began -= late;
+            expected.len()
         } else {
-            unsettled += 1;
+            1
+        };
+        let late = began.saturating_sub(most).min(unsettled);
+        began -= late;
+        unsettled -= late;
+        if !matches!(served, Served::All(_)) {
+            unsettled += 1_usize.saturating_sub(began);
         }
         let mut found = verdict.differs(&peer);
         if !others {
