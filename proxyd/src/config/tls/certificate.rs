@@ -125,7 +125,12 @@ impl Certificate {
         };
         let mut certified =
             fitting(CertifiedKey::new(chain, signing), mismatch).map_err(|reason| problem(path, reason))?;
-        certified.ocsp = staple.map(|(_, staple)| staple).filter(|staple| !staple.is_empty());
+        if let Some((name, staple)) = staple {
+            if !is_good_news(&staple) {
+                return Err(problem(&name, "it is no answer of OCSP in DER that tells something".to_owned()));
+            }
+            certified.ocsp = Some(staple);
+        }
         Ok(Self { path: path.to_owned(), key: Arc::new(certified), facts })
     }
 
@@ -153,6 +158,21 @@ fn usable(pem: &[u8]) -> Result<(Vec<CertificateDer<'static>>, Facts), String> {
         return Err(format!("its certificate is not valid before {}", day(facts.not_before)));
     }
     Ok((chain, facts))
+}
+
+/// A sequence whose first member says that the responder answered (RFC 6960, 4.2.1).
+fn is_good_news(staple: &[u8]) -> bool {
+    let members = match staple {
+        [0x30, length @ ..=0x7f, rest @ ..] if usize::from(*length) == rest.len() => rest,
+        [0x30, 0x81, length, rest @ ..] if usize::from(*length) == rest.len() => rest,
+        [0x30, 0x82, high, low, rest @ ..]
+            if usize::from(u16::from_be_bytes([*high, *low])) == rest.len() =>
+        {
+            rest
+        }
+        _ => return false,
+    };
+    members.starts_with(&[0x0a, 0x01, 0x00])
 }
 
 fn signing_key(pem: &[u8]) -> Result<Arc<dyn SigningKey>, String> {
@@ -463,6 +483,9 @@ mod tests {
     const LONELY: &[u8] = include_bytes!("../tests/pem/no-key.pem");
     const OTHER: &[u8] = include_bytes!("../tests/pem/other.pem");
 
+    /// An answer without anything in it.
+    const STAPLE: &[u8] = &[0x30, 3, 0x0a, 1, 0];
+
     fn key() -> Vec<u8> {
         let at = GOOD.windows(18).position(|part| part == b"-----BEGIN PRIVATE").unwrap();
         GOOD[at..].to_vec()
@@ -472,10 +495,15 @@ mod tests {
     fn a_key_and_a_staple_may_stand_beside() {
         for (key_name, staple_name) in [("a.pem.key", "a.pem.ocsp"), ("a.key", "a.ocsp")] {
             let source =
-                Memory::default().with("a.pem", LONELY).with(key_name, key()).with(staple_name, "staple");
+                Memory::default().with("a.pem", LONELY).with(key_name, key()).with(staple_name, STAPLE);
             let read = Certificate::read(&source, Path::new("a.pem")).unwrap();
-            assert_eq!(read.key.ocsp.as_deref(), Some(&b"staple"[..]));
+            assert_eq!(read.key.ocsp.as_deref(), Some(STAPLE));
             assert_eq!(read.facts.names, ["good.example", "*.good.example"]);
+        }
+        for staple in [&b"no DER"[..], &[0x30, 3, 0x0a, 1, 1], &[0x30, 4, 0x0a, 1, 0], b""] {
+            let source = Memory::default().with("a.pem", GOOD).with("a.ocsp", staple);
+            let problem = Certificate::read(&source, Path::new("a.pem")).unwrap_err();
+            assert!(problem.to_string().starts_with("a.ocsp: it is no answer of OCSP"), "{problem}");
         }
         let source = Memory::default().with("a.pem", LONELY).with("a.key", OTHER);
         let problem = Certificate::read(&source, Path::new("a.pem")).unwrap_err();
