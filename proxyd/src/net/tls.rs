@@ -10,11 +10,12 @@
 
 mod agreed;
 pub mod failure;
+mod state;
 #[cfg(test)]
 mod tests;
 
 use std::cell::RefCell;
-use std::io::{self, BufRead, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Write};
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
@@ -30,14 +31,13 @@ use smallvec::SmallVec;
 
 pub use self::agreed::Agreed;
 use self::failure::Failure;
+use self::state::State;
 use super::stream::{Detached, Sign, Stream};
 
 /// Plaintext that is encrypted in one go, and ciphertext that a slow peer makes us hold.
 const BATCH: usize = 64 * 1024;
 /// The longest record and its frame.
 const RECORD: usize = 16 * 1024 + 256;
-/// Plaintext beyond which rustls takes no more in.
-const MOST_HELD: usize = 16 * 1024;
 
 thread_local! {
     /// What sockets are read into.
@@ -58,33 +58,6 @@ pub struct Tls {
     socket: Option<Stream>,
     /// In a cell, since a session that only looks whether its peer is there does not own it, and still has to read.
     state: RefCell<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    connection: Connection,
-    /// Ciphertext that there was no room for yet, from `taken` on.
-    ciphertext: Vec<u8>,
-    taken: usize,
-    /// Decrypted bytes that wait to be read.
-    held: usize,
-    /// Bytes of a writer whose ciphertext has not all left.
-    promised: usize,
-    /// Nothing was ever received.
-    silent: bool,
-    /// The last read brought as much as it could.
-    more: bool,
-    /// The peer said that nothing more comes.
-    closed: bool,
-    /// The socket ended.
-    ended: bool,
-    /// The first byte is none of TLS.
-    plain: bool,
-    fault: Option<rustls::Error>,
-    /// The socket's own end is due behind what waits to be sent.
-    closing: bool,
-    /// It is to look broken.
-    cut: bool,
 }
 
 impl std::fmt::Debug for Tls {
@@ -111,128 +84,6 @@ impl Write for Sink<'_> {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
-    }
-}
-
-impl State {
-    fn new(connection: Connection) -> Self {
-        Self {
-            connection,
-            ciphertext: Vec::new(),
-            taken: 0,
-            held: 0,
-            promised: 0,
-            silent: true,
-            more: false,
-            closed: false,
-            ended: false,
-            plain: false,
-            fault: None,
-            closing: false,
-            cut: false,
-        }
-    }
-
-    /// There is room for more of what the peer sent.
-    fn takes(&self) -> bool {
-        self.held <= MOST_HELD && self.fault.is_none() && !self.closed
-    }
-
-    /// How reading ends, if nothing more is to be read.
-    fn end(&self) -> Option<io::Result<()>> {
-        if self.held > 0 {
-            None
-        } else if let Some(fault) = &self.fault {
-            Some(Err(io::Error::new(io::ErrorKind::InvalidData, fault.clone())))
-        } else if self.closed {
-            Some(Ok(()))
-        } else if self.ended && self.ciphertext.is_empty() {
-            Some(Err(io::ErrorKind::UnexpectedEof.into()))
-        } else {
-            None
-        }
-    }
-
-    /// Takes decrypted bytes out.
-    fn take(&mut self, buf: &mut [u8]) -> usize {
-        if self.held == 0 || buf.is_empty() {
-            return 0;
-        }
-        // While something is held there is no error.
-        let n = self.connection.reader().read(buf).unwrap_or(0);
-        self.held -= n.min(self.held);
-        if self.fault.is_some() {
-            self.count_held();
-        }
-        n
-    }
-
-    /// Decrypts some of `input`.
-    fn feed(&mut self, input: &mut &[u8]) {
-        let fault = match self.connection.read_tls(input) {
-            Ok(1..) => match self.connection.process_new_packets() {
-                Ok(now) => {
-                    self.held = now.plaintext_bytes_to_read();
-                    self.closed = now.peer_has_closed();
-                    return;
-                }
-                Err(error) => error,
-            },
-            _ => rustls::Error::General("a message of the handshake is too long".into()),
-        };
-        self.fault = Some(fault);
-        self.count_held();
-    }
-
-    /// Behind a fault nobody tells how much came in front of it, but only what of it is in one piece.
-    fn count_held(&mut self) {
-        self.held = self.connection.reader().fill_buf().map_or(0, <[u8]>::len);
-    }
-
-    /// Decrypts what was kept and `input`, for as long as there is room, into `buf` first; the rest is kept.
-    fn take_in(&mut self, mut input: &[u8], buf: &mut [u8]) -> usize {
-        let mut filled = 0;
-        while self.takes() && !input.is_empty() {
-            self.feed(&mut input);
-            filled += self.take(&mut buf[filled..]);
-        }
-        if !input.is_empty() && self.fault.is_none() && !self.closed {
-            self.ciphertext.extend_from_slice(input);
-        }
-        filled
-    }
-
-    /// The same with what was kept.
-    fn take_kept(&mut self, buf: &mut [u8]) -> usize {
-        let mut filled = self.take(buf);
-        while self.takes() && self.taken < self.ciphertext.len() && (filled < buf.len() || self.held == 0) {
-            let kept = std::mem::take(&mut self.ciphertext);
-            let mut input = &kept[self.taken..];
-            self.feed(&mut input);
-            self.taken = kept.len() - input.len();
-            self.ciphertext = kept;
-            filled += self.take(&mut buf[filled..]);
-        }
-        if self.taken == self.ciphertext.len() && self.taken > 0 {
-            self.ciphertext = Vec::new();
-            self.taken = 0;
-        }
-        filled
-    }
-
-    /// Judges what a read of the socket brought.
-    fn received(&mut self, input: &[u8], asked: usize, buf: &mut [u8]) -> usize {
-        self.more = input.len() == asked;
-        let Some(first) = input.first() else {
-            self.ended = true;
-            return 0;
-        };
-        if self.silent {
-            self.silent = false;
-            // A client's word begins with a method, and TLS with the number of a record's type.
-            self.plain = first.is_ascii_alphabetic();
-        }
-        self.take_in(input, buf)
     }
 }
 
