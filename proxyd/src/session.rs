@@ -11,6 +11,7 @@ pub mod h2;
 pub mod handshake;
 pub mod http;
 pub mod lend;
+pub mod linger;
 pub mod meter;
 pub mod mux;
 pub mod pool;

@@ -149,6 +149,28 @@ fn handshakes_that_fail_are_counted_logged_and_harm_nobody() {
 }
 
 #[test]
+fn an_alert_is_not_lost_to_what_the_client_still_sends() {
+    let site = Site::new();
+    let origin = Origin::start("app1");
+    let config = Site::config("strict_sni: true", "").global("metrics: (bind: \"127.0.0.1:0\")").server(
+        "app1",
+        origin.addr(),
+        "",
+    );
+    let daemon = site.start(&config);
+    let mut client = daemon.client();
+    client.send(Dialer::trusting(&site.root).hello("b.example"));
+    tells(&daemon, "proxyd_tls_failures_total{proxy=\"web\",reason=\"name\"} 1");
+    // A connection that was closed would be reset by the first, and break at the second.
+    for _ in 0..10 {
+        client.send([0; 1000]);
+    }
+    client.half_close();
+    let answer = client.read_to_end();
+    assert!(matches!(answer[..], [21, 3, _, 0, 2, 2, _]), "{answer:?}");
+}
+
+#[test]
 fn servers_are_spoken_to_and_checked_in_tls() {
     let site = Site::new();
     for versions in [Versions::Tls12, Versions::Tls13] {

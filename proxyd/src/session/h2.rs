@@ -24,6 +24,7 @@ use self::link::{Link, Live};
 use self::wire::Wire;
 use super::client::Addresses;
 use super::http;
+use super::linger;
 use super::view::FrontendView;
 use super::worker::Place;
 use crate::clock::{self, Instant};
@@ -40,10 +41,6 @@ use crate::stats::cells::Count;
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// So much of it no request of HTTP/1 begins with.
 const PREFACE_LINE: usize = 16;
-/// How long a client is given to hear that its connection ends.
-const LEAVING: Duration = Duration::from_secs(1);
-/// What is taken meanwhile of what it still sends, so that the last it is told is not lost to a reset.
-const LINGER_BYTES: usize = 256 * 1024;
 /// Requests that one connection may begin before others get their turn.
 const STARTS: u32 = 32;
 
@@ -71,7 +68,9 @@ pub fn serve(
             let seen = link.guard.borrow().verdict().or_else(|| link.guard.borrow().told());
             connection.tell(ending.or(seen));
         }
-        Box::pin(linger(&link)).await;
+        if !link.ended.get() {
+            Box::pin(take_rest(&link)).await;
+        }
     }
 }
 
@@ -137,31 +136,10 @@ fn builder(frontend: &FrontendView) -> server::Builder {
     builder
 }
 
-/// Takes what the client still sends for a moment: closing at once would reset the connection, and it would not hear
-/// why.
-async fn linger(link: &Link) {
-    if link.ended.get() {
-        return;
-    }
-    let (mut timer, mut buffer, mut taken) = (Timer::default(), Buffer::small(), 0);
-    let deadline = clock::now() + LEAVING;
-    while taken < LINGER_BYTES {
-        let read = timer.within(deadline, |cx| {
-            let stream = &mut link.io.borrow_mut().0;
-            match stream.poll_readable(cx) {
-                Poll::Ready(Ok(())) => stream.poll_read(cx, buffer.room()),
-                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    buffer.park();
-                    Poll::Pending
-                }
-            }
-        });
-        match read.await {
-            Ok(Ok(n @ 1..)) => taken += n,
-            _ => return,
-        }
-    }
+/// Takes what the client still sends for a moment.
+async fn take_rest(link: &Link) {
+    let (mut timer, mut buffer) = (Timer::default(), Buffer::small());
+    linger::linger(&mut timer, |cx| linger::poll_take(&mut link.io.borrow_mut().0, cx, &mut buffer)).await;
 }
 
 /// A client's connection.
@@ -262,7 +240,7 @@ impl Connection {
                 Due::Left => {
                     // It does not answer; it has had its time.
                     self.engine.abrupt_shutdown(Reason::NO_ERROR);
-                    self.leaving = Some(at + LEAVING);
+                    self.leaving = Some(at + linger::TIME);
                     if self.poll_engine(cx).is_ready() {
                         return Poll::Ready(None);
                     }
@@ -372,7 +350,7 @@ impl Connection {
     fn leave(&mut self) {
         if self.leaving.is_none() {
             self.engine.graceful_shutdown();
-            self.leaving = Some(clock::now() + LEAVING);
+            self.leaving = Some(clock::now() + linger::TIME);
         }
     }
 
@@ -384,7 +362,7 @@ impl Connection {
         };
         self.engine.abrupt_shutdown(reason);
         self.ending = Some(ending);
-        self.leaving = Some(clock::now() + LEAVING);
+        self.leaving = Some(clock::now() + linger::TIME);
     }
 
     /// Says why it ended, where there is something to say.

@@ -8,11 +8,13 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::client::Addresses;
+use super::linger::{linger, poll_take};
 use super::view::{FrontendView, ServerView};
 use super::worker::Place;
 use crate::clock::{self, Instant};
 use crate::config::ServerHttp;
 use crate::log;
+use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::net::tls::failure::Failure;
@@ -98,12 +100,24 @@ pub async fn accept(
     if failure == Failure::Silent {
         return Accepted::Over;
     }
-    failed(frontend, addresses.client, failure, tls.fault());
-    let in_clear = tls.is_in_clear();
+    let fault = tls.fault();
+    let (in_clear, told) = (tls.is_in_clear(), fault.is_some());
+    failed(frontend, addresses.client, failure, fault);
     match tls.into_socket() {
-        Some(stream) if in_clear => Accepted::InClear(stream, addresses),
-        _ => Accepted::Over,
+        Some(stream) if in_clear => return Accepted::InClear(stream, addresses),
+        // The rest of its flight may be on its way.
+        Some(stream) if told && stream.shutdown_write().is_ok() => {
+            Box::pin(take_rest(stream, &mut timer)).await;
+        }
+        _ => {}
     }
+    Accepted::Over
+}
+
+/// Takes what a client still sends behind the alert that it was told, for a moment.
+async fn take_rest(mut stream: Stream, timer: &mut Timer) {
+    let mut buffer = Buffer::small();
+    linger(timer, |cx| poll_take(&mut stream, cx, &mut buffer)).await;
 }
 
 /// Makes the handshake with a server, within what is left of the time for a connection; the inner error was counted

@@ -12,6 +12,7 @@ use super::access_log::Trace;
 use super::client::{Addresses, Private};
 use super::exchange::write_all;
 use super::h2;
+use super::linger::{linger, poll_take};
 use super::view::{BackendView, FrontendView};
 use super::worker::{Busy, Place};
 use crate::clock::{self, Instant};
@@ -26,9 +27,6 @@ use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::stats::cells::Count;
 
-/// Bytes of an unread body that are taken after an early answer, so that the answer is not lost to a reset.
-const LINGER_BYTES: usize = 256 * 1024;
-const LINGER: Duration = Duration::from_secs(1);
 /// Room for a head at first.
 const HEAD: usize = 1024;
 /// How long after an answer a connection is held ready for the next request.
@@ -464,29 +462,14 @@ impl Connection {
         written.is_ok()
     }
 
-    /// Ends our side and takes what still comes for a moment: closing at once would reset the connection, and the
-    /// client would never see the answer.
+    /// Ends our side and takes what still comes for a moment.
     async fn linger(&mut self) {
         if self.client.shutdown_write().is_err() {
             return;
         }
-        let deadline = clock::now() + LINGER;
-        let mut taken = 0;
-        while taken < LINGER_BYTES {
-            self.buffer.consume(self.buffer.len());
-            self.buffer.park();
-            // A connection that was idle needs no buffer for as long as nothing comes.
-            let client = &mut self.client;
-            let readable = self.timer.within(deadline, |cx| client.poll_readable(cx)).await;
-            if !matches!(readable, Ok(Ok(()))) {
-                return;
-            }
-            let (client, buffer) = (&mut self.client, &mut self.buffer);
-            match self.timer.within(deadline, |cx| client.poll_read(cx, buffer.room())).await {
-                Ok(Ok(n)) if n > 0 => taken += n,
-                _ => return,
-            }
-        }
+        self.buffer.consume(self.buffer.len());
+        let (client, buffer) = (&mut self.client, &mut self.buffer);
+        linger(&mut self.timer, |cx| poll_take(client, cx, buffer)).await;
     }
 }
 
