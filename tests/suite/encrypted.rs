@@ -228,6 +228,38 @@ fn a_server_that_is_not_believed_gets_nothing() {
 }
 
 #[test]
+fn a_server_that_is_not_believed_is_tried_once() {
+    let site = Site::new();
+    let stranger = Serving::new(&Authority::new("other").issue(&["a.example"], Kind::Server));
+    let old = Serving::with(&site.identity, Versions::Tls12, None, &[]);
+    for (serving, versions) in [(stranger, ""), (old, "min_version: tls13, ")] {
+        let bad = Origin::tls("bad", &serving);
+        let good = Origin::tls("good", &Serving::new(&site.identity));
+        let tls = |versions| format!("tls: (ca: \"root.pem\", {versions}sni: \"a.example\")");
+        let config = Config::new()
+            .defaults("retries: (max: 3)")
+            .frontend("web", r#"default_backend: "alone""#)
+            .frontend("two", r#"default_backend: "both""#)
+            .backend("alone", "")
+            .server("bad", bad.addr(), &tls(versions))
+            .backend("both", "")
+            .server("bad", bad.addr(), &tls(versions))
+            .server("good", good.addr(), &tls(""));
+        let daemon = site.start(&config);
+        assert_eq!(daemon.client().get("/").status, 503);
+        let of_backend = |backend, name| daemon.count(backend, "BACKEND", name);
+        assert_eq!(daemon.count("alone", "bad", "connect"), 1);
+        assert_eq!((of_backend("alone", "wretr"), of_backend("alone", "wredis")), (0, 0));
+        for _ in 0..4 {
+            assert_eq!(Client::tcp(daemon.listener("two")).get("/").text(), "good\n");
+        }
+        let tried = daemon.count("both", "bad", "connect");
+        assert!(tried >= 1, "the other was never tried");
+        assert_eq!((of_backend("both", "wretr"), of_backend("both", "wredis")), (0, tried));
+    }
+}
+
+#[test]
 fn checks_tell_what_is_wrong_with_tls() {
     let site = Site::new();
     let plain = Origin::start("plain");

@@ -184,7 +184,7 @@ pub(super) async fn open(
         let handshake = Box::pin(handshake::connect(stream, originator, http, view, timer, deadline));
         connected = match handshake.await {
             Ok(Ok(stream)) => Ok(Ok(stream)),
-            Ok(Err(_failure)) => return Err(NoConnection { failure: Failure::Connect, local: false }),
+            Ok(Err(failure)) => return Err(NoConnection { failure, local: false }),
             Err(Elapsed) => Err(Elapsed),
         };
     }
@@ -258,6 +258,8 @@ impl Drop for Permit {
 #[derive(Debug)]
 pub struct Tries {
     tried: Indices,
+    /// Those of them that are not worth another try.
+    hopeless: Indices,
     left: u32,
     first: bool,
     last: Option<u32>,
@@ -275,6 +277,7 @@ impl Tries {
         let left = backend.backend.retries.max;
         Self {
             tried: Indices::new(),
+            hopeless: Indices::new(),
             left,
             first: true,
             last: None,
@@ -354,7 +357,7 @@ impl Tries {
                 }
                 Picked::Nobody => {}
             }
-            if self.tried.is_empty() {
+            if self.tried.len() == self.hopeless.len() {
                 return Err(NoServer::Nobody);
             }
             self.pause(backend).await;
@@ -364,7 +367,7 @@ impl Tries {
     /// Lets servers that just failed have a moment before they are tried again.
     async fn pause(&mut self, backend: &BackendView) {
         tokio::time::sleep(TURN_AROUND.min(backend.backend.timeouts.connect)).await;
-        self.tried.clear();
+        self.tried.clone_from(&self.hopeless);
     }
 
     /// Nothing was tried before.
@@ -381,7 +384,7 @@ impl Tries {
     pub fn may_repeat(&mut self, backend: &BackendView, attempt: Attempt) -> bool {
         match (Attempt { left: self.left, ..attempt }).verdict(&backend.backend.retries) {
             Verdict::GiveUp => false,
-            Verdict::Free => true,
+            Verdict::Free | Verdict::Elsewhere => true,
             Verdict::Budgeted => {
                 if self.permit.is_none() {
                     self.permit = Permit::take(backend);
@@ -407,11 +410,16 @@ impl Tries {
         } else {
             self.tried.push(slot.index);
         }
+        let index = slot.index;
         drop(slot);
         self.left = self.left.saturating_sub(1);
         match attempt.verdict(&backend.backend.retries) {
             Verdict::GiveUp => false,
             Verdict::Free => true,
+            Verdict::Elsewhere => {
+                self.hopeless.push(index);
+                true
+            }
             Verdict::Budgeted => {
                 if self.permit.is_none() {
                     self.permit = Permit::wait(backend, backend.backend.timeouts.connect).await;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::client::Addresses;
 use super::linger::{linger, poll_take};
+use super::retry;
 use super::view::{FrontendView, ServerView};
 use super::worker::Place;
 use crate::clock::{self, Instant};
@@ -129,7 +130,7 @@ pub(super) async fn connect(
     view: &ServerView,
     timer: &mut Timer,
     deadline: Instant,
-) -> Result<Result<Stream, Failure>, Elapsed> {
+) -> Result<Result<Stream, retry::Failure>, Elapsed> {
     let config = match (http, view.server.uplink.http) {
         (ServerHttp::Http1, ServerHttp::Auto) => originator.config_of_http1(),
         _ => originator.config(),
@@ -148,12 +149,13 @@ pub(super) async fn connect(
         Err(error) => (Ok(Failure::Ours), Some(error)),
     };
     view.cells().inc(Count::TlsFailures);
+    let lasts = result.is_ok_and(|failure| failure.lasts(error.as_ref()));
     if let Some(left_out) = Lines::take() {
         let reason = Reason(result.unwrap_or(Failure::Timeout), error);
         let (backend, server) = (&view.server.backend, &view.server.name);
         log::warning(format_args!("Server {backend}/{server}: SSL handshake failure: {reason}{left_out}"));
     }
-    result.map(Err)
+    result.map(|_| Err(if lasts { retry::Failure::NoTls } else { retry::Failure::Connect }))
 }
 
 fn count(cells: &Cells, tls: &Tls) {

@@ -13,6 +13,8 @@ pub enum Failure {
     /// No connection: refused, unreachable.
     Connect,
     ConnectTimeout,
+    /// No TLS with this server, and none in a moment: it is not believed, or nothing can be agreed on.
+    NoTls,
     /// Closed or reset before a byte of an answer.
     Empty,
     /// Closed or reset inside an answer's head.
@@ -54,6 +56,8 @@ pub enum Verdict {
     Free,
     /// Again, as far as the budget allows.
     Budgeted,
+    /// As `Free`, but not on the same server.
+    Elsewhere,
     GiveUp,
 }
 
@@ -62,6 +66,7 @@ impl Attempt {
         let reason = match self.failure {
             Failure::Connect
             | Failure::ConnectTimeout
+            | Failure::NoTls
             | Failure::Refused
             | Failure::Unheard
             | Failure::NoUpgrade => Reason::ConnFailure,
@@ -72,6 +77,8 @@ impl Attempt {
         };
         if !retries.on.has(reason) || self.left == 0 || self.body_begun || self.answer_begun {
             Verdict::GiveUp
+        } else if self.failure == Failure::NoTls {
+            if retries.redispatch { Verdict::Elsewhere } else { Verdict::GiveUp }
         } else if self.sent == 0 || matches!(self.failure, Failure::Refused | Failure::Unheard) {
             Verdict::Free
         } else if self.idempotent || retries.non_idempotent {
@@ -111,9 +118,10 @@ mod tests {
     #[test]
     fn table() {
         use Failure::{
-            Connect, ConnectTimeout, Empty, Invalid, NoUpgrade, Partial, Refused, Status, Timeout, Unheard,
+            Connect, ConnectTimeout, Empty, Invalid, NoTls, NoUpgrade, Partial, Refused, Status, Timeout,
+            Unheard,
         };
-        use Verdict::{Budgeted, Free, GiveUp};
+        use Verdict::{Budgeted, Elsewhere, Free, GiveUp};
         let retries = Retries::default();
         #[rustfmt::skip]
         let table = [
@@ -122,6 +130,8 @@ mod tests {
             (Connect,        false,     0,    false, false,  3,    Free),
             (Connect,        false,     0,    false, false,  0,    GiveUp),
             (ConnectTimeout, false,     0,    false, false,  1,    Free),
+            (NoTls,          false,     0,    false, false,  1,    Elsewhere),
+            (NoTls,          true,      0,    false, false,  0,    GiveUp),
             (Empty,          true,      0,    false, false,  1,    Free),
             (Empty,          false,     0,    false, false,  1,    Free),
             (Empty,          true,      90,   false, false,  1,    Budgeted),
@@ -145,6 +155,22 @@ mod tests {
             let attempt = Attempt { failure, idempotent, sent, body_begun, answer_begun, left };
             assert_eq!(attempt.verdict(&retries), verdict, "{attempt:?}");
         }
+    }
+
+    #[test]
+    fn a_server_without_tls_for_us_is_left_or_it_is_over() {
+        let attempt = Attempt {
+            failure: Failure::NoTls,
+            idempotent: true,
+            sent: 0,
+            body_begun: false,
+            answer_begun: false,
+            left: 3,
+        };
+        let retries = Retries { redispatch: false, ..Retries::default() };
+        assert_eq!(attempt.verdict(&retries), Verdict::GiveUp);
+        let retries = Retries { on: Reasons::default().with(Reason::EmptyResponse), ..Retries::default() };
+        assert_eq!(attempt.verdict(&retries), Verdict::GiveUp);
     }
 
     #[test]

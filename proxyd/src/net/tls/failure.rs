@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustls::{CertificateError, Error, InvalidMessage, PeerIncompatible};
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 macro_rules! failures {
     ($($(#[$about:meta])* $name:ident: $label:literal, $text:literal;)*) => {
@@ -79,6 +79,53 @@ impl Failure {
         }
     }
 
+    /// Another handshake with the same peer would end as this one did, with that error.
+    pub fn lasts(self, error: Option<&Error>) -> bool {
+        match (self, error) {
+            (Self::Alert, Some(Error::AlertReceived(alert))) => matches!(
+                alert,
+                AlertDescription::HandshakeFailure
+                    | AlertDescription::ProtocolVersion
+                    | AlertDescription::InsufficientSecurity
+                    | AlertDescription::NoApplicationProtocol
+                    | AlertDescription::UnrecognisedName
+                    | AlertDescription::CertificateRequired
+                    | AlertDescription::BadCertificate
+                    | AlertDescription::UnsupportedCertificate
+                    | AlertDescription::CertificateRevoked
+                    | AlertDescription::CertificateExpired
+                    | AlertDescription::CertificateUnknown
+                    | AlertDescription::UnknownCA
+                    | AlertDescription::AccessDenied
+            ),
+            (
+                Self::Silent
+                | Self::Closed
+                | Self::Reset
+                | Self::Timeout
+                | Self::Alert
+                | Self::Malformed
+                | Self::Ours,
+                _,
+            ) => false,
+            (
+                Self::NotTls
+                | Self::Version
+                | Self::Parameters
+                | Self::Alpn
+                | Self::Name
+                | Self::NoCertificate
+                | Self::Expired
+                | Self::NotYet
+                | Self::UnknownCa
+                | Self::WrongName
+                | Self::Revoked
+                | Self::Certificate,
+                _,
+            ) => true,
+        }
+    }
+
     fn of_certificate(error: &CertificateError) -> Self {
         match error {
             CertificateError::Expired | CertificateError::ExpiredContext { .. } => Self::Expired,
@@ -98,5 +145,21 @@ impl Failure {
             io::ErrorKind::TimedOut => Self::Timeout,
             _ => Self::Reset,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_peer_is_lasts_and_what_happened_to_it_does_not() {
+        let lasts = |error: Error| Failure::of(&error).lasts(Some(&error));
+        assert!(lasts(Error::InvalidCertificate(CertificateError::UnknownIssuer)));
+        assert!(lasts(Error::PeerIncompatible(PeerIncompatible::ServerDoesNotSupportTls12Or13)));
+        assert!(lasts(Error::AlertReceived(AlertDescription::ProtocolVersion)));
+        assert!(!lasts(Error::AlertReceived(AlertDescription::InternalError)));
+        assert!(!lasts(Error::InvalidMessage(InvalidMessage::InvalidCcs)));
+        assert!(Failure::Alpn.lasts(None) && !Failure::Closed.lasts(None));
     }
 }

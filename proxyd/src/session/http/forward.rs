@@ -404,6 +404,7 @@ impl Outcome {
             | Failure::Partial
             | Failure::Connect
             | Failure::ConnectTimeout
+            | Failure::NoTls
             | Failure::NoUpgrade
             | Failure::Status(_) => (Cause::Server, Reply::BadGateway),
         };
