@@ -28,13 +28,14 @@ mod words;
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::addr::Address;
 use proto::level::Level;
 
 pub use flags::from_flags;
-pub use http::{ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions};
+pub use http::{CertField, ClientCertHeader, ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions};
 use log_format::LogFormat;
 pub use print::{print_defaults, to_ron};
 use reasons::Reasons;
@@ -209,6 +210,8 @@ pub struct Frontend {
     pub default_backend: Option<String>,
     pub timeouts: ClientTimeouts,
     pub forward: ForwardHeaders,
+    /// What servers are told of clients' certificates.
+    pub client_cert_headers: Arc<[ClientCertHeader]>,
     pub http: HttpOptions,
     /// Answers made here, in other words.
     pub pages: Vec<ErrorPage>,

@@ -2,6 +2,7 @@
 
 pub mod live;
 mod resolver;
+pub mod shown;
 mod tickets;
 mod trusting;
 

@@ -1,5 +1,7 @@
 //! A configuration without a file: `run --listen ADDR --to ADDR,ADDR [--check /PATH]`.
 
+use std::sync::Arc;
+
 use proto::level::Level;
 
 use super::report::{Report, Span};
@@ -46,6 +48,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
         default_backend: Some(name.clone()),
         timeouts: shared.client(&Timeouts::default()),
         forward: shared.forward,
+        client_cert_headers: Arc::clone(&shared.client_cert_headers),
         http: shared.http,
         pages: Vec::new(),
         trusted: shared.trusted.clone(),

@@ -78,6 +78,31 @@ impl Default for HttpOptions {
     }
 }
 
+/// A header that tells servers of the certificate a client showed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ClientCertHeader {
+    pub name: String,
+    pub field: CertField,
+}
+
+/// What a header says of a client's certificate.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CertField {
+    Verify,
+    Subject,
+    SubjectCn,
+    Issuer,
+    IssuerCn,
+    Serial,
+    NotBefore,
+    NotAfter,
+    Sha1,
+    Sha256,
+    Names,
+    Der,
+    Rfc9440,
+}
+
 /// An answer made here, as a configuration has it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ErrorPage {

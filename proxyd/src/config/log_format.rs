@@ -148,7 +148,18 @@ variables! {
     "trl" RequestDateLocal true "date of the request's first byte, local time";
     "[fc_err]" ConnectionError false "what was wrong with the client's connection: always 0";
     "[ssl_c_ca_err]" CaError false "what was wrong with the client's CA: 0 with TLS, as another does not get in";
+    "[ssl_c_der,base64]" ClientDer false "certificate of the client, whole";
     "[ssl_c_err]" CertificateError false "the same for the client's certificate";
+    "[ssl_c_i_dn(cn)]" ClientIssuerCn false "common name of its issuer";
+    "[ssl_c_i_dn]" ClientIssuer false "its issuer, as `/C=DE/CN=someone`";
+    "[ssl_c_notafter]" ClientNotAfter false "until when it holds, as `261123004512Z`";
+    "[ssl_c_notbefore]" ClientNotBefore false "from when on it holds";
+    "[ssl_c_s_dn(cn)]" ClientSubjectCn false "common name of its subject";
+    "[ssl_c_s_dn]" ClientSubject false "its subject";
+    "[ssl_c_serial,hex]" ClientSerial false "its serial number";
+    "[ssl_c_sha1,hex]" ClientSha1 false "its fingerprint";
+    "[ssl_c_used]" ClientUsed false "1 if the client showed a certificate, else 0";
+    "[ssl_c_verify]" ClientVerify false "what was wrong with it: 0 with TLS, as another does not get in";
     "[ssl_fc_alpn]" Alpn false "protocol that was agreed on by ALPN";
     "[ssl_fc_err,hex]" HandshakeError false "the same for the handshake, in hexadecimal";
     "[ssl_fc_is_resumed]" Resumed false "1 if the TLS session was resumed, else 0";
@@ -354,7 +365,8 @@ impl Reader<'_> {
         let name_at = self.text.len() - rest.len();
         if rest.starts_with('[') {
             let end = rest.find(']').map_or(self.text.len(), |end| name_at + end + 1);
-            if let Some((_, variable, ..)) = known(&self.text[name_at..end]) {
+            let name = self.text[name_at..end].replace("(CN)", "(cn)");
+            if let Some((_, variable, ..)) = known(&name) {
                 self.end_plain();
                 self.at = end;
                 self.pieces.push(Piece::Variable(*variable, flags));

@@ -1,5 +1,7 @@
 //! From what was written to what holds: defaults applied, sections completed. Called where no error was found.
 
+use std::sync::Arc;
+
 use super::defaults as preset;
 use super::log_format::LogFormat;
 use super::syntax::Document;
@@ -16,9 +18,9 @@ use super::syntax::server::{Server as WrittenServer, ServerDefaults, is_unix};
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::words::LeaveOut;
 use super::{
-    AdminSocket, Backend, Check, CheckKind, ClientTimeouts, Config, ErrorPage, ForwardHeaders, Frontend,
-    Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Route, Server, ServerTimeouts, Trusted,
-    Uplink,
+    AdminSocket, Backend, Check, CheckKind, ClientCertHeader, ClientTimeouts, Config, ErrorPage,
+    ForwardHeaders, Frontend, Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Route, Server,
+    ServerTimeouts, Trusted, Uplink,
 };
 
 use crate::log::target::{Framing, Place, Target};
@@ -30,6 +32,7 @@ pub(super) struct Shared {
     timeouts: Timeouts,
     retries: WrittenRetries,
     pub(super) forward: ForwardHeaders,
+    pub(super) client_cert_headers: Arc<[ClientCertHeader]>,
     pub(super) http: HttpOptions,
     pub(super) pages: Vec<ErrorPage>,
     pub(super) abort_on_close: bool,
@@ -51,6 +54,7 @@ impl Shared {
             timeouts: written.timeouts,
             retries: written.retries.clone(),
             forward: written.forward,
+            client_cert_headers: Arc::clone(&written.client_cert_headers),
             http: written.http.over(none.http),
             pages: pages(written.pages.clone(), &[]),
             abort_on_close: written.abort_on_close.unwrap_or(none.abort_on_close),
@@ -154,6 +158,9 @@ fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
         default_backend: written.default_backend.map(|name| name.value),
         timeouts: shared.client(&written.timeouts),
         forward: written.forward.unwrap_or(shared.forward),
+        client_cert_headers: written
+            .client_cert_headers
+            .unwrap_or_else(|| Arc::clone(&shared.client_cert_headers)),
         http: written.http.over(shared.http),
         pages: pages(written.pages, &shared.pages),
         trusted: written.trusted.unwrap_or_else(|| shared.trusted.clone()),

@@ -3,6 +3,7 @@
 pub(super) mod address;
 pub(super) mod backend;
 pub(super) mod check;
+mod client_cert;
 pub(super) mod defaults;
 pub(super) mod frontend;
 pub(super) mod global;

@@ -141,7 +141,9 @@ fn every_example_is_fine_and_prints_as_what_it_is() {
 fn tls_is_what_was_written() {
     let config = load_whole(
         r#"(
-            frontends: [(name: "f", default_backend: "b", bind: [(
+            frontends: [(name: "f", default_backend: "b",
+                client_cert_headers: [(name: "X-CN", field: subject_cn), (name: "Client-Cert", field: rfc9440)],
+                bind: [(
                 address: ":1",
                 tls: (
                     certificates: ["pem/good.pem", "examples/certs/"], min_version: tls12, max_version: tls12,
@@ -159,6 +161,7 @@ fn tls_is_what_was_written() {
             )],
         )"#,
     );
+    assert_eq!(config.frontends[0].client_cert_headers[1].field, CertField::Rfc9440);
     let tls = config.frontends[0].binds[0].tls.as_ref().unwrap();
     let files: Vec<_> =
         tls.certificates.iter().map(|certificate| certificate.path.to_str().unwrap()).collect();

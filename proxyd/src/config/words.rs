@@ -6,7 +6,7 @@ use rustls::{CipherSuite, NamedGroup};
 use super::log_format::LogFormat;
 use super::reasons::Reason;
 use super::tls::Version;
-use super::{Accept, Algorithm, Mode, ServerHttp, Splice};
+use super::{Accept, Algorithm, CertField, Mode, ServerHttp, Splice};
 use crate::log::target::{FACILITIES, Facility, Framing};
 
 /// The words one setting takes.
@@ -209,6 +209,27 @@ pub(crate) const FORWARD_HEADERS: Choices<ForwardHeader> = Choices {
     ],
     also: &[],
     later: &["x_real_ip"],
+};
+
+pub(crate) const CERT_FIELDS: Choices<CertField> = Choices {
+    what: "a field of a certificate",
+    known: &[
+        ("verify", CertField::Verify),
+        ("subject", CertField::Subject),
+        ("subject_cn", CertField::SubjectCn),
+        ("issuer", CertField::Issuer),
+        ("issuer_cn", CertField::IssuerCn),
+        ("serial", CertField::Serial),
+        ("not_before", CertField::NotBefore),
+        ("not_after", CertField::NotAfter),
+        ("sha1", CertField::Sha1),
+        ("sha256", CertField::Sha256),
+        ("names", CertField::Names),
+        ("der", CertField::Der),
+        ("rfc9440", CertField::Rfc9440),
+    ],
+    also: &[],
+    later: &[],
 };
 
 pub(crate) const TLS_VERSIONS: Choices<Version> = Choices {

@@ -8,7 +8,7 @@ use super::field::{self, Field, Fields, Known, MAX_FIELDS};
 use super::forwarded::{self, Claims, Peer};
 use super::framing::{self, Body};
 use super::refusal::Reason;
-use crate::config::{ForwardHeaders, HttpOptions, defaults};
+use crate::config::{ClientCertHeader, ForwardHeaders, HttpOptions, defaults};
 
 const _: () = assert!(MAX_FIELDS == defaults::MAX_HEADERS);
 
@@ -40,6 +40,21 @@ impl Facts {
     }
 }
 
+/// What the server is told of the client's certificate.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// Nobody else tells it by these names.
+    pub headers: &'a [ClientCertHeader],
+    /// Whole lines.
+    pub lines: &'a [u8],
+}
+
+impl Told<'_> {
+    fn is_told_by(&self, name: &str) -> bool {
+        self.headers.iter().any(|header| header.name.eq_ignore_ascii_case(name))
+    }
+}
+
 /// What is known of the connection and written into the head.
 #[derive(Clone, Copy)]
 pub struct Site<'a> {
@@ -54,6 +69,7 @@ pub struct Site<'a> {
     pub scheme: &'static str,
     /// The only host that is meant here: who showed a certificate to one is not known to another.
     pub only_host: Option<&'a str>,
+    pub told: Told<'a>,
     /// The address the client came to, for an old request without Host.
     pub local: &'a dyn Fn() -> Option<SocketAddr>,
 }
@@ -262,6 +278,7 @@ impl<'a> Head<'a> {
         }
         for (field, known) in self.fields.iter() {
             let keep = match known {
+                _ if site.told.is_told_by(field.name) => false,
                 Some(Known::Connection | Known::Hop | Known::TransferEncoding) => false,
                 Some(Known::Upgrade) => facts.upgrade,
                 Some(Known::Te) => {
@@ -301,6 +318,7 @@ impl<'a> Head<'a> {
             };
             forwarded::write(out, site.forward, &facts);
         }
+        out.extend_from_slice(site.told.lines);
         out.extend_from_slice(b"\r\n");
     }
 }

@@ -8,7 +8,7 @@ use crossbeam_utils::CachePadded;
 use super::access_log::AccessLog;
 use super::server::Rates;
 use super::sources::Sources;
-use crate::config::{self, ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
+use crate::config::{self, ClientCertHeader, ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
 use crate::http::ending::{CODES, Ending};
 use crate::http::refusal::Reason;
 use crate::http::reply::Pages;
@@ -26,6 +26,8 @@ pub struct Frontend {
     pub mode: Mode,
     pub timeouts: ClientTimeouts,
     pub forward: ForwardHeaders,
+    /// What servers are told of clients' certificates.
+    pub client_cert_headers: Arc<[ClientCertHeader]>,
     pub http: HttpOptions,
     /// Seconds that clients are told they may leave between two requests: less than they have, so that none of them
     /// sends one just when the connection is closed.

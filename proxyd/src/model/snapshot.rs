@@ -164,6 +164,7 @@ fn frontend(
         mode: conf.mode,
         timeouts: conf.timeouts,
         forward: conf.forward,
+        client_cert_headers: Arc::clone(&conf.client_cert_headers),
         http: conf.http,
         told_keep_alive: told_keep_alive(conf),
         pages: Pages::new(&conf.pages),

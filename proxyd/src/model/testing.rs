@@ -53,6 +53,7 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
             client_fin: None,
         },
         forward: ForwardHeaders::default(),
+        client_cert_headers: Arc::default(),
         maxconn_per_source: None,
         trusted: Trusted::default(),
         http: HttpOptions::default(),

@@ -1,6 +1,7 @@
 //! Who a client is: its addresses, what a PROXY header in front of the connection says of them, and what servers are
 //! told in turn.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
@@ -15,14 +16,14 @@ use super::pool::IDLE;
 use super::view::{FrontendView, ServerView};
 use super::worker::Place;
 use crate::clock::{self, Instant};
-use crate::config::SendProxy;
+use crate::config::{ClientCertHeader, SendProxy};
 use crate::log;
 use crate::net::buffer::Buffer;
 use crate::net::proxy_protocol::{self as protocol, Checksum, Header, Invalid, Parsed, Tlvs, Version};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::stats::cells::Count;
-use crate::tls::Terminator;
+use crate::tls::{Terminator, shown};
 
 /// Addresses of a client's connection.
 #[derive(Clone, Debug)]
@@ -53,6 +54,14 @@ impl Addresses {
     /// The address the client came to, where a PROXY header says so; else the socket knows.
     pub fn destination(&self) -> Option<SocketAddr> {
         self.told.as_ref()?.destination
+    }
+
+    /// The headers that tell servers of the client's certificate.
+    pub(super) fn told_lines(&self, headers: &Arc<[ClientCertHeader]>) -> Cow<'_, [u8]> {
+        match &self.tls {
+            Some(tls) => tls.told_lines(headers),
+            None => Cow::Owned(shown::lines(headers, None)),
+        }
     }
 
     /// The same where many streams share a connection, which alone knows the address the client came to.

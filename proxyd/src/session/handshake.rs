@@ -1,9 +1,10 @@
 //! TLS before a session: with clients, and with servers. What a handshake agreed on is kept with a client's addresses.
 
+use std::borrow::Cow;
 use std::cell::Cell;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::retry;
 use super::view::{FrontendView, ServerView};
 use super::worker::Place;
 use crate::clock::{self, Instant};
-use crate::config::ServerHttp;
+use crate::config::{ClientCertHeader, ServerHttp};
 use crate::log;
 use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
@@ -21,6 +22,7 @@ use crate::net::timer::{Elapsed, Timer};
 use crate::net::tls::failure::Failure;
 use crate::net::tls::{Agreed, Tls};
 use crate::stats::cells::{Cells, Count};
+use crate::tls::shown::{self, Shown};
 use crate::tls::{Originator, Terminator};
 
 /// What is known of a client that speaks TLS.
@@ -31,6 +33,10 @@ pub struct Secured {
     took: Duration,
     /// That was told.
     told: AtomicBool,
+    /// The client's certificate, once somebody wants to know.
+    shown: OnceLock<Shown>,
+    /// Headers that tell of it, and the setting they were made for.
+    lines: OnceLock<(Arc<[ClientCertHeader]>, Vec<u8>)>,
 }
 
 impl Secured {
@@ -41,6 +47,19 @@ impl Secured {
 }
 
 impl Secured {
+    /// The certificate the client showed.
+    pub fn shown(&self) -> Option<(&Shown, &[u8])> {
+        let der = self.agreed.certificates.first()?;
+        Some((self.shown.get_or_init(|| Shown::of(der)), der))
+    }
+
+    /// The headers that tell of it: made once, unless a reload asks for others.
+    pub(super) fn told_lines(&self, headers: &Arc<[ClientCertHeader]>) -> Cow<'_, [u8]> {
+        let make = || shown::lines(headers, self.shown());
+        let (of, lines) = self.lines.get_or_init(|| (Arc::clone(headers), make()));
+        if Arc::ptr_eq(of, headers) || of == headers { Cow::Borrowed(lines) } else { Cow::Owned(make()) }
+    }
+
     /// The host the client asked for when it showed a certificate: no other takes its word for it.
     pub fn only_host(&self) -> Option<&str> {
         if self.agreed.certificates.is_empty() { None } else { self.agreed.name.as_deref() }
@@ -89,8 +108,13 @@ pub async fn accept(
     let failure = match timer.within(deadline, handshake).await {
         Ok(Ok(())) => {
             count(frontend.cells(), &tls);
-            let secured =
-                Secured { agreed: tls.agreed(), took: clock::now() - begun, told: AtomicBool::new(false) };
+            let secured = Secured {
+                agreed: tls.agreed(),
+                took: clock::now() - begun,
+                told: AtomicBool::new(false),
+                shown: OnceLock::new(),
+                lines: OnceLock::new(),
+            };
             addresses.tls = Some(Arc::new(secured));
             return Accepted::Secured(Stream::Tls(Box::new(tls)), addresses);
         }

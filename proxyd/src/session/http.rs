@@ -3,6 +3,7 @@
 mod forward;
 mod log;
 
+use std::borrow::Cow;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -20,7 +21,7 @@ use crate::config::defaults::MAX_HEADER_BYTES;
 use crate::http::forwarded::Peer;
 use crate::http::refusal::Reason;
 use crate::http::reply::Reply;
-use crate::http::request::{self, Parsed, Site};
+use crate::http::request::{self, Parsed, Site, Told};
 use crate::net::buffer::{self, Buffer};
 use crate::net::h2::H2;
 use crate::net::stream::Stream;
@@ -390,7 +391,10 @@ impl Connection {
         }
         let frontend = &self.frontend.frontend;
         let client = self.addresses.client.map(|a| a.ip());
+        let headers = &frontend.client_cert_headers;
+        let lines = if headers.is_empty() { Cow::default() } else { self.addresses.told_lines(headers) };
         let site = Site {
+            told: Told { headers, lines: &lines },
             forward: frontend.forward,
             options: &frontend.http,
             // A Unix socket has no address that could be named.

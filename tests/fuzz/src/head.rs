@@ -6,7 +6,7 @@ use harness::wire::{Framing, Head};
 use proxyd::config::{ForwardHeaders, Http2Options, HttpOptions};
 use proxyd::http::forwarded::Peer;
 use proxyd::http::framing::Body;
-use proxyd::http::request::{self, Site};
+use proxyd::http::request::{self, Site, Told};
 use proxyd::http::response;
 
 /// Beyond this what is added on the way may be one field too many for a second reading.
@@ -37,6 +37,7 @@ fn site() -> Site<'static> {
         client: Some(IpAddr::V4(Ipv4Addr::LOCALHOST)),
         scheme: "http",
         only_host: None,
+        told: Told { headers: &[], lines: &[] },
         port: Some(80),
         local: &|| None,
     }

@@ -2,13 +2,18 @@
 
 use std::fmt::Write as _;
 
-use super::super::{ErrorPage, ForwardHeaders, Frontend, Http2Options, HttpOptions};
+use super::super::words::CERT_FIELDS;
+use super::super::{ClientCertHeader, ErrorPage, ForwardHeaders, Frontend, Http2Options, HttpOptions};
 use super::{chosen, duration, quoted, size};
 
 /// Settings of a frontend, each behind a comma. `shared` is said in `defaults`.
 pub(super) fn frontend(text: &mut String, frontend: &Frontend, shared: ForwardHeaders) {
     if frontend.forward != shared {
         let _ = write!(text, ", forward_headers: [{}]", forward(frontend.forward));
+    }
+    if !frontend.client_cert_headers.is_empty() {
+        let headers: Vec<String> = frontend.client_cert_headers.iter().map(client_cert_header).collect();
+        let _ = write!(text, ", client_cert_headers: [{}]", headers.join(", "));
     }
     if frontend.http != HttpOptions::default() {
         let _ = write!(text, ", http: ({})", options(&frontend.http));
@@ -27,6 +32,11 @@ pub(super) fn forward(headers: ForwardHeaders) -> String {
         ("forwarded", headers.forwarded),
         ("via", headers.via),
     ])
+}
+
+fn client_cert_header(header: &ClientCertHeader) -> String {
+    let field = CERT_FIELDS.known.iter().find(|(_, field)| *field == header.field);
+    format!("(name: {}, field: {})", quoted(&header.name), field.map_or("", |(word, _)| word))
 }
 
 fn options(options: &HttpOptions) -> String {

@@ -12,7 +12,7 @@ mod traffic;
 
 use super::{Field, Preset, Section};
 pub use check::{HTTP_CHECK, TCP_CHECK};
-pub use http::{ERROR_PAGE, HTTP, HTTP2};
+pub use http::{CLIENT_CERT_HEADER, ERROR_PAGE, HTTP, HTTP2};
 pub use log::{LOG_TARGET, PROXY_LOG};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, FRONTEND, LISTEN, ROUTE};
@@ -47,6 +47,7 @@ pub const SECTIONS: &[&Section] = &[
     &RETRIES,
     &HTTP,
     &HTTP2,
+    &CLIENT_CERT_HEADER,
     &ERROR_PAGE,
     &PROXY_LOG,
     &LISTEN,

@@ -1,15 +1,17 @@
 //! `defaults`: mode, timeouts, retries, forward headers.
 
+use std::sync::Arc;
+
 use super::super::reference::{DEFAULTS, TIMEOUTS};
 use super::super::report::{Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
 use super::super::words::{FORWARD_HEADERS, ForwardHeader, MODES};
-use super::super::{ForwardHeaders, Mode, Trusted};
+use super::super::{ClientCertHeader, ForwardHeaders, Mode, Trusted};
 use super::http::{Http, Page};
 use super::log::ProxyLog;
 use super::traffic::{Retries, Timeouts, retries, timeouts};
-use super::{address, http};
+use super::{address, client_cert, http};
 
 /// `defaults` as written.
 #[derive(Debug)]
@@ -19,6 +21,7 @@ pub(in crate::config) struct Defaults {
     pub(in crate::config) timeouts: Timeouts,
     pub(in crate::config) retries: Retries,
     pub(in crate::config) forward: ForwardHeaders,
+    pub(in crate::config) client_cert_headers: Arc<[ClientCertHeader]>,
     pub(in crate::config) http: Http,
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) abort_on_close: Option<bool>,
@@ -35,6 +38,7 @@ impl Defaults {
             timeouts: timeouts(&fields, &TIMEOUTS, report).unwrap_or_default(),
             retries: retries(&fields, report).unwrap_or_default(),
             forward: forward(&fields, report).unwrap_or_default(),
+            client_cert_headers: client_cert::headers(&fields, report).unwrap_or_default(),
             http: Http::read(&fields, report),
             pages: http::pages(&fields, report),
             abort_on_close: http::abort_on_close(&fields, report),

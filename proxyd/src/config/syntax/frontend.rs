@@ -1,16 +1,18 @@
 //! One of `frontends`, and the frontend's half of one of `listen`.
 
+use std::sync::Arc;
+
 use super::super::report::{Report, Span};
 use super::super::shape::Fields;
 use super::super::span::Spanned;
 use super::super::words::MODES;
-use super::super::{ForwardHeaders, Mode, Trusted};
+use super::super::{ClientCertHeader, ForwardHeaders, Mode, Trusted};
 use super::http::{Http, Page};
 use super::log::ProxyLog;
 use super::route::{self, Route};
 use super::socket::{Bind, binds};
 use super::traffic::Timeouts;
-use super::{address, defaults, http, name};
+use super::{address, client_cert, defaults, http, name};
 
 /// A frontend as written.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(in crate::config) struct Frontend {
     pub(in crate::config) maxconn_per_source: Option<u32>,
     pub(in crate::config) trusted: Option<Trusted>,
     pub(in crate::config) forward: Option<ForwardHeaders>,
+    pub(in crate::config) client_cert_headers: Option<Arc<[ClientCertHeader]>>,
     pub(in crate::config) http: Http,
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) routes: Option<Spanned<Vec<Route>>>,
@@ -45,6 +48,7 @@ impl Frontend {
             maxconn: fields.get("maxconn").and_then(|value| value.number(1..=u32::MAX, report)),
             trusted: fields.get("trusted").and_then(|value| address::networks(value, report)),
             forward: defaults::forward(fields, report),
+            client_cert_headers: client_cert::headers(fields, report),
             http: Http::read(fields, report),
             pages: http::pages(fields, report),
             routes: route::routes(fields, report),

@@ -390,10 +390,8 @@ fn one_line(name: &X509Name<'_>) -> String {
     let mut text = String::new();
     for attribute in name.iter_attributes() {
         let oid = attribute.attr_type().to_id_string();
-        let key =
-            SHORT_NAMES.iter().find(|(known, _)| *known == oid).map_or(oid.as_str(), |(_, short)| short);
         text.push('/');
-        text.push_str(key);
+        text.push_str(attribute_name(&oid));
         text.push('=');
         text.push_str(&match attribute.as_str() {
             Ok(value) => printable(value),
@@ -406,6 +404,11 @@ fn one_line(name: &X509Name<'_>) -> String {
 /// Control characters of a certificate reach no terminal and no log.
 fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
+}
+
+/// What OpenSSL calls an attribute of a name; one it does not know has its number.
+pub fn attribute_name(oid: &str) -> &str {
+    SHORT_NAMES.iter().find(|(known, _)| *known == oid).map_or(oid, |(_, short)| short)
 }
 
 /// What the common attributes of a name are called.
@@ -435,7 +438,7 @@ pub(super) fn fingerprint<'a>(parts: impl Iterator<Item = &'a [u8]>) -> String {
 }
 
 /// In upper case.
-fn hexadecimal(bytes: &[u8]) -> String {
+pub fn hexadecimal(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a String cannot fail.

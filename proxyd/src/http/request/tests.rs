@@ -6,6 +6,7 @@ use crate::config::Http2Options;
 
 const SITE: Site<'_> = Site {
     only_host: None,
+    told: Told { headers: &[], lines: &[] },
     forward: ForwardHeaders {
         x_forwarded_for: false,
         x_forwarded_proto: false,
@@ -324,4 +325,20 @@ fn a_connection_may_be_for_one_host() {
     let absolute = b"GET http://b.example/ HTTP/1.1\r\nHost: b.example\r\n\r\n";
     let site = Site { only_host: Some("a.example"), ..SITE };
     assert_eq!(parse(absolute, &mut Vec::new(), &site), Err(Reason::Misdirected));
+}
+
+#[test]
+fn nobody_else_tells_of_a_certificate() {
+    use crate::config::CertField;
+    let headers =
+        ["X-CN", "X-Verify"].map(|name| ClientCertHeader { name: name.into(), field: CertField::Verify });
+    let request = "GET / HTTP/1.1\r\nHost: h\r\nx-cn: me\r\nX-CN-2: b\r\nX-VERIFY: SUCCESS\r\n\
+                   Connection: X-CN, close\r\nX-Cn: again\r\n\r\n";
+    for lines in ["", "X-CN: someone\r\nX-Verify: SUCCESS\r\n"] {
+        let told = Told { headers: &headers, lines: lines.as_bytes() };
+        let mut out = Vec::new();
+        parse(request.as_bytes(), &mut out, &Site { told, ..SITE }).unwrap();
+        let expected = format!("GET / HTTP/1.1\r\nHost: h\r\nX-CN-2: b\r\n{lines}\r\n");
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
 }

@@ -58,19 +58,7 @@ pub(super) fn write(out: &mut Vec<u8>, context: &Context<'_>) {
     object.number("total", moments.total());
     object.end();
     object.key("tls");
-    match entry.addresses.tls.as_deref() {
-        Some(Secured { agreed, .. }) => {
-            object.begin();
-            object.text("version", agreed.version().as_bytes());
-            object.text("cipher", agreed.cipher().as_bytes());
-            object.maybe("name", agreed.name.as_deref().map(str::as_bytes));
-            object.maybe("alpn", agreed.alpn.as_deref());
-            object.key("resumed");
-            object.out.extend_from_slice(if agreed.resumed { b"true" } else { b"false" });
-            object.end();
-        }
-        None => object.out.extend_from_slice(b"null"),
-    }
+    tls(&mut object, entry.addresses.tls.as_deref());
     object.number("retries", way.retries.into());
     object.key("redispatched");
     object.out.extend_from_slice(if way.redispatched { b"true" } else { b"false" });
@@ -88,6 +76,35 @@ pub(super) fn write(out: &mut Vec<u8>, context: &Context<'_>) {
     object.number("server", context.server_connections().into());
     object.end();
     object.end();
+}
+
+/// What TLS agreed on, and whom the client showed to be.
+fn tls(object: &mut Object<'_>, secured: Option<&Secured>) {
+    match secured {
+        Some(secured @ Secured { agreed, .. }) => {
+            object.begin();
+            object.text("version", agreed.version().as_bytes());
+            object.text("cipher", agreed.cipher().as_bytes());
+            object.maybe("name", agreed.name.as_deref().map(str::as_bytes));
+            object.maybe("alpn", agreed.alpn.as_deref());
+            object.key("resumed");
+            object.out.extend_from_slice(if agreed.resumed { b"true" } else { b"false" });
+            match secured.shown() {
+                Some((shown, _)) => {
+                    object.key("client");
+                    object.begin();
+                    object.text("subject", &shown.subject.one_line());
+                    object.text("issuer", &shown.issuer.one_line());
+                    object.text("serial", shown.serial.as_bytes());
+                    object.text("sha256", shown.sha256.as_bytes());
+                    object.end();
+                }
+                None => object.null("client"),
+            }
+            object.end();
+        }
+        None => object.out.extend_from_slice(b"null"),
+    }
 }
 
 /// RFC 3339 in UTC, with milliseconds.

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::Ordering::Relaxed;
 
+use base64::prelude::{BASE64_STANDARD, Engine as _};
 use proto::addr::Address;
 
 use super::date::{self, Calendar, Second, WallClock};
@@ -12,6 +13,7 @@ use crate::model::shared::Shared;
 use crate::net::tls::Agreed;
 use crate::session::handshake::Secured;
 use crate::session::record::Ms;
+use crate::tls::shown::Shown;
 
 /// What a line is made from.
 #[derive(Clone, Copy, Debug)]
@@ -268,9 +270,33 @@ impl Slot<'_> {
             Variable::Resumed => self.number(agreed.is_some_and(|agreed| agreed.resumed).into()),
             Variable::ConnectionError => self.number(0),
             // Whoever has a session has made no mistake on its way there.
-            Variable::CertificateError | Variable::CaError if tls.is_some() => self.number(0),
+            Variable::CertificateError | Variable::CaError | Variable::ClientVerify if tls.is_some() => {
+                self.number(0);
+            }
             Variable::HandshakeError if tls.is_some() => self.text("0000000000000000"),
             Variable::CertificateError | Variable::CaError | Variable::HandshakeError => self.text(""),
+            Variable::ClientUsed if tls.is_some() => {
+                self.number(agreed.is_some_and(|agreed| !agreed.certificates.is_empty()).into());
+            }
+            of_certificate => match tls.and_then(Secured::shown) {
+                Some((shown, der)) => self.certificate(of_certificate, shown, der),
+                None => self.text(""),
+            },
+        }
+    }
+
+    /// What the client's certificate says.
+    fn certificate(&mut self, variable: Variable, shown: &Shown, der: &[u8]) {
+        match variable {
+            Variable::ClientSubject => self.sent_or_none(&shown.subject.one_line()),
+            Variable::ClientSubjectCn => self.sent_or_none(shown.subject.common()),
+            Variable::ClientIssuer => self.sent_or_none(&shown.issuer.one_line()),
+            Variable::ClientIssuerCn => self.sent_or_none(shown.issuer.common()),
+            Variable::ClientSerial => self.text(&shown.serial),
+            Variable::ClientSha1 => self.text(&shown.sha1),
+            Variable::ClientNotBefore => self.text(&shown.not_before()),
+            Variable::ClientNotAfter => self.text(&shown.not_after()),
+            Variable::ClientDer => self.text(&BASE64_STANDARD.encode(der)),
             // All others are dealt with before.
             _ => {}
         }
@@ -323,6 +349,10 @@ impl Slot<'_> {
     /// What a client sent.
     fn sent(&mut self, bytes: &[u8]) {
         self.quoted(|out, escaped| escape::text(out, bytes, escaped));
+    }
+
+    fn sent_or_none(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() { self.text("") } else { self.sent(bytes) }
     }
 
     fn of_request<'e>(&mut self, entry: &Entry<'e>, part: impl Fn(&RequestLine<'e>) -> &'e [u8]) {

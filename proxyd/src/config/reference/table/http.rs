@@ -9,6 +9,12 @@ pub(super) const FORWARD_HEADERS: Field = Field {
     preset: Preset::Unset("that of `defaults`"),
     meaning: "Headers that tell HTTP servers about the client. `x_forwarded_for`, `forwarded` and `via` are added behind what a request has; the others take its place, unless a `trusted` proxy sent it. Where `trusted` names any, what others send of this kind is dropped.",
 };
+pub(super) const CLIENT_CERT_HEADERS: Field = Field {
+    name: "client_cert_headers",
+    shape: "list of `(name: .., field: ..)`",
+    preset: Preset::Unset("that of `defaults`"),
+    meaning: "Headers that tell HTTP servers of the certificate a client showed. What a client sends by these names is dropped, whether it showed one or not; who showed none gets no such header, but that of `verify`.",
+};
 pub(super) const OPTIONS: Field = Field {
     name: "http",
     shape: "section",
@@ -186,6 +192,28 @@ pub const ERROR_PAGE: Section = Section {
             shape: "string",
             preset: Preset::Unset("by the file's name, else `text/html`"),
             meaning: "Media type of the body.",
+        },
+    ],
+    later: &[],
+};
+
+/// One of `client_cert_headers`.
+pub const CLIENT_CERT_HEADER: Section = Section {
+    what: "a header of `client_cert_headers`",
+    title: "client_cert_headers",
+    about: "A header with one field of the client's certificate. In texts, what is not printable ASCII, a backslash, a blank at either end, and what separates the parts (`/` within a value of a name, `,` within one of `names`) is written `\\` and two hexadecimal digits for each byte.",
+    fields: &[
+        Field {
+            name: "name",
+            shape: "string",
+            preset: Preset::Required,
+            meaning: "Name of the header, such as \"X-SSL-Client-CN\".",
+        },
+        Field {
+            name: "field",
+            shape: "`verify`, `subject`, `subject_cn`, `issuer`, `issuer_cn`, `serial`, `not_before`, `not_after`, `sha1`, `sha256`, `names`, `der` or `rfc9440`",
+            preset: Preset::Required,
+            meaning: "`verify` is SUCCESS with a certificate and NONE without. `subject` and `issuer` are names as HAProxy writes them (`/C=DE/CN=someone`), with `_cn` the first common name alone. `serial`, `sha1` and `sha256` (of the whole certificate) are hexadecimal in capitals, times are of RFC 3339 in UTC. `names` are the host names among the alternative names, behind commas. `der` is the certificate in base64, `rfc9440` the same as `Client-Cert` has it (RFC 9440).",
         },
     ],
     later: &[],

@@ -3,7 +3,7 @@
 use super::super::super::defaults;
 use super::super::super::print;
 use super::super::{Field, Preset, Section};
-use super::http::{ABORT_ON_CLOSE, FORWARD_HEADERS, HTTP_ERRORS, OPTIONS};
+use super::http::{ABORT_ON_CLOSE, CLIENT_CERT_HEADERS, FORWARD_HEADERS, HTTP_ERRORS, OPTIONS};
 use super::{LOG, NAME};
 
 const MODE: Field = Field {
@@ -101,6 +101,7 @@ pub const LISTEN: Section = Section {
         TRUSTED,
         LOG,
         FORWARD_HEADERS,
+        CLIENT_CERT_HEADERS,
         OPTIONS,
         HTTP_ERRORS,
         TIMEOUTS,
@@ -129,6 +130,7 @@ pub const FRONTEND: Section = Section {
         MAXCONN_PER_SOURCE,
         TRUSTED,
         FORWARD_HEADERS,
+        CLIENT_CERT_HEADERS,
         OPTIONS,
         HTTP_ERRORS,
         CLIENT_TIMEOUTS,

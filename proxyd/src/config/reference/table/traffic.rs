@@ -30,6 +30,7 @@ pub const DEFAULTS: Section = Section {
             meaning: "When and how often a request is tried again.",
         },
         Field { preset: Preset::Value(|| "[]".into()), ..super::http::FORWARD_HEADERS },
+        Field { preset: Preset::Value(|| "[]".into()), ..super::http::CLIENT_CERT_HEADERS },
         Field { preset: Preset::Unset("each its default"), ..super::http::OPTIONS },
         super::http::HTTP_ERRORS,
         Field { preset: Preset::Value(|| "false".into()), ..super::http::ABORT_ON_CLOSE },
