@@ -52,7 +52,7 @@ pub(super) fn is_preface(bytes: &[u8]) -> bool {
 
 /// Serves a client that speaks HTTP/2 until its connection ends; `read` was read of it before.
 ///
-/// What an idle connection takes is what [`Connection`] holds; the room that its beginning needs is given back.
+/// What an idle connection takes is what `Connection` holds; the room that its beginning needs is given back.
 pub fn serve(
     from: (Rc<FrontendView>, u32),
     place: Rc<Place>,
