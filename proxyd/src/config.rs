@@ -35,7 +35,9 @@ use proto::addr::Address;
 use proto::level::Level;
 
 pub use flags::from_flags;
-pub use http::{CertField, ClientCertHeader, ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions};
+pub use http::{
+    CertField, ClientCertHeader, ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions, ServerHttp2,
+};
 use log_format::LogFormat;
 pub use print::{print_defaults, to_ron};
 use reasons::Reasons;

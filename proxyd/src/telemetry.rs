@@ -5,6 +5,7 @@ mod certificates;
 mod handshakes;
 pub mod http;
 mod http2;
+mod http2_servers;
 pub mod info;
 mod metrics;
 mod refusals;

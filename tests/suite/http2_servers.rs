@@ -1,5 +1,6 @@
 //! HTTP/2 towards servers: what passes, how connections are shared, and what becomes of what a server does not take.
 
+use std::io::Read;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,109 @@ fn a_server_gets_as_many_streams_as_it_takes() {
     let record = origin.record();
     assert_eq!((record.connections, record.most), (3, 4));
     eventually("they are let go", || (daemon.count("app", "one", "srv_icur") == 0).then_some(()));
+}
+
+#[test]
+fn limits_of_a_backend_hold_for_its_servers() {
+    let origin = Origin::start("one");
+    let config = Config::new()
+        .global("workers: 1")
+        .frontend("web", r#"default_backend: "app""#)
+        .backend(
+            "app",
+            r#"server_defaults: (http: h2, http2: (max_concurrent_streams: 3, initial_window: "100KiB"))"#,
+        )
+        .server("one", origin.addr(), r#"http2: (max_concurrent_streams: 2, connection_window: "200KiB")"#);
+    let daemon = Daemon::start(&config);
+    assert_eq!(daemon.client().get("/bytes/1000000").body.len, 1_000_000);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| assert_eq!(daemon.client().get("/slow/300").status, 200));
+        }
+    });
+    let record = origin.record();
+    assert_eq!((record.connections, record.most), (3, 2), "what a server says goes before");
+}
+
+#[test]
+fn a_server_hears_of_the_limits() {
+    let (tell, heard) = std::sync::mpsc::channel();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut begin = [0; 24 + 9];
+        stream.read_exact(&mut begin).unwrap();
+        let length = usize::from(u16::from_be_bytes([begin[25], begin[26]]));
+        let mut settings = vec![0; length];
+        stream.read_exact(&mut settings).unwrap();
+        tell.send((begin[27], settings)).unwrap();
+    });
+    let config = Config::new()
+        .defaults("retries: (max: 0)")
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", "")
+        .server(
+            "one",
+            address,
+            r#"http: h2, http2: (initial_window: "100KiB", max_frame_size: "32KiB", header_table: "1KiB", max_header_list: "9KiB")"#,
+        );
+    let daemon = Daemon::start(&config);
+    assert_eq!(daemon.client().get("/").status, 503);
+    let (kind, settings) = heard.recv_timeout(Duration::from_secs(10)).unwrap();
+    server.join().unwrap();
+    assert_eq!(kind, 4, "SETTINGS");
+    let said: Vec<(u16, u32)> = settings
+        .chunks_exact(6)
+        .map(|it| (u16::from_be_bytes([it[0], it[1]]), u32::from_be_bytes([it[2], it[3], it[4], it[5]])))
+        .collect();
+    for (id, value) in [(1, 1 << 10), (4, 100 << 10), (5, 32 << 10), (6, 9 << 10)] {
+        assert!(said.contains(&(id, value)), "{id}: {said:?}");
+    }
+}
+
+/// The value of a line of `/metrics` about the server.
+fn metric(daemon: &Daemon, family: &str, reason: &str) -> u64 {
+    let text = harness::client::get(daemon.listener("GLOBAL"), "/metrics").text();
+    let line =
+        format!(r#"proxyd_http2_servers_{family}_total{{proxy="app",server="one",reason="{reason}"}} "#);
+    let found = text.lines().find_map(|it| it.strip_prefix(&line));
+    found.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no {line} in {text}"))
+}
+
+#[test]
+fn what_ends_early_is_counted() {
+    let origin = Origin::with("one", Whims { requests: 4, ..Whims::default() });
+    let daemon = Daemon::start(&config(&origin, "").global(r#"metrics: (bind: "127.0.0.1:0")"#));
+    assert_eq!(metric(&daemon, "streams_refused", "refused_stream"), 0);
+    assert_eq!(daemon.client().post("/refuse-once", b"pay once").status, 200);
+    assert_eq!(metric(&daemon, "streams_refused", "refused_stream"), 1);
+    let mut client = daemon.client();
+    client.send("GET /never HTTP/1.1\r\nHost: test\r\n\r\n");
+    eventually("it is on its way", || (origin.record().active == 1).then_some(()));
+    client.reset();
+    eventually("it is taken back", || (metric(&daemon, "streams_reset", "cancel") == 1).then_some(()));
+    assert_eq!(metric(&daemon, "goaways", "no_error"), 0);
+    assert_eq!(daemon.client().get("/").status, 200);
+    eventually("the server goes", || (metric(&daemon, "goaways", "no_error") == 1).then_some(()));
+
+    let nonsense = http2::Origin::scripted(|request, stream| {
+        let bytes = match request.target() {
+            "/frame" => frames::bytes(&Frame::head(0, 2, &frames::hpack::encode(&[]))),
+            _ => Frame::data(frames::END_STREAM, stream, *b"x").bytes(),
+        };
+        vec![Step::Send(bytes)]
+    });
+    let config = Config::new()
+        .global(r#"metrics: (bind: "127.0.0.1:0")"#)
+        .defaults("retries: (max: 0)")
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", "")
+        .server("one", nonsense.addr(), "http: h2");
+    let daemon = Daemon::start(&config);
+    assert_eq!(daemon.client().get("/frame").status, 502);
+    eventually("it is told", || (metric(&daemon, "connections_ended", "protocol_error") == 1).then_some(()));
 }
 
 #[test]

@@ -46,14 +46,6 @@ pub const CHECK_EXPECT: StatusRange = StatusRange { first: 200, last: 399 };
 /// Of 256, so that `weight: 50` and `set weight 50%` both mean half.
 pub const WEIGHT: u32 = 100;
 
-/// Of HTTP/2 with a server: requests at once on a connection, what may be on its way to us for one and for all of them,
-/// the fields of an answer, and what waits for the server to take it.
-pub const H2_SERVER_STREAMS: usize = 100;
-pub const H2_SERVER_WINDOW: u32 = 256 * 1024;
-pub const H2_SERVER_CONNECTION_WINDOW: u32 = 1024 * 1024;
-pub const H2_SERVER_HEAD: u32 = 32 * 1024;
-pub const H2_SEND_BUFFER: usize = 64 * 1024;
-
 pub const SERVER_HTTP: ServerHttp = ServerHttp::Http1;
 
 pub const SOCKET_MODE: u32 = 0o600;

@@ -64,6 +64,49 @@ impl Http2Options {
     };
 }
 
+/// How HTTP/2 is spoken with a server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct ServerHttp2 {
+    /// Requests that one connection carries at once.
+    pub max_concurrent_streams: usize,
+    /// Bytes a server may send on a stream ahead of its client, and on all of them.
+    pub initial_window: u32,
+    pub connection_window: u32,
+    pub max_frame_size: u32,
+    /// Of the compression of heads.
+    pub header_table: u32,
+    /// Longest head of an answer, as HTTP/2 counts it.
+    pub max_header_list: u32,
+    /// Bytes of a stream that wait to be sent.
+    pub send_buffer: usize,
+    /// Streams that had to be reset for what was sent on them.
+    pub max_local_error_reset_streams: usize,
+    pub ping_interval: Duration,
+    pub ping_timeout: Duration,
+}
+
+impl ServerHttp2 {
+    /// What holds where nothing is said.
+    pub const DEFAULT: Self = Self {
+        max_concurrent_streams: 100,
+        initial_window: 256 << 10,
+        connection_window: 1 << 20,
+        max_frame_size: 16 << 10,
+        header_table: 4 << 10,
+        max_header_list: 32 << 10,
+        send_buffer: 64 << 10,
+        max_local_error_reset_streams: 1024,
+        ping_interval: Duration::from_secs(5),
+        ping_timeout: Duration::from_secs(2),
+    };
+}
+
+impl Default for ServerHttp2 {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
 impl Default for HttpOptions {
     fn default() -> Self {
         Self {

@@ -20,7 +20,7 @@ use super::words::LeaveOut;
 use super::{
     AdminSocket, Backend, Check, CheckKind, ClientCertHeader, ClientTimeouts, Config, ErrorPage,
     ForwardHeaders, Frontend, Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Route, Server,
-    ServerTimeouts, Trusted, Uplink,
+    ServerHttp2, ServerTimeouts, Trusted, Uplink,
 };
 
 use crate::log::target::{Framing, Place, Target};
@@ -270,6 +270,7 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
     let limits = written.limits.or(defaults.limits);
     let uplink = written.uplink.resolved(&defaults.uplink, is_unix(written.address.as_ref()));
     let http = written.http.as_ref().or(defaults.http.as_ref());
+    let http2 = written.http2.over(defaults.http2.over(ServerHttp2::DEFAULT));
     Some(Server {
         name: written.name.map(|name| name.value).unwrap_or_default(),
         address: written.address?,
@@ -280,6 +281,6 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
             minconn: limits.minconn.unwrap_or(0),
             max_queue: limits.max_queue.unwrap_or(0),
         },
-        uplink: Uplink { http: http.map_or(preset::SERVER_HTTP, |http| http.value), ..uplink },
+        uplink: Uplink { http: http.map_or(preset::SERVER_HTTP, |http| http.value), http2, ..uplink },
     })
 }

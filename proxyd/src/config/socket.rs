@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proto::addr::Address;
 
+use super::ServerHttp2;
 use super::tls::{BindTls, ServerTls};
 
 /// Whether long transfers stay within the kernel.
@@ -87,6 +88,7 @@ pub enum ServerHttp {
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Uplink {
     pub http: ServerHttp,
+    pub http2: ServerHttp2,
     pub send_proxy: Option<SendProxy>,
     pub source: Option<SourceAddress>,
     /// Through this network interface.

@@ -281,6 +281,7 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
     };
     let shared = Uplink {
         http: ServerHttp::Auto,
+        http2: ServerHttp2::DEFAULT,
         send_proxy: Some(SendProxy::V2(SendTlvs::default())),
         source: Some(SourceAddress::Ip("10.0.0.1".parse().unwrap())),
         interface: Some("eth0".into()),
@@ -290,6 +291,7 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
     };
     let own = Uplink {
         http: ServerHttp::H2,
+        http2: ServerHttp2::DEFAULT,
         send_proxy: None,
         source: Some(SourceAddress::Client),
         interface: Some("eth1".into()),
@@ -300,6 +302,40 @@ fn a_section_may_have_its_own_timeouts_retries_and_limits() {
     let through_unix = Uplink { http: shared.http, send_proxy: shared.send_proxy, ..Uplink::default() };
     let uplinks: Vec<_> = b.servers.iter().map(|s| &s.uplink).collect();
     assert_eq!(uplinks, [&shared, &shared, &own, &through_unix]);
+    assert_eq!(load_whole(&to_ron(&config)), config);
+}
+
+#[test]
+fn servers_may_have_their_own_limits_of_http2() {
+    let config = load_whole(
+        r#"(listen: [(
+            name: "b", bind: [":1"],
+            server_defaults: (http: h2, http2: (max_concurrent_streams: 7, initial_window: "64KiB")),
+            servers: [
+                (name: "s", address: "[::1]:1"),
+                (name: "t", address: "unix@/t", http2: (
+                    max_concurrent_streams: 8, connection_window: "128KiB", max_frame_size: "32KiB",
+                    header_table: "0B", max_header_list: "1KiB", send_buffer: "16KiB",
+                    max_local_error_reset_streams: 0, ping_interval: "1s", ping_timeout: "3s",
+                )),
+            ],
+        )])"#,
+    );
+    let shared = ServerHttp2 { max_concurrent_streams: 7, initial_window: 64 << 10, ..ServerHttp2::DEFAULT };
+    let own = ServerHttp2 {
+        max_concurrent_streams: 8,
+        initial_window: 64 << 10,
+        connection_window: 128 << 10,
+        max_frame_size: 32 << 10,
+        header_table: 0,
+        max_header_list: 1 << 10,
+        send_buffer: 16 << 10,
+        max_local_error_reset_streams: 0,
+        ping_interval: Duration::from_secs(1),
+        ping_timeout: Duration::from_secs(3),
+    };
+    let limits: Vec<_> = config.backends[0].servers.iter().map(|server| server.uplink.http2).collect();
+    assert_eq!(limits, [shared, own]);
     assert_eq!(load_whole(&to_ron(&config)), config);
 }
 

@@ -14,9 +14,11 @@ use proto::addr::Address;
 use super::queue::OwnLine;
 use super::state::State;
 use crate::config::Uplink;
+use crate::http::parting::Parting;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::{Peak, Tally};
 use crate::stats::rate::Rate;
+use crate::stats::slots::Slots;
 use crate::tls::Originator;
 
 /// A server of a backend. It lives as long as its name stays in the configuration.
@@ -53,6 +55,8 @@ pub struct Server {
     /// Those who wait for it and no other.
     pub line: OwnLine,
     pub stats: Sharded,
+    /// Streams and connections of HTTP/2 that ended before their time, by [`Parting`].
+    pub partings: Slots,
     pub rates: Rates,
     /// Failed checks while up (`chkfail`).
     pub check_failures: Tally,
@@ -224,6 +228,7 @@ impl Server {
             served: CachePadded::default(),
             line: OwnLine::default(),
             stats: Sharded::new(parts.workers),
+            partings: Slots::new(parts.workers, Parting::PLACES),
             rates: Rates::default(),
             check_failures: Tally::default(),
             downs: Tally::default(),

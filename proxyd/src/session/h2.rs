@@ -3,7 +3,7 @@
 //!
 //! The engine is the h2 crate; what it has no limit for is counted below it, by the headers of the frames that pass.
 
-mod frames;
+pub(super) mod frames;
 mod guard;
 mod link;
 mod wire;
@@ -38,7 +38,7 @@ use crate::net::timer::Timer;
 use crate::stats::cells::Count;
 
 /// What a client begins with that knows of a server that it speaks HTTP/2 (RFC 9113 3.4).
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// So much of it no request of HTTP/1 begins with.
 const PREFACE_LINE: usize = 16;
 /// Requests that one connection may begin before others get their turn.

@@ -5,6 +5,7 @@
 //! when its client goes.
 
 mod link;
+mod wire;
 
 use std::cell::{Cell, RefCell};
 use std::future::Future;
@@ -22,7 +23,7 @@ use super::retry::Failure;
 use super::view::ServerView;
 use super::worker::Worker;
 use crate::clock::{self, Instant};
-use crate::config::{ServerHttp, defaults};
+use crate::config::ServerHttp;
 use crate::model::server::Server;
 use crate::model::shared::Shared;
 use crate::net::h2::H2;
@@ -47,7 +48,7 @@ impl Default for Mux {
         Self {
             links: RefCell::default(),
             attempts: RefCell::default(),
-            expected: Cell::new(defaults::H2_SERVER_STREAMS),
+            expected: Cell::new(usize::MAX),
             changed: Notify::new(),
         }
     }
@@ -198,8 +199,8 @@ impl Mux {
         deadline: Instant,
         behalf: Behalf<'_>,
     ) -> Rc<Attempt> {
-        let has_room =
-            |attempt: &&Rc<Attempt>| attempt.moves == moves && attempt.waiting.get() < self.expected.get();
+        let most = self.expected.get().min(view.server.uplink.http2.max_concurrent_streams);
+        let has_room = |attempt: &&Rc<Attempt>| attempt.moves == moves && attempt.waiting.get() < most;
         if let Some(attempt) = self.attempts.borrow().iter().find(has_room) {
             attempt.waiting.set(attempt.waiting.get() + 1);
             return Rc::clone(attempt);
@@ -236,7 +237,7 @@ impl Mux {
                 attempt.plain.set(Some(stream));
                 return Ok(None);
             }
-            link::open(stream, attempt.moves, deadline).await.map(Some)
+            link::open(stream, attempt.moves, &view, deadline).await.map(Some)
         };
         let made = made.await;
         self.attempts.borrow_mut().retain(|other| !Rc::ptr_eq(other, &attempt));

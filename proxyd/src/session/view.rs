@@ -54,7 +54,7 @@ pub struct ServerView {
     pub pool: RefCell<Pool>,
     /// Connections that many requests share.
     pub mux: Rc<Mux>,
-    worker: usize,
+    pub worker: usize,
 }
 
 impl FrontendView {

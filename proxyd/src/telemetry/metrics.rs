@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::rows::{Selection, Since, rows};
-use super::{certificates, handshakes, http2, info, refusals, shortages};
+use super::{certificates, handshakes, http2, http2_servers, info, refusals, shortages};
 use crate::log::feed::Status;
 use crate::model::shared::Shared;
 use crate::{clock, log, memory};
@@ -52,6 +52,7 @@ impl Exporter {
         if scopes.has(Scopes::SERVER) {
             handshakes::with_servers(&mut text, &snapshot);
             shortages::of_servers(&mut text, &snapshot);
+            http2_servers::exposition(&mut text, &snapshot);
         }
         if scopes.has(Scopes::GLOBAL) {
             self.own.refresh(shared);

@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::super::words::CERT_FIELDS;
-use super::super::{ClientCertHeader, ErrorPage, ForwardHeaders, Frontend, Http2Options, HttpOptions};
+use super::super::{
+    ClientCertHeader, ErrorPage, ForwardHeaders, Frontend, Http2Options, HttpOptions, ServerHttp2,
+};
 use super::{chosen, duration, quoted, size};
 
 /// Settings of a frontend, each behind a comma. `shared` is said in `defaults`.
@@ -69,6 +71,22 @@ fn http2(options: &Http2Options) -> String {
         ("max_pending_accept_reset_streams", options.max_pending_accept_reset_streams.to_string()),
         ("max_local_error_reset_streams", options.max_local_error_reset_streams.to_string()),
         ("glitches", options.glitches.to_string()),
+        ("ping_interval", duration(options.ping_interval)),
+        ("ping_timeout", duration(options.ping_timeout)),
+    ];
+    texts.map(|(name, text)| format!("{name}: {text}")).join(", ")
+}
+
+pub(super) fn server_http2(options: &ServerHttp2) -> String {
+    let texts = [
+        ("max_concurrent_streams", options.max_concurrent_streams.to_string()),
+        ("initial_window", size(options.initial_window.into())),
+        ("connection_window", size(options.connection_window.into())),
+        ("max_frame_size", size(options.max_frame_size.into())),
+        ("header_table", size(options.header_table.into())),
+        ("max_header_list", size(options.max_header_list.into())),
+        ("send_buffer", size(options.send_buffer as u64)),
+        ("max_local_error_reset_streams", options.max_local_error_reset_streams.to_string()),
         ("ping_interval", duration(options.ping_interval)),
         ("ping_timeout", duration(options.ping_timeout)),
     ];

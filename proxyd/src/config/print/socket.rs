@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::super::ServerHttp2;
 use super::super::socket::{
     Bind, Keepalive, SendProxy, ServerHttp, SourceAddress, Splice, TcpOptions, Uplink,
 };
@@ -65,6 +66,9 @@ pub(super) fn uplink(text: &mut String, uplink: &Uplink) {
             let _ = write!(text, ", send_proxy: (version: v2, tlvs: [{tlvs}])");
         }
         None => {}
+    }
+    if uplink.http2 != ServerHttp2::DEFAULT {
+        let _ = write!(text, ", http2: ({})", super::http::server_http2(&uplink.http2));
     }
     if let Some(source) = uplink.source {
         let source = match source {

@@ -16,7 +16,7 @@ pub use http::{CLIENT_CERT_HEADER, ERROR_PAGE, HTTP, HTTP2};
 pub use log::{LOG_TARGET, PROXY_LOG};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, FRONTEND, LISTEN, ROUTE};
-pub use server::{SERVER, SERVER_DEFAULTS};
+pub use server::{SERVER, SERVER_DEFAULTS, SERVER_HTTP2};
 pub use socket::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
 pub use tls::{BIND_TLS, CLIENT_CERTS, SERVER_TLS, TICKETS};
 pub use traffic::{CLIENT_TIMEOUTS, DEFAULTS, RETRIES, SERVER_TIMEOUTS, TIMEOUTS};
@@ -65,6 +65,7 @@ pub const SECTIONS: &[&Section] = &[
     &SERVER_DEFAULTS,
     &SERVER,
     &SERVER_TLS,
+    &SERVER_HTTP2,
     &KEEPALIVE,
     &SEND_PROXY,
 ];

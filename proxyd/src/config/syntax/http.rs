@@ -1,13 +1,14 @@
-//! `http` and `http_errors`, which `defaults`, frontends and listen sections may have; backends the latter.
+//! `http` and `http_errors`, which `defaults`, frontends and listen sections may have; backends the latter. And `http2`
+//! of servers.
 
 use std::path::Path;
 use std::time::Duration;
 
-use super::super::reference::{ERROR_PAGE, HTTP, HTTP2};
-use super::super::report::{Diagnostic, Report};
+use super::super::reference::{ERROR_PAGE, HTTP, HTTP2, SERVER_HTTP2};
+use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
-use super::super::{ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions, defaults};
+use super::super::{ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions, ServerHttp2, defaults};
 
 /// `http` as written.
 #[derive(Clone, Copy, Debug, Default)]
@@ -128,6 +129,74 @@ impl Http2 {
                 .max_local_error_reset_streams
                 .unwrap_or(below.max_local_error_reset_streams),
             glitches: self.glitches.unwrap_or(below.glitches),
+            ping_interval: self.ping_interval.unwrap_or(below.ping_interval),
+            ping_timeout: self.ping_timeout.unwrap_or(below.ping_timeout),
+        }
+    }
+}
+
+/// `http2` of servers as written.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in crate::config) struct WrittenServerHttp2 {
+    /// Where it stands, if it does.
+    pub(in crate::config) span: Option<Span>,
+    max_concurrent_streams: Option<usize>,
+    initial_window: Option<u32>,
+    connection_window: Option<u32>,
+    max_frame_size: Option<u32>,
+    header_table: Option<u32>,
+    max_header_list: Option<u32>,
+    send_buffer: Option<usize>,
+    max_local_error_reset_streams: Option<usize>,
+    ping_interval: Option<Duration>,
+    ping_timeout: Option<Duration>,
+}
+
+impl WrittenServerHttp2 {
+    pub(super) fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
+        let Some(value) = fields.get("http2") else { return Self::default() };
+        let Some(fields) = value.section(&SERVER_HTTP2, report) else { return Self::default() };
+        let mut size =
+            |name, least, most| u32::try_from(fields.get(name)?.size(least..=most, report)?.value).ok();
+        let (initial_window, connection_window) =
+            (size("initial_window", 16 << 10, WINDOW), size("connection_window", 64 << 10, WINDOW));
+        let max_frame_size = size("max_frame_size", 16 << 10, (1 << 24) - 1);
+        let header_table = size("header_table", 0, 64 << 10);
+        let max_header_list = size("max_header_list", 1 << 10, 64 << 10);
+        let send_buffer = size("send_buffer", 16 << 10, 16 << 20).map(|size| size as usize);
+        let mut number =
+            |name, least, most| Some(fields.get(name)?.number(least..=most, report)?.value as usize);
+        let max_concurrent_streams = number("max_concurrent_streams", 1, 10_000);
+        let max_local_error_reset_streams = number("max_local_error_reset_streams", 0, 1_000_000);
+        let mut duration = |name| Some(fields.get(name)?.duration(report)?.value);
+        Self {
+            span: Some(value.node.span),
+            max_concurrent_streams,
+            initial_window,
+            connection_window,
+            max_frame_size,
+            header_table,
+            max_header_list,
+            send_buffer,
+            max_local_error_reset_streams,
+            ping_interval: duration("ping_interval"),
+            ping_timeout: duration("ping_timeout"),
+        }
+    }
+
+    /// What holds, with `below` where nothing was written.
+    pub(in crate::config) fn over(self, below: ServerHttp2) -> ServerHttp2 {
+        ServerHttp2 {
+            max_concurrent_streams: self.max_concurrent_streams.unwrap_or(below.max_concurrent_streams),
+            initial_window: self.initial_window.unwrap_or(below.initial_window),
+            connection_window: self.connection_window.unwrap_or(below.connection_window),
+            max_frame_size: self.max_frame_size.unwrap_or(below.max_frame_size),
+            header_table: self.header_table.unwrap_or(below.header_table),
+            max_header_list: self.max_header_list.unwrap_or(below.max_header_list),
+            send_buffer: self.send_buffer.unwrap_or(below.send_buffer),
+            max_local_error_reset_streams: self
+                .max_local_error_reset_streams
+                .unwrap_or(below.max_local_error_reset_streams),
             ping_interval: self.ping_interval.unwrap_or(below.ping_interval),
             ping_timeout: self.ping_timeout.unwrap_or(below.ping_timeout),
         }

@@ -8,6 +8,7 @@ use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
 use super::super::words::SERVER_HTTPS;
 use super::super::{ServerAddress, ServerHttp};
+use super::http::WrittenServerHttp2;
 use super::socket::Uplink;
 use super::tls::ServerTls;
 use super::{address, name};
@@ -24,6 +25,7 @@ pub(in crate::config) struct Server {
     pub(in crate::config) backup: Option<Spanned<bool>>,
     pub(in crate::config) limits: Limits,
     pub(in crate::config) http: Option<Spanned<ServerHttp>>,
+    pub(in crate::config) http2: WrittenServerHttp2,
     pub(in crate::config) uplink: Uplink,
     /// Its files are read later.
     pub(in crate::config) tls: Option<ServerTls>,
@@ -47,6 +49,7 @@ pub(in crate::config) struct ServerDefaults {
     pub(in crate::config) uplink: Uplink,
     pub(in crate::config) tls: Option<ServerTls>,
     pub(in crate::config) http: Option<Spanned<ServerHttp>>,
+    pub(in crate::config) http2: WrittenServerHttp2,
 }
 
 impl Server {
@@ -66,6 +69,7 @@ impl Server {
             limits: Limits::read(fields, report),
             tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
             http: http(fields, report),
+            http2: WrittenServerHttp2::read(fields, report),
         }
     }
 }
@@ -84,6 +88,7 @@ impl ServerDefaults {
             uplink: Uplink::read(&fields, report),
             tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
             http: http(&fields, report),
+            http2: WrittenServerHttp2::read(&fields, report),
         })
     }
 }

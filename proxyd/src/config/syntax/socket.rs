@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use proto::addr::Address;
 
+use super::super::ServerHttp2;
 use super::super::reference::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
 use super::super::report::{Diagnostic, Report};
 use super::super::shape::{Fields, Value};
@@ -138,6 +139,7 @@ impl Uplink {
         }
         Resolved {
             http: ServerHttp::default(),
+            http2: ServerHttp2::default(),
             send_proxy,
             source: self.source.or(defaults.source),
             interface: self.interface.or_else(|| defaults.interface.clone()),

@@ -31,6 +31,8 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         limits(backend, servers, report);
         if backend.mode.as_ref().map_or(mode, |mode| mode.value) == Mode::Tcp {
             http(name, backend, servers, report);
+        } else {
+            http2(name, backend, servers, report);
         }
     }
 }
@@ -43,6 +45,34 @@ fn http(name: &str, backend: &Backend, servers: &[Server], report: &mut Report) 
             Diagnostic::error("no-meaning", format!("`http` means nothing for servers of `{name}`"))
                 .at(http.span, "leave it out, or write `mode: http`")
                 .at(backend.head, "this one has mode tcp"),
+        );
+    }
+    let written = servers.iter().map(|server| server.http2.span).chain([backend.server_defaults.http2.span]);
+    for span in written.flatten() {
+        report.push(
+            Diagnostic::error("no-meaning", format!("`http2` means nothing for servers of `{name}`"))
+                .at(span, "leave it out")
+                .at(backend.head, "this one has mode tcp"),
+        );
+    }
+}
+
+/// It is set where nobody speaks it.
+fn http2(name: &str, backend: &Backend, servers: &[Server], report: &mut Report) {
+    let shared = &backend.server_defaults;
+    let speaks = |server: &Server| {
+        let http =
+            server.http.as_ref().or(shared.http.as_ref()).map_or(defaults::SERVER_HTTP, |http| http.value);
+        http != ServerHttp::Http1
+    };
+    let silent = servers.iter().filter(|server| !speaks(server)).filter_map(|server| server.http2.span);
+    let spoken = shared.http.as_ref().is_some_and(|http| http.value != ServerHttp::Http1);
+    let shared = shared.http2.span.filter(|_| !spoken && !servers.iter().any(speaks));
+    for span in silent.chain(shared) {
+        report.push(
+            Diagnostic::error("no-meaning", format!("`http2` means nothing for servers of `{name}`"))
+                .at(span, "leave it out, or write `http: h2` or `http: auto` beside it")
+                .at(backend.head, "none that this is said of speaks HTTP/2"),
         );
     }
 }

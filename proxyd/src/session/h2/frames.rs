@@ -2,32 +2,32 @@
 
 /// A frame whose header has passed, and the code in it where it has one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Frame {
-    pub(super) kind: u8,
-    pub(super) flags: u8,
-    pub(super) length: u32,
+pub(in crate::session) struct Frame {
+    pub(in crate::session) kind: u8,
+    pub(in crate::session) flags: u8,
+    pub(in crate::session) length: u32,
     /// Of `RST_STREAM` and `GOAWAY`.
-    pub(super) code: u32,
+    pub(in crate::session) code: u32,
 }
 
-pub(super) const DATA: u8 = 0;
-pub(super) const HEADERS: u8 = 1;
-pub(super) const PRIORITY: u8 = 2;
-pub(super) const RST_STREAM: u8 = 3;
-pub(super) const SETTINGS: u8 = 4;
-pub(super) const PING: u8 = 6;
-pub(super) const GOAWAY: u8 = 7;
-pub(super) const WINDOW_UPDATE: u8 = 8;
-pub(super) const CONTINUATION: u8 = 9;
+pub(in crate::session) const DATA: u8 = 0;
+pub(in crate::session) const HEADERS: u8 = 1;
+pub(in crate::session) const PRIORITY: u8 = 2;
+pub(in crate::session) const RST_STREAM: u8 = 3;
+pub(in crate::session) const SETTINGS: u8 = 4;
+pub(in crate::session) const PING: u8 = 6;
+pub(in crate::session) const GOAWAY: u8 = 7;
+pub(in crate::session) const WINDOW_UPDATE: u8 = 8;
+pub(in crate::session) const CONTINUATION: u8 = 9;
 
 /// Of `SETTINGS` and `PING`; `END_STREAM` of the others.
-pub(super) const ACK: u8 = 1;
-pub(super) const END_STREAM: u8 = 1;
-pub(super) const END_HEADERS: u8 = 4;
+pub(in crate::session) const ACK: u8 = 1;
+pub(in crate::session) const END_STREAM: u8 = 1;
+pub(in crate::session) const END_HEADERS: u8 = 4;
 
 /// Where in a run of frames the last byte stood.
 #[derive(Debug, Default)]
-pub(super) struct Scanner {
+pub(in crate::session) struct Scanner {
     /// Bytes that are no frame, at the start.
     skip: u32,
     header: [u8; 9],
@@ -41,17 +41,17 @@ pub(super) struct Scanner {
 
 impl Scanner {
     /// The first bytes are no frame.
-    pub(super) fn behind(skip: usize) -> Self {
+    pub(in crate::session) fn behind(skip: usize) -> Self {
         Self { skip: u32::try_from(skip).unwrap_or(u32::MAX), ..Self::default() }
     }
 
     /// Some of this kind's payload is still to come.
-    pub(super) fn is_within(&self, kind: u8) -> bool {
+    pub(in crate::session) fn is_within(&self, kind: u8) -> bool {
         self.have == self.header.len() && self.header[3] == kind
     }
 
     /// Tells of each frame in `bytes`; of those with a code once that has passed.
-    pub(super) fn scan(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Frame)) {
+    pub(in crate::session) fn scan(&mut self, mut bytes: &[u8], mut tell: impl FnMut(Frame)) {
         let skipped = bytes.len().min(self.skip as usize);
         self.skip -= u32::try_from(skipped).unwrap_or(self.skip);
         bytes = &bytes[skipped..];

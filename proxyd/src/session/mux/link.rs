@@ -12,29 +12,28 @@ use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
 use tokio::sync::Notify;
 
+use super::wire::{Tally, Wire};
 use crate::clock::{self, Instant};
-use crate::config::defaults;
-use crate::net::io::Io;
+use crate::config::ServerHttp2;
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::session::dispatch::NoConnection;
 use crate::session::pool::IDLE;
 use crate::session::retry::Failure;
+use crate::session::view::ServerView;
 
 /// Stands for the server's limit of streams until it has said one, which it cannot be.
 const UNTOLD: usize = usize::MAX - 1;
 /// How long a connection of which nobody wants anything any more may take to say so.
 const PARTING: Duration = Duration::from_secs(2);
-/// How often a busy connection is asked whether it is still there.
-const ASK_EVERY: Duration = Duration::from_secs(5);
-/// Without an answer for so long, no new request goes its way.
-const SILENT: Duration = Duration::from_secs(2);
 
 /// A connection, as those see it who send requests.
 #[derive(Debug)]
 pub(super) struct Link {
     connection: SendRequest<Bytes>,
     state: Rc<State>,
+    options: ServerHttp2,
+    tally: Tally,
     /// How often the server had moved when it was made.
     pub(super) moves: u32,
     /// Requests on their way.
@@ -64,7 +63,7 @@ struct Pulse {
 
 /// What reads and writes for all streams of a connection.
 pub(super) struct Driver {
-    connection: Connection<Io, Bytes>,
+    connection: Connection<Wire, Bytes>,
     state: Rc<State>,
 }
 
@@ -72,11 +71,14 @@ pub(super) struct Driver {
 pub(super) async fn open(
     stream: Stream,
     moves: u32,
+    view: &ServerView,
     deadline: Instant,
 ) -> Result<(Rc<Link>, Driver), NoConnection> {
     let mut timer = Timer::default();
-    let builder = settings();
-    let mut handshake = pin!(builder.handshake::<_, Bytes>(Io(stream)));
+    let options = view.server.uplink.http2;
+    let tally = Tally::of(view);
+    let builder = settings(&options);
+    let mut handshake = pin!(builder.handshake::<_, Bytes>(Wire::new(stream, tally.clone())));
     let shaken = timer.within(deadline, |cx| handshake.as_mut().poll(cx)).await;
     let (connection, mut driven) = agreed(shaken)?;
     let told = timer.within(deadline, |cx| match Pin::new(&mut driven).poll(cx) {
@@ -92,6 +94,8 @@ pub(super) async fn open(
     let link = Link {
         connection,
         state: Rc::clone(&state),
+        options,
+        tally,
         moves,
         streams: Cell::new(0),
         was_used: Cell::new(false),
@@ -101,15 +105,18 @@ pub(super) async fn open(
     Ok((Rc::new(link), Driver { connection: driven, state }))
 }
 
-fn settings() -> Builder {
+fn settings(options: &ServerHttp2) -> Builder {
     let mut builder = Builder::new();
     builder
         .enable_push(false)
         .initial_max_send_streams(UNTOLD)
-        .initial_window_size(defaults::H2_SERVER_WINDOW)
-        .initial_connection_window_size(defaults::H2_SERVER_CONNECTION_WINDOW)
-        .max_header_list_size(defaults::H2_SERVER_HEAD)
-        .max_send_buffer_size(defaults::H2_SEND_BUFFER);
+        .initial_window_size(options.initial_window)
+        .initial_connection_window_size(options.connection_window)
+        .max_frame_size(options.max_frame_size)
+        .header_table_size(options.header_table)
+        .max_header_list_size(options.max_header_list)
+        .max_send_buffer_size(options.send_buffer)
+        .max_local_error_reset_streams(Some(options.max_local_error_reset_streams));
     builder
 }
 
@@ -135,7 +142,7 @@ impl Link {
 
     /// Requests that it carries at most.
     pub(super) fn room(&self) -> usize {
-        self.state.streams.get().min(defaults::H2_SERVER_STREAMS)
+        self.state.streams.get().min(self.options.max_concurrent_streams)
     }
 
     /// An upgrade may be asked for (RFC 8441).
@@ -161,8 +168,11 @@ impl Link {
         if *waits {
             let mut cx = Context::from_waker(Waker::noop());
             *waits = pings.poll_pong(&mut cx).is_pending();
-            *is_silent = *waits && since >= SILENT;
-        } else if self.streams.get() > 0 && since >= ASK_EVERY {
+            let was_silent = std::mem::replace(is_silent, *waits && since >= self.options.ping_timeout);
+            if *is_silent && !was_silent {
+                self.tally.silence();
+            }
+        } else if self.streams.get() > 0 && since >= self.options.ping_interval {
             *asked = now;
             *waits = pings.send_ping(Ping::opaque()).is_ok();
         }

@@ -1,6 +1,6 @@
 //! Servers.
 
-use super::super::super::{defaults, print};
+use super::super::super::{ServerHttp2, defaults, print};
 use super::super::{Field, Preset, Section};
 use super::{NAME, socket, tls};
 
@@ -40,6 +40,86 @@ const HTTP: Field = Field {
               ALPN, else the server has to know. `auto`: with `tls` what the server chooses, else as `http1`.",
 };
 
+const HTTP2: Field = Field {
+    name: "http2",
+    shape: "section",
+    preset: Preset::Unset("each its default"),
+    meaning: "How HTTP/2 is spoken with it, where `http` is `h2` or `auto`.",
+};
+
+/// `http2` of servers.
+pub const SERVER_HTTP2: Section = Section {
+    what: "`http2` of a server",
+    title: "servers.http2",
+    about: "How HTTP/2 is spoken with a server, in `server_defaults` and `servers`. What a server leaves out is that of \
+            `server_defaults`. What is ended and reset for it is counted by server and reason in \
+            `proxyd_http2_servers_connections_ended_total` and `proxyd_http2_servers_streams_reset_total`; what servers \
+            end and reset in `proxyd_http2_servers_goaways_total` and `proxyd_http2_servers_streams_refused_total`.",
+    fields: &[
+        Field {
+            name: "max_concurrent_streams",
+            shape: "number up to 10_000",
+            preset: Preset::Value(|| ServerHttp2::DEFAULT.max_concurrent_streams.to_string()),
+            meaning: "Most requests that one connection carries at once, where the server takes as many; others get a further one.",
+        },
+        Field {
+            name: "initial_window",
+            shape: "size from `\"16KiB\"` to `\"1GiB\"`",
+            preset: Preset::Value(|| print::size(ServerHttp2::DEFAULT.initial_window.into())),
+            meaning: "What the server may send of one answer before its client has taken it.",
+        },
+        Field {
+            name: "connection_window",
+            shape: "size from `\"64KiB\"` to `\"1GiB\"`",
+            preset: Preset::Value(|| print::size(ServerHttp2::DEFAULT.connection_window.into())),
+            meaning: "The same of all answers of a connection together: the most memory that they take.",
+        },
+        Field {
+            name: "max_frame_size",
+            shape: "size from `\"16KiB\"` up to a byte less than `\"16MiB\"`",
+            preset: Preset::Value(|| print::size(ServerHttp2::DEFAULT.max_frame_size.into())),
+            meaning: "Longest frame that the server may send.",
+        },
+        Field {
+            name: "header_table",
+            shape: "size up to `\"64KiB\"`",
+            preset: Preset::Value(|| print::size(ServerHttp2::DEFAULT.header_table.into())),
+            meaning: "What is remembered of the server's header fields, for their compression.",
+        },
+        Field {
+            name: "max_header_list",
+            shape: "size from `\"1KiB\"` to `\"64KiB\"`",
+            preset: Preset::Value(|| print::size(ServerHttp2::DEFAULT.max_header_list.into())),
+            meaning: "Longest head of an answer, each field with 32 bytes more than its name and value; a longer one is no answer, and the client gets 502.",
+        },
+        Field {
+            name: "send_buffer",
+            shape: "size from `\"16KiB\"` to `\"16MiB\"`",
+            preset: Preset::Value(|| print::size(ServerHttp2::DEFAULT.send_buffer as u64)),
+            meaning: "Most bytes of one request that wait for a slow server.",
+        },
+        Field {
+            name: "max_local_error_reset_streams",
+            shape: "number up to 1_000_000",
+            preset: Preset::Value(|| ServerHttp2::DEFAULT.max_local_error_reset_streams.to_string()),
+            meaning: "Most requests of one connection that are reset for what the server sent; then it is ended.",
+        },
+        Field {
+            name: "ping_interval",
+            shape: "duration",
+            preset: Preset::Value(|| print::duration(ServerHttp2::DEFAULT.ping_interval)),
+            meaning: "How often the server is sent a PING while it has requests. It is looked at once a second.",
+        },
+        Field {
+            name: "ping_timeout",
+            shape: "duration",
+            preset: Preset::Value(|| print::duration(ServerHttp2::DEFAULT.ping_timeout)),
+            meaning: "How long it may take to answer that; then the connection gets no more requests, and ends with those it has.",
+        },
+    ],
+    later: &[],
+};
+
 /// What the servers of a backend have in common.
 pub const SERVER_DEFAULTS: Section = Section {
     what: "`server_defaults`",
@@ -52,6 +132,7 @@ pub const SERVER_DEFAULTS: Section = Section {
         MINCONN,
         MAX_QUEUE,
         HTTP,
+        HTTP2,
         socket::SEND_PROXY_FIELD,
         socket::SOURCE,
         socket::INTERFACE,
@@ -88,6 +169,7 @@ pub const SERVER: Section = Section {
         MAX_QUEUE,
         tls::SERVER_TLS_FIELD,
         HTTP,
+        HTTP2,
         socket::SEND_PROXY_FIELD,
         socket::SOURCE,
         socket::INTERFACE,
