@@ -380,3 +380,60 @@ fn a_proxy_header_stands_in_front_of_the_handshake() {
     assert_eq!(request.head.get("x-forwarded-for"), Some("192.0.2.1"));
     assert_eq!(request.head.get("x-forwarded-proto"), Some("https"));
 }
+
+#[test]
+fn idle_connections_over_tls_are_lent_between_workers() {
+    const WORKERS: usize = 8;
+    let site = Site::new();
+    let serving = Serving::new(&site.identity);
+    let origin = Origin::tls("app1", &serving);
+    let config = Config::new()
+        .global(&format!("metrics: (bind: \"127.0.0.1:0\"), workers: {WORKERS}"))
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", "")
+        .server("app1", origin.addr(), r#"tls: (ca: "root.pem", sni: "a.example")"#);
+    let daemon = site.start(&config);
+    let mut clients: Vec<_> = (0..2 * WORKERS).map(|_| daemon.client()).collect();
+    eventually("every worker has clients", || {
+        let text = harness::client::get(daemon.listener("GLOBAL"), "/metrics").text();
+        let of_workers = text.lines().filter_map(|line| line.strip_prefix("proxyd_worker_connections{"));
+        let busy = of_workers.filter(|line| !line.ends_with(" 0")).count();
+        (busy == WORKERS).then_some(())
+    });
+    for round in 0..3 {
+        for client in &mut clients {
+            assert_eq!(client.get("/").text(), "app1\n", "round {round}");
+            eventually("an idle connection", || (daemon.count("app", "app1", "srv_icur") > 0).then_some(()));
+        }
+    }
+    // One at a time needs one connection. A worker that is slow to lend costs another; each had one of its own else.
+    let handshakes = serving.seen().len();
+    assert!(handshakes <= WORKERS / 2, "{handshakes} handshakes");
+    assert_eq!(origin.record().violations, Vec::<String>::new());
+}
+
+#[test]
+fn one_source_has_only_so_many_connections_with_their_handshakes() {
+    let site = Site::new();
+    let origin = Origin::start("app1");
+    let config =
+        Site::config("", "maxconn_per_source: 3").global("workers: 2").server("app1", origin.addr(), "");
+    let daemon = site.start(&config);
+    let mut held = [site.dial(&daemon), site.dial(&daemon)];
+    // One that has not said a word of its handshake has its place as well.
+    let silent = daemon.client();
+    eventually("three connections", || daemon.admin("show info").contains("CurrConns: 3").then_some(()));
+    for _ in 0..3 {
+        let refused = Dialer::trusting(&site.root).client(daemon.listener("web"), "a.example");
+        assert!(refused.is_err());
+    }
+    assert_eq!(daemon.count("web", "FRONTEND", "dcon"), 3);
+    for client in &mut held {
+        assert_eq!(client.get("/").status, 200, "those who are there stay");
+    }
+    drop(silent);
+    eventually("room for one more", || {
+        let mut client = Dialer::trusting(&site.root).client(daemon.listener("web"), "a.example").ok()?;
+        (client.get("/").status == 200).then_some(())
+    });
+}
