@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 
 use harness::frames::hpack::encode;
-use harness::frames::{Frame, Peer, bytes, request_fields};
+use harness::frames::{self, Frame, Peer, bytes, request_fields};
 use harness::origin::http::Origin;
 use harness::stream::Stream;
 use harness::tls::{Authority, Dialer, Identity, Kind, Versions};
@@ -80,7 +80,7 @@ impl World {
         let session = dialer.connect(self.at(frontend), "a.example").unwrap();
         assert_eq!(session.alpn().as_deref(), Some("h2"));
         let mut peer = Peer::new(Stream::Tls(Box::new(session)));
-        peer.send([harness::frames::PREFACE, &Frame::settings(&[]).bytes()].concat());
+        peer.send([frames::PREFACE, &Frame::settings(&[]).bytes()].concat());
         for stream in [1, 3] {
             let mut fields = request_fields("GET", "/a");
             for (name, value) in &mut fields {
@@ -153,6 +153,21 @@ fn servers_are_told_who_showed_a_certificate_and_believe_nobody_else() {
     assert_eq!(world.told(), none);
     World::ask(&mut Client::tcp(world.at("clear")));
     assert_eq!(world.told(), none);
+    // Nor does anybody say it behind a body.
+    let mut client = Client::tcp(world.at("clear"));
+    client.send("POST /a HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n");
+    client.send("X-Cn: admin\r\nX-Sum: 7\r\n\r\n");
+    assert_eq!(client.response("POST").status, 200);
+    let mut peer = Peer::client(world.at("clear"));
+    peer.send(frames::post(1, "/a"));
+    peer.send(Frame::data(0, 1, "a").bytes());
+    let trailers = [("x-cn", "admin"), ("x-sum", "7")].map(|(name, value)| (name.into(), value.into()));
+    peer.send(bytes(&Frame::head(END_HEADERS_AND_STREAM, 1, &encode(&trailers))));
+    assert_eq!(peer.answer(1).status(), Some(200));
+    for request in world.origin.requests().iter().rev().take(2) {
+        let names: Vec<_> = request.body.trailers.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+        assert_eq!(names, ["x-sum"]);
+    }
 
     // Resumed sessions have the certificate of the first.
     let dialer = world.showing().resuming();
@@ -163,7 +178,7 @@ fn servers_are_told_who_showed_a_certificate_and_believe_nobody_else() {
         assert_eq!(world.told(), *first);
     }
 
-    let lines = world.log(14);
+    let lines = world.log(16);
     let serial = &first[3].1;
     let shown = format!(
         "required 1 0 some/one#0D#0AX-CN: admin /CN=some/one#0D#0AX-CN: admin root {} {serial} 750101000000Z \

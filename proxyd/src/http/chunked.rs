@@ -1,8 +1,10 @@
 //! Chunked bodies (RFC 9112 7.1), decoded in place and written anew.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use super::field::{self, Field, MAX_FIELDS};
+use crate::config::ClientCertHeader;
 
 /// Bytes of a chunk's size line, extensions included.
 const MAX_LINE: usize = 256;
@@ -31,6 +33,8 @@ pub struct Decoder {
     state: State,
     /// Trailer fields as they are passed on, canonical.
     trailers: Vec<u8>,
+    /// Names that nobody else uses: such trailers are dropped.
+    barred: Option<Arc<[ClientCertHeader]>>,
 }
 
 /// What one step found at the start of the bytes it was given.
@@ -48,7 +52,7 @@ pub enum Step {
 
 impl Default for Decoder {
     fn default() -> Self {
-        Self { state: State::Size, trailers: Vec::new() }
+        Self { state: State::Size, trailers: Vec::new(), barred: None }
     }
 }
 
@@ -56,6 +60,11 @@ impl Decoder {
     /// Trailer fields, each with its line end.
     pub fn trailers(&self) -> &[u8] {
         &self.trailers
+    }
+
+    /// Drops trailers of these names.
+    pub fn bar(&mut self, headers: Arc<[ClientCertHeader]>) {
+        self.barred = Some(headers);
     }
 
     pub fn is_done(&self) -> bool {
@@ -117,6 +126,9 @@ impl Decoder {
                     return Err(Malformed);
                 }
                 for field in fields.iter().filter(|f| is_allowed_trailer(f)) {
+                    if self.barred.as_ref().is_some_and(|barred| is_barred(field.name, barred)) {
+                        continue;
+                    }
                     field::write(&mut self.trailers, field.name.as_bytes(), field.value);
                 }
                 Ok(Some(length))
@@ -125,6 +137,11 @@ impl Decoder {
             _ => Err(Malformed),
         }
     }
+}
+
+/// Whether one of these headers has this name.
+pub fn is_barred(name: &str, headers: &[ClientCertHeader]) -> bool {
+    headers.iter().any(|header| header.name.eq_ignore_ascii_case(name))
 }
 
 fn partial(consumed: usize) -> Step {

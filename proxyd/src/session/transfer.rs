@@ -4,10 +4,12 @@
 //! side sets the pace.
 
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use smallvec::SmallVec;
 
+use crate::config::ClientCertHeader;
 use crate::http::chunked::{self, Decoder, Step};
 use crate::http::framing::Body;
 use crate::net::buffer::{Buffer, LARGE, SMALL};
@@ -59,6 +61,8 @@ pub struct Transfer {
     end_due: bool,
     /// What came behind a body that framed itself.
     trailers: Vec<u8>,
+    /// Names that no trailer may have.
+    barred: Option<Arc<[ClientCertHeader]>>,
 }
 
 #[derive(Debug)]
@@ -153,6 +157,30 @@ impl Transfer {
             framed: false,
             end_due: false,
             trailers: Vec::new(),
+            barred: None,
+        }
+    }
+
+    /// Drops trailers of these names.
+    #[must_use]
+    pub fn barring(mut self, headers: &Arc<[ClientCertHeader]>) -> Self {
+        if !headers.is_empty() {
+            if let Source::Chunked(decoder) = &mut self.source {
+                decoder.bar(Arc::clone(headers));
+            }
+            self.barred = Some(Arc::clone(headers));
+        }
+        self
+    }
+
+    /// Takes over trailers, each with its line end.
+    fn take_trailers(&mut self, lines: &[u8]) {
+        let Some(barred) = &self.barred else { return self.trailers.extend_from_slice(lines) };
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+            if !std::str::from_utf8(name).is_ok_and(|name| chunked::is_barred(name, barred)) {
+                self.trailers.extend_from_slice(line);
+            }
         }
     }
 
@@ -280,7 +308,7 @@ impl Transfer {
             moved.read += n as u64;
             if n == 0 {
                 if let Some(from) = from.as_h2() {
-                    self.trailers.extend_from_slice(from.trailers());
+                    self.take_trailers(from.trailers());
                 }
                 self.source_ended()?;
                 continue;

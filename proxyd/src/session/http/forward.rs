@@ -92,6 +92,7 @@ impl Connection {
         let up =
             Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body)
                 .at_most(self.frontend.frontend.http.max_body)
+                .barring(&self.frontend.frontend.client_cert_headers)
                 .keep(retry::kept(
                     &backend.backend.retries,
                     facts.idempotent,

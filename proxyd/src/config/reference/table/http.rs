@@ -13,7 +13,7 @@ pub(super) const CLIENT_CERT_HEADERS: Field = Field {
     name: "client_cert_headers",
     shape: "list of `(name: .., field: ..)`",
     preset: Preset::Unset("that of `defaults`"),
-    meaning: "Headers that tell HTTP servers of the certificate a client showed. What a client sends by these names is dropped, whether it showed one or not; who showed none gets no such header, but that of `verify`.",
+    meaning: "Headers that tell HTTP servers of the certificate a client showed. What a client sends by these names, trailers included, is dropped, whether it showed one or not; who showed none gets no such header, but that of `verify`.",
 };
 pub(super) const OPTIONS: Field = Field {
     name: "http",
