@@ -8,6 +8,7 @@ pub mod ending;
 pub mod field;
 pub mod forwarded;
 pub mod framing;
+pub mod grpc;
 pub mod parting;
 pub mod refusal;
 pub mod reply;

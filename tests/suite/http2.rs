@@ -108,6 +108,39 @@ fn a_hundred_streams_at_once() {
 }
 
 #[test]
+fn calls_of_grpc_get_failures_they_understand() {
+    let silent = Silent::start();
+    let config = Config::new()
+        .defaults(r#"timeouts: (server: "200ms"), retries: (max: 0)"#)
+        .frontend("none", r#"default_backend: "none""#)
+        .frontend("late", r#"default_backend: "late""#)
+        .backend("none", "")
+        .backend("late", "")
+        .server("one", silent.address(), "");
+    let daemon = Daemon::start(&config);
+    for (frontend, message) in [("none", "503 Service Unavailable"), ("late", "504 Gateway Time-out")] {
+        let mut client = Peer::client(daemon.listener(frontend));
+        client.send(ask(END_STREAM, 1, "POST", "/a.B/C", &[("content-type", "application/grpc+proto")]));
+        let heard = client.answer(1);
+        assert_eq!((heard.status(), &heard.body[..], heard.reset), (Some(200), &b""[..], None));
+        assert_eq!(heard.get("content-type"), Some("application/grpc"));
+        assert_eq!((heard.get("grpc-status"), heard.get("grpc-message")), (Some("14"), Some(message)));
+        assert!(heard.trailers.is_none() && heard.get("content-length").is_none());
+        assert_eq!(daemon.count(frontend, "FRONTEND", "hrsp_5xx"), 1, "it is what it is to statistics");
+        assert_eq!(
+            fetch(&mut client, 3, "/").status().map(|status| status / 100),
+            Some(5),
+            "others get a page"
+        );
+        assert!(client.violations.is_empty(), "{:?}", client.violations);
+    }
+    // One whose messages are still to come is told at once.
+    let mut client = Peer::client(daemon.listener("none"));
+    client.send(ask(0, 1, "POST", "/a.B/C", &[("content-type", "application/grpc")]));
+    assert_eq!(client.answer(1).get("grpc-status"), Some("14"));
+}
+
+#[test]
 fn trailers_pass() {
     let origin = Origin::scripted(|_| {
         Answer {

@@ -91,6 +91,11 @@ impl Reply {
         ALL[self.index()].1
     }
 
+    /// What the status means.
+    pub fn title(self) -> &'static str {
+        ALL[self.index()].2
+    }
+
     /// The answer where nobody has said otherwise.
     pub fn built_in(self) -> &'static Page {
         &BUILT_IN[self.index()]

@@ -1,6 +1,7 @@
 //! One stream of an HTTP/2 connection in the shape of a connection of its own: heads are HTTP/1.1 text, and a body is
 //! bytes until the stream ends. So a session need not know what it runs over.
 
+mod call;
 pub mod head;
 
 use std::cell::RefCell;
@@ -36,6 +37,8 @@ pub struct H2 {
     trailers: Vec<u8>,
     /// Fields of the head of a request.
     fields: usize,
+    /// The client calls by gRPC.
+    is_call: bool,
     /// A client said https, or a server is spoken to over TLS.
     secure: bool,
     fault: Option<Fault>,
@@ -121,6 +124,10 @@ impl H2 {
         Self {
             asked,
             fields: parts.headers.len(),
+            is_call: parts
+                .headers
+                .get(http::header::CONTENT_TYPE)
+                .is_some_and(|kind| call::is_call(kind.as_bytes())),
             secure: parts.uri.scheme() == Some(&http::uri::Scheme::HTTPS),
             head,
             head_read: 0,
@@ -138,6 +145,7 @@ impl H2 {
         Self {
             asked: Asked::Plain,
             fields: 0,
+            is_call: false,
             secure,
             head: Vec::new(),
             head_read: 0,
@@ -242,6 +250,11 @@ impl H2 {
     /// Fields of the request that came, crumbs of cookies and all.
     pub fn fields(&self) -> usize {
         self.fields
+    }
+
+    /// The request is a call of gRPC.
+    pub fn is_call(&self) -> bool {
+        self.is_call
     }
 
     /// The scheme that the client says it speaks.

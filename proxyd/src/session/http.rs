@@ -4,6 +4,7 @@ mod forward;
 mod log;
 
 use std::borrow::Cow;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -19,6 +20,7 @@ use super::worker::{Busy, Place};
 use crate::clock::{self, Instant};
 use crate::config::defaults::MAX_HEADER_BYTES;
 use crate::http::forwarded::Peer;
+use crate::http::grpc;
 use crate::http::refusal::Reason;
 use crate::http::reply::Reply;
 use crate::http::request::{self, Parsed, Site, Told};
@@ -456,6 +458,14 @@ impl Connection {
         to_head: bool,
     ) -> bool {
         self.down_head.clear();
+        if let Stream::H2(stream) = &mut self.client
+            && stream.is_call()
+        {
+            grpc::write(&mut self.down_head, reply);
+            let sent = poll_fn(|cx| stream.poll_head(cx, &self.down_head, true)).await;
+            self.frontend.cells().add(Count::BytesOut, self.down_head.len() as u64);
+            return sent.is_ok();
+        }
         let page = backend.and_then(|backend| backend.backend.pages.get(reply));
         let page =
             page.or_else(|| self.frontend.frontend.pages.get(reply)).unwrap_or_else(|| reply.built_in());
