@@ -334,7 +334,7 @@ fn lines_tell_of_tls() {
         let text = fs::read_to_string(daemon.dir().join("json")).unwrap_or_default();
         text.lines().next().filter(|_| text.ends_with('\n')).map(str::to_owned)
     });
-    let tls = r#""tls":{"version":"TLSv1.3","cipher":"TLS_AES_256_GCM_SHA384","name":"a.example","alpn":null,"resumed":false}"#;
+    let tls = r#""tls":{"version":"TLSv1.3","cipher":"TLS_AES_256_GCM_SHA384","name":"a.example","alpn":null,"resumed":false,"client":null}"#;
     assert!(object.contains(tls) && object.contains(r#""ms":{"handshake":"#), "{object}");
     for (line, resumed) in lines.iter().zip([0, 1]) {
         let end = format!(
