@@ -256,7 +256,10 @@ fn windows_that_stay_shut_are_cut_off() {
             peer.reads_until(LIMIT, |it| all(it) || it.closed);
             assert!(all(peer) || peer.closed, "it holds on to {:?}", peer.streams.keys());
         }
-        assert!(stage.stage.level.grown(&stage.stage.daemon) < 64 << 20, "memory for what nobody takes");
+        // A stream may hold one buffer, whatever it asked for.
+        let most = (32 << 20) + n as u64 * 10 * (64 << 10);
+        let grown = stage.stage.level.grown(&stage.stage.daemon);
+        assert!(grown < most, "{grown} bytes for what nobody takes");
         stage.servers_are_free();
         drop(peers);
         stage.ends_unharmed();
