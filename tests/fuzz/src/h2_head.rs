@@ -68,7 +68,8 @@ fn judged(text: &[u8], secure: bool, ended: bool) {
     head::write_request(&mut out, &request.into_parts().0, ended);
     let again = Head::parse(&out).expect("a strict parser takes it");
     assert_eq!((again.word(0), again.word(1)), (forwarded.word(0), forwarded.word(1)));
-    assert_eq!(again.get("host"), forwarded.get("host"));
+    // No host at all is what an empty one is there.
+    assert_eq!(again.get("host"), forwarded.get("host").filter(|host| !host.is_empty()));
 }
 
 fn answer(text: &[u8], asked: &Asked, ended: bool) {
