@@ -27,9 +27,9 @@ from secure import make_certificate
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BASELINE = HERE / "instructions.json"
-TOLERANCE = 0.05
-# Who closes first, and how much of a record or of frames is seen at once, is not ours to say.
-TOLERANCES = {"connection": 0.1, "tls": 0.15, "h2": 0.1}
+TOLERANCE = 0.03
+# Who closes first, and how much of a record is seen at once, is not ours to say.
+TOLERANCES = {"connection": 0.1, "tls": 0.15}
 # Round robin takes the next place of a prepared order, however many servers there are.
 FLAT = 0.02
 COUNTS = (3, 50, 5000)
