@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::dispatch::Upstream;
-use super::handshake::Secured;
+use super::handshake::{Lines, Secured};
 use super::mux::Mux;
 use super::pool::IDLE;
 use super::view::{FrontendView, ServerView};
@@ -139,10 +139,13 @@ pub async fn receive(
         Refused::Untrusted => cells.inc(Count::DeniedConnections),
         Refused::Invalid(_) | Refused::Timeout | Refused::Cut => cells.inc(Count::BadRequests),
     }
+    let left_out = Lines::take()?;
     let name = &frontend.frontend.name;
     match peer.client {
-        Some(client) => log::warning(format_args!("frontend {name}: {client} closed: {refused}")),
-        None => log::warning(format_args!("frontend {name}: a client on a Unix socket closed: {refused}")),
+        Some(client) => log::warning(format_args!("frontend {name}: {client} closed: {refused}{left_out}")),
+        None => log::warning(format_args!(
+            "frontend {name}: a client on a Unix socket closed: {refused}{left_out}"
+        )),
     }
     None
 }

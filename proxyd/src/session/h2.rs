@@ -8,12 +8,10 @@ mod guard;
 mod link;
 mod wire;
 
-use std::cell::Cell;
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::{self, SendResponse};
@@ -23,6 +21,7 @@ use self::guard::Guard;
 use self::link::{Link, Live};
 use self::wire::Wire;
 use super::client::Addresses;
+use super::handshake::Lines;
 use super::http;
 use super::linger;
 use super::view::FrontendView;
@@ -369,14 +368,14 @@ impl Connection {
     fn tell(&self, ending: Option<Ending>) {
         let Some(ending) = ending else { return };
         self.from.0.ended(ending);
-        let Some(unsaid) = may_say() else { return };
-        let more =
-            if unsaid > 0 { format!("; {unsaid} others since the last such line") } else { String::new() };
+        let Some(left_out) = Lines::take() else { return };
         let (name, text) = (&self.from.0.frontend.name, ending.text());
         match self.addresses.client {
-            Some(client) => log::warning(format_args!("frontend {name}: {client} was ended: {text}{more}")),
+            Some(client) => {
+                log::warning(format_args!("frontend {name}: {client} was ended: {text}{left_out}"));
+            }
             None => log::warning(format_args!(
-                "frontend {name}: a client on a Unix socket was ended: {text}{more}"
+                "frontend {name}: a client on a Unix socket was ended: {text}{left_out}"
             )),
         }
     }
@@ -404,19 +403,4 @@ impl Connection {
             self.from = from;
         }
     }
-}
-
-/// One line a second and worker is enough; how many were not said since the last.
-fn may_say() -> Option<u64> {
-    thread_local! {
-        static SAID: Cell<(Option<Instant>, u64)> = const { Cell::new((None, 0)) };
-    }
-    let now = clock::now();
-    let (last, unsaid) = SAID.get();
-    if last.is_some_and(|last| now.saturating_duration_since(last) < Duration::from_secs(1)) {
-        SAID.set((last, unsaid + 1));
-        return None;
-    }
-    SAID.set((Some(now), 0));
-    Some(unsaid)
 }

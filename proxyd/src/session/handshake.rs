@@ -225,7 +225,7 @@ impl std::fmt::Display for Reason {
     }
 }
 
-/// Lines on handshakes that failed: so many in a second of each worker, since anybody can cause them.
+/// Lines on connections that ended badly: so many in a second of each worker, since anybody can cause them.
 pub(super) struct Lines {
     second: Instant,
     written: u32,
