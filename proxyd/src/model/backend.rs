@@ -7,7 +7,7 @@ use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 
 use super::lineup::Lineup;
-use super::queue::{Queue, Wants};
+use super::queue::{Hold, Queue, Wants};
 use super::server::{Rates, Server};
 use crate::config::{self, Algorithm, Check, Limits, Mode, Retries, ServerTimeouts};
 use crate::http::reply::Pages;
@@ -215,11 +215,27 @@ impl Backend {
         sum
     }
 
+    /// So many may wait for one server and no other.
+    pub(super) fn max_line(&self, index: u32) -> u32 {
+        match self.limits[index as usize].max_queue {
+            0 => u32::MAX,
+            most => most,
+        }
+    }
+
+    /// Whether a server may get a request that is held to it, room aside.
+    pub fn keeps(&self, index: u32, hold: Hold) -> bool {
+        match hold {
+            Hold::Kept => self.servers[index as usize].keeps_sessions(),
+            Hold::Tried | Hold::Forced => true,
+        }
+    }
+
     /// Whether a server may get such a request, room aside.
     pub(super) fn offers(&self, index: u32, wants: &Wants) -> bool {
         let server = &self.servers[index as usize];
         match wants {
-            Wants::Only(only) => *only == index && server.takes_new(),
+            Wants::Only(only, hold) => *only == index && self.keeps(index, *hold),
             Wants::AnyBut(tried) if server.backup => {
                 let first = || {
                     self.servers
@@ -235,6 +251,9 @@ impl Backend {
 
     /// Whether there is a server that may get such a request.
     pub(super) fn has_any(&self, wants: &Wants) -> bool {
+        if let Wants::Only(only, hold) = wants {
+            return self.keeps(*only, *hold);
+        }
         (0..self.servers.len() as u32).any(|index| self.offers(index, wants))
     }
 

@@ -29,7 +29,18 @@ pub enum Wants {
     /// Any but those, which were tried.
     AnyBut(Indices),
     /// This one and no other.
-    Only(u32),
+    Only(u32, Hold),
+}
+
+/// How firmly a request is held to one server.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Hold {
+    /// What it belongs to began there, and goes on there while the server is up, drained or not.
+    Kept,
+    /// It tries that server first, whatever its state.
+    Tried,
+    /// It has that server or none, whatever its state.
+    Forced,
 }
 
 /// Everybody who waits for room in a backend.
@@ -108,19 +119,26 @@ impl Queue {
         let (tell, told) = oneshot::channel();
         let mut line = self.lock();
         let ahead = line.waiters.len() as u32;
+        let only = match wants {
+            Wants::Only(index, _) => Some(&backend.servers[index as usize]),
+            Wants::AnyBut(_) => None,
+        };
         // Whoever waits for anything at all has made sure that there is nothing.
         let hopeless = line.waiters.first_key_value().is_some_and(|(_, first)| {
             first.wants == Wants::AnyBut(Indices::new()) && Arc::ptr_eq(&first.backend, backend)
         });
         let place = line.next;
         line.next += 1;
-        if let Wants::Only(index) = wants {
-            backend.servers[index as usize].line.enter(epoch);
+        if let Some(server) = only {
+            server.line.enter(epoch);
         }
         line.waiters.insert(place, Waiter { backend: Arc::clone(backend), wants, tell });
         self.waiting.fetch_add(1, SeqCst);
         let mut found = Found::new();
-        if !hopeless || backend.limits_move() {
+        if let Some(server) = only.filter(|_| !backend.limits_move()) {
+            // New sessions, which wait for anything, may be barred from it.
+            self.give(&mut line, server, &mut found);
+        } else if !hopeless || backend.limits_move() {
             for server in &backend.servers {
                 self.give(&mut line, server, &mut found);
             }
@@ -128,9 +146,15 @@ impl Queue {
         let mut refused = None;
         if let Some(waiter) = line.waiters.get(&place) {
             let waiting = line.waiters.len() as u32;
+            let (its, most) = match waiter.wants {
+                Wants::Only(index, _) => {
+                    (backend.servers[index as usize].line.waiting(), backend.max_line(index))
+                }
+                Wants::AnyBut(_) => (waiting, backend.max_queue()),
+            };
             if !backend.has_any(&waiter.wants) {
                 refused = Some(Refused::Nobody);
-            } else if waiting > backend.max_queue() {
+            } else if its > most {
                 refused = Some(Refused::Full);
             } else {
                 self.most.raise(epoch, waiting.into());
@@ -193,7 +217,7 @@ impl Queue {
     fn leave(&self, line: &mut Line, place: u64) -> Option<Waiter> {
         let waiter = line.waiters.remove(&place)?;
         self.waiting.fetch_sub(1, SeqCst);
-        if let Wants::Only(index) = waiter.wants {
+        if let Wants::Only(index, _) = waiter.wants {
             waiter.backend.servers[index as usize].line.leave();
         }
         Some(waiter)

@@ -45,7 +45,7 @@ pub struct Server {
     maxconn: AtomicU32,
     /// Whether new traffic may be sent: read at every pick, so that a change holds from the next one on.
     takes_new: AtomicBool,
-    /// Up: idle connections to it are kept.
+    /// Up: idle connections to it are kept, and sessions.
     up: AtomicBool,
     /// A check is under way.
     checking: AtomicBool,
@@ -242,6 +242,11 @@ impl Server {
 
     /// Whether idle connections to it may be of use.
     pub fn keeps_connections(&self) -> bool {
+        self.up.load(Relaxed)
+    }
+
+    /// Whether what began on it goes on there: it is up, drained or not, whatever its weight.
+    pub fn keeps_sessions(&self) -> bool {
         self.up.load(Relaxed)
     }
 

@@ -22,7 +22,7 @@ use crate::balance::{self, Picked};
 use crate::clock::{self, Instant};
 use crate::config::ServerHttp;
 use crate::model::backend::Backend;
-use crate::model::queue::{Indices, Wants};
+use crate::model::queue::{Hold, Indices, Wants};
 use crate::model::shared::Shared;
 use crate::net::connect::{Origin, connect, is_local_shortage, is_no_address};
 use crate::net::stream::Stream;
@@ -34,15 +34,23 @@ use crate::stats::cells::Count;
 pub struct Slot {
     pub view: Rc<ServerView>,
     pub index: u32,
+    pub found: Found,
     backend: Rc<BackendView>,
+}
+
+/// Who said which server it is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found {
+    Balanced,
+    Preferred,
 }
 
 impl Slot {
     /// For room on a server that was taken.
-    fn new(worker: &Worker, backend: &Rc<BackendView>, index: u32) -> Self {
+    fn new(worker: &Worker, backend: &Rc<BackendView>, index: u32, found: Found) -> Self {
         let view = Rc::clone(&backend.servers[index as usize]);
         view.cells().enter(worker.shared.maxima());
-        Self { view, index, backend: Rc::clone(backend) }
+        Self { view, index, found, backend: Rc::clone(backend) }
     }
 }
 
@@ -263,6 +271,7 @@ pub struct Tries {
     left: u32,
     first: bool,
     last: Option<u32>,
+    preferred: Option<(u32, Hold)>,
     reuse: Option<Reuse>,
     permit: Option<Permit>,
     /// For the access log.
@@ -281,10 +290,16 @@ impl Tries {
             left,
             first: true,
             last: None,
+            preferred: None,
             reuse: None,
             permit: None,
             way: Way::default(),
         }
+    }
+
+    /// Before all others this server is tried, by its index.
+    pub fn prefer(&mut self, index: u32, hold: Hold) {
+        self.preferred = Some((index, hold));
     }
 
     /// A server for the next try. One that failed is tried again only when there is no other, after a pause.
@@ -318,26 +333,31 @@ impl Tries {
     ) -> Result<Slot, NoServer> {
         let model = &backend.backend;
         loop {
-            let again = self.last.filter(|_| !model.retries.redispatch);
-            if let Some(last) = again
-                && self.tried.contains(&last)
+            let only = self.only(backend);
+            if let Some((index, _)) = only
+                && self.tried.contains(&index)
             {
                 self.pause(backend).await;
             }
-            let picked = match again {
-                Some(last) if !backend.servers[last as usize].server.takes_new() => {
+            let picked = match only {
+                Some((index, hold)) if self.hopeless.contains(&index) || !model.keeps(index, hold) => {
                     return Err(NoServer::Nobody);
                 }
                 // Whoever comes while others wait stands behind them.
                 _ if model.live.queue.is_waited_in() => Picked::Full,
-                Some(last) if model.enter(last) => Picked::Server(last),
+                Some((index, _)) if model.enter(index) => Picked::Server(index),
                 Some(_) => Picked::Full,
                 None => balance::pick(model, &self.tried, &mut worker.random.borrow_mut()),
             };
+            let is_preferred = self.preferred.is_some() && only == self.preferred;
+            let found = if is_preferred { Found::Preferred } else { Found::Balanced };
             match picked {
-                Picked::Server(index) => return Ok(Slot::new(worker, backend, index)),
+                Picked::Server(index) => return Ok(Slot::new(worker, backend, index, found)),
                 Picked::Full => {
-                    let wants = again.map_or_else(|| Wants::AnyBut(self.tried.clone()), Wants::Only);
+                    let wants = match only {
+                        Some((index, hold)) => Wants::Only(index, hold),
+                        None => Wants::AnyBut(self.tried.clone()),
+                    };
                     let before = clock::now();
                     let waited = line.wait(worker, backend, wants, before).await;
                     timings.waited += clock::now().saturating_duration_since(before);
@@ -345,11 +365,18 @@ impl Tries {
                     match waited {
                         Ok((index, ahead)) => {
                             // A request that waits anew has been through both lines.
-                            match again {
+                            match only {
                                 Some(_) => self.way.server_queue += ahead,
                                 None => self.way.backend_queue += ahead,
                             }
-                            return Ok(Slot::new(worker, backend, index));
+                            return Ok(Slot::new(worker, backend, index, found));
+                        }
+                        // It went down while it was waited for, or too many wait for it: there are others.
+                        Err(NoServer::Nobody | NoServer::QueueFull)
+                            if is_preferred && self.may_be_let_go() =>
+                        {
+                            self.preferred = None;
+                            continue;
                         }
                         Err(NoServer::Nobody) => {}
                         Err(other) => return Err(other),
@@ -362,6 +389,24 @@ impl Tries {
             }
             self.pause(backend).await;
         }
+    }
+
+    /// The one server that the next try goes to, if it is held to one.
+    fn only(&self, backend: &BackendView) -> Option<(u32, Hold)> {
+        match (self.preferred, self.last) {
+            (Some((index, Hold::Forced)), _) => Some((index, Hold::Forced)),
+            (_, Some(last)) if !backend.backend.retries.redispatch => Some((last, Hold::Kept)),
+            (Some((index, hold)), _) => {
+                let fit = !self.tried.contains(&index) && backend.backend.keeps(index, hold);
+                fit.then_some((index, hold))
+            }
+            (None, _) => None,
+        }
+    }
+
+    /// Another server than the preferred one may serve as well.
+    fn may_be_let_go(&self) -> bool {
+        !matches!(self.preferred, Some((_, Hold::Forced)))
     }
 
     /// Lets servers that just failed have a moment before they are tried again.

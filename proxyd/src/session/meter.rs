@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use super::dispatch::{Found, Slot};
 use super::termination::{Cause, Phase, Termination};
 use super::view::{BackendView, FrontendView, ServerView};
 use crate::clock::Instant;
@@ -80,14 +81,16 @@ impl Meter {
     }
 
     /// From here on the stream is this server's.
-    pub fn assign(&mut self, server: &Rc<ServerView>, now_ms: u64) {
-        self.backend.cells().inc(Count::Chosen);
-        self.backend.cells().last_session.set(now_ms);
-        let cells = server.cells();
-        cells.inc(Count::Chosen);
+    pub fn assign(&mut self, slot: &Slot, now_ms: u64) {
+        let (backend, cells) = (self.backend.cells(), slot.view.cells());
+        if slot.found == Found::Balanced {
+            backend.inc(Count::Chosen);
+            cells.inc(Count::Chosen);
+        }
+        backend.last_session.set(now_ms);
         cells.inc(Count::Sessions);
         cells.last_session.set(now_ms);
-        self.server = Some(Rc::clone(server));
+        self.server = Some(Rc::clone(&slot.view));
     }
 
     /// In the backend, and in the server if there is one.

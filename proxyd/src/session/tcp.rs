@@ -244,7 +244,7 @@ async fn connect(
                 break;
             }
         };
-        meter.assign(&slot.view, worker.shared.epoch.now_ms());
+        meter.assign(&slot, worker.shared.epoch.now_ms());
         match obtain(worker, &slot, Reuse::No, timer, backend.backend.timeouts.connect, behalf).await {
             Ok(upstream) => return Ok((slot, upstream)),
             Err(none) => {

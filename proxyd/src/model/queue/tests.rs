@@ -91,7 +91,7 @@ fn a_waiter_gets_no_server_that_it_tried() {
     let (_, _, backend) = backend(&[maxconn(1), maxconn(1)]);
     assert!(backend.enter(0) && backend.enter(1));
     let mut picky = join(&backend, Wants::AnyBut(Indices::from_slice(&[0]))).unwrap();
-    let mut loyal = join(&backend, Wants::Only(0)).unwrap();
+    let mut loyal = join(&backend, Wants::Only(0, Hold::Kept)).unwrap();
     assert_eq!(backend.servers[0].line.waiting(), 1);
     backend.leave(0);
     assert!(poll(&mut picky).is_pending());
@@ -109,6 +109,37 @@ fn the_line_is_as_long_as_the_servers_allow() {
     let _line = [join(&backend, any()).unwrap(), join(&backend, any()).unwrap()];
     assert_eq!(join(&backend, any()).unwrap_err(), Refused::Full);
     assert_eq!((backend.live.queue.waiting(), backend.live.queue.most(0)), (2, 2));
+}
+
+#[tokio::test]
+async fn who_is_held_to_a_server_waits_for_it() {
+    let limits = Limits { maxconn: 1, minconn: 0, max_queue: 1 };
+    let (config, _, _) = backend(&[limits, maxconn(1)]);
+    let shared = testing::shared_of(&config);
+    let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
+    let cause = crate::model::change::Cause::Command { by: "test", line: "" };
+    let event = |event| shared.server_event(&backend, &backend.servers[0], event, cause);
+    assert!(backend.enter(0) && backend.enter(1));
+    // It takes no new sessions any more, and keeps those it has.
+    event(Event::Drain);
+    shared.set_weight(&backend, &backend.servers[0], 0, cause);
+    let mut anybody = join(&backend, any()).unwrap();
+    let mut kept = join(&backend, Wants::Only(0, Hold::Kept)).unwrap();
+    assert_eq!(join(&backend, Wants::Only(0, Hold::Kept)).unwrap_err(), Refused::Full, "its line is full");
+    backend.leave(0);
+    assert!(poll(&mut anybody).is_pending());
+    assert_eq!(poll(&mut kept), Poll::Ready(Some(0)));
+    backend.leave(0);
+    // Others wait, but not for this one.
+    let mut at_once = join(&backend, Wants::Only(0, Hold::Kept)).unwrap();
+    assert_eq!(poll(&mut at_once), Poll::Ready(Some(0)));
+    let mut kept = join(&backend, Wants::Only(0, Hold::Kept)).unwrap();
+    event(Event::Maint);
+    assert_eq!(poll(&mut kept), Poll::Ready(None), "it is down");
+    assert_eq!(join(&backend, Wants::Only(0, Hold::Kept)).unwrap_err(), Refused::Nobody);
+    let mut forced = join(&backend, Wants::Only(0, Hold::Forced)).unwrap();
+    backend.leave(0);
+    assert_eq!(poll(&mut forced), Poll::Ready(Some(0)), "whatever its state");
 }
 
 #[test]

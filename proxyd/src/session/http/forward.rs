@@ -150,7 +150,7 @@ impl Connection {
                     break;
                 }
             };
-            request.meter.assign(&slot.view, self.place.worker.shared.epoch.ms(request.timings.start));
+            request.meter.assign(&slot, self.place.worker.shared.epoch.ms(request.timings.start));
             let limit = backend.backend.timeouts.connect;
             let behalf = Behalf {
                 addresses: &self.addresses,
