@@ -213,6 +213,58 @@ fn silence_may_be_a_reason() {
     all_end_well(&silent.address(), &good, "on: [response_timeout]", GET, || silent.requests());
 }
 
+/// One that answers `/` as it should, on a connection that is kept, and what is asked for as said.
+fn moody(bad: impl Fn() -> &'static [u8] + Send + Sync + 'static) -> Origin {
+    Origin::scripted(move |request| {
+        let bytes: &[u8] = if request.target() == "/" {
+            b"HTTP/1.1 200 OK\r\nX-Origin: moody\r\nContent-Length: 0\r\n\r\n"
+        } else {
+            bad()
+        };
+        Answer { bytes: bytes.to_vec(), close: false }
+    })
+}
+
+#[test]
+fn what_goes_wrong_on_a_kept_connection_counts_against_its_server() {
+    let silent = moody(|| {
+        std::thread::sleep(Duration::from_secs(2));
+        ANSWER
+    });
+    for (bad, on) in [(silent, "response_timeout"), (moody(|| BUSY), "status(503)")] {
+        let good = Origin::start("good");
+        // Nearly every turn is the bad one's.
+        let config = Config::http([("bad", bad.address())])
+            .server("good", good.address(), "weight: 1")
+            .defaults(&format!(r#"timeouts: (server: "300ms"), retries: (on: [{on}])"#));
+        let daemon = Daemon::start(&config);
+        let mut client = daemon.client();
+        assert_eq!(client.get("/").origin(), "moody");
+        let answer = client.get("/bytes/1");
+        assert_eq!((answer.status, answer.origin()), (200, "good"), "{on}");
+        let asked = bad.requests().iter().filter(|it| it.target() != "/").count();
+        assert!(asked <= 1, "{on}: asked {asked} times");
+        assert_eq!(daemon.count("app", "bad", "reuse"), 1, "{on}: the connection was kept");
+        assert_eq!(daemon.count("app", "bad", "wredis"), 1, "{on}");
+    }
+}
+
+#[test]
+fn unwanted_answers_wait_for_leave_to_ask_elsewhere() {
+    let (busy, good) = (answering(BUSY), Origin::start("good"));
+    let config = Config::http([("busy", busy.address()), ("good", good.address())])
+        .defaults("retries: (on: [status(503)])");
+    let daemon = Daemon::start(&config);
+    let address = daemon.listener("web");
+    // A dozen come back at once, and the budget has room for three or four of them.
+    let threads: Vec<_> =
+        (0..24).map(|_| std::thread::spawn(move || Client::tcp(address).get("/slow/5").status)).collect();
+    for thread in threads {
+        assert_eq!(thread.join().unwrap(), 200);
+    }
+    assert!(busy.hits() >= 1, "{}", busy.hits());
+}
+
 #[test]
 fn the_last_answer_is_passed_on() {
     let servers = [answering(BUSY), answering(BUSY), answering(BUSY)];

@@ -231,6 +231,10 @@ pub struct Permit(Arc<Backend>);
 /// How often a request asks again for leave.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
+/// How long an answer nobody wants is held back for leave to ask elsewhere. It is an answer, after all: where every
+/// server gives such a one, nobody is to wait long for it.
+const HOLD_BACK: Duration = Duration::from_millis(250);
+
 impl Permit {
     /// Waits until the backend's budget has room, at most `limit`. Waiting, not failing: when a server dies, all
     /// its requests come here at once, and each takes but a moment on another server.
@@ -425,14 +429,15 @@ impl Tries {
         self.reuse.unwrap_or(first)
     }
 
-    /// Whether an answer is one after which the request is tried again, and can be now.
-    pub fn may_repeat(&mut self, backend: &BackendView, attempt: Attempt) -> bool {
+    /// Whether an answer is one after which the request is tried again, and can be within a moment.
+    pub async fn may_repeat(&mut self, backend: &BackendView, attempt: Attempt) -> bool {
         match (Attempt { left: self.left, ..attempt }).verdict(&backend.backend.retries) {
             Verdict::GiveUp => false,
             Verdict::Free | Verdict::Elsewhere => true,
             Verdict::Budgeted => {
                 if self.permit.is_none() {
-                    self.permit = Permit::take(backend);
+                    let limit = HOLD_BACK.min(backend.backend.timeouts.connect);
+                    self.permit = Permit::wait(backend, limit).await;
                 }
                 self.permit.is_some()
             }

@@ -173,7 +173,9 @@ impl Connection {
                         Err(unsuccessful) => {
                             error = Count::ResponseErrors;
                             failed = Outcome::no_answer(unsuccessful.failure);
-                            let reused = reused && unsuccessful.failure != Failure::Refused;
+                            // Only one that ended without a word may have been closed for having been idle.
+                            let idle = matches!(unsuccessful.failure, Failure::Empty | Failure::Unheard);
+                            let reused = reused && idle;
                             (unsuccessful, reused)
                         }
                     }
@@ -253,7 +255,7 @@ impl Connection {
             }
         };
         let unwanted = Unsuccessful { failure: Failure::Status(answer.status), answer_begun: interim > 0 };
-        if tries.may_repeat(backend, unwanted.attempt(facts, up)) {
+        if tries.may_repeat(backend, unwanted.attempt(facts, up)).await {
             return Err(unwanted);
         }
         let answered = clock::now();
