@@ -5,7 +5,7 @@
 use std::hint::black_box;
 use std::process::ExitCode;
 
-use proxyd::balance::{Picked, Random, pick};
+use proxyd::balance::{Ask, Picked, Random, pick};
 use proxyd::config;
 use proxyd::config::source::Memory;
 use proxyd::model::snapshot::{Site, Snapshot};
@@ -39,7 +39,7 @@ fn run(algorithm: &str, servers: &str, picks: &str) -> Option<()> {
     let backend = snapshot.backend("app")?;
     let mut random = Random::new(7);
     for _ in 0..picks.parse().ok()? {
-        if black_box(pick(black_box(backend), &[], &mut random)) == Picked::Nobody {
+        if black_box(pick(black_box(backend), &Ask::default(), &mut random)) == Picked::Nobody {
             return None;
         }
     }

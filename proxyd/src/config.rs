@@ -3,6 +3,7 @@
 //! What a person writes is RON (`config/syntax`); it becomes a [`Config`] through `load`, or a report of every
 //! problem at once. Nothing here opens a socket; the file system is touched only through [`source::Source`].
 
+mod balance;
 pub mod defaults;
 mod flags;
 mod grammar;
@@ -34,6 +35,7 @@ use std::time::Duration;
 use proto::addr::Address;
 use proto::level::Level;
 
+pub use balance::{Algorithm, Backups};
 pub use flags::from_flags;
 pub use http::{
     CertField, ClientCertHeader, ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions, ServerHttp2,
@@ -282,6 +284,7 @@ pub struct Backend {
     pub name: String,
     pub mode: Mode,
     pub balance: Algorithm,
+    pub backups: Backups,
     pub check: Option<Check>,
     pub servers: Vec<Server>,
     /// So many sessions of the backend are needed for its servers to take their `maxconn`; `None` is a tenth of what
@@ -307,13 +310,6 @@ pub struct ServerTimeouts {
     pub server_fin: Option<Duration>,
     /// Inactivity of an upgraded connection in both directions.
     pub tunnel: Duration,
-}
-
-/// How the next server is chosen.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Algorithm {
-    RoundRobin,
-    LeastConn,
 }
 
 /// When and how often a request is tried again.

@@ -86,7 +86,13 @@ fn set_server(
 ) -> Result<Reply, Refusal> {
     let event = match change {
         ServerChange::Weight(weight) => {
-            shared.set_weight(backend, server, weight.of(server.initial_weight), cause);
+            let weight = weight.of(server.initial_weight);
+            if weight != 0 && weight != server.initial_weight && !backend.balance.is_dynamic() {
+                return Err(Refusal::error(
+                    "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.",
+                ));
+            }
+            shared.set_weight(backend, server, weight, cause);
             return Ok(Reply::Silent);
         }
         ServerChange::Address { ip, port } => {

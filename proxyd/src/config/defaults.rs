@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::level::Level;
 
 use super::reasons::Reason;
-use super::{Accept, Algorithm, Memory, Mode, ServerHttp, Splice, StatusRange};
+use super::{Accept, Algorithm, Backups, Memory, Mode, ServerHttp, Splice, StatusRange};
 use crate::log::target::Facility;
 
 pub const ACCEPT: Accept = Accept::Balanced;
@@ -13,6 +13,9 @@ pub const MEMORY: Memory = Memory::Share(Memory::PERCENT);
 pub const SPLICE: Splice = Splice::Auto;
 pub const MODE: Mode = Mode::Http;
 pub const BALANCE: Algorithm = Algorithm::RoundRobin;
+pub const BACKUPS: Backups = Backups::First;
+/// As HAProxy has it.
+pub const DRAWS: u32 = 2;
 
 pub const CONNECT: Duration = Duration::from_secs(5);
 pub const CLIENT: Duration = Duration::from_mins(1);

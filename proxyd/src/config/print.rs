@@ -15,8 +15,8 @@ use super::resolve::{self, Shared};
 use super::syntax::log::ProxyLog as WrittenLog;
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::{
-    Accept, Algorithm, Backend, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
-    Limits, LogTarget, Memory, Mode, ProxyLog, Retries, Route, Server, ServerAddress, ServerTimeouts,
+    Accept, Algorithm, Backend, Backups, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend,
+    Global, Limits, LogTarget, Memory, Mode, ProxyLog, Retries, Route, Server, ServerAddress, ServerTimeouts,
     StatusRange,
 };
 use crate::log::target::{Framing, Place, Sample};
@@ -56,10 +56,20 @@ pub(super) const fn mode(mode: Mode) -> &'static str {
     }
 }
 
-pub(super) const fn algorithm(algorithm: Algorithm) -> &'static str {
+pub(super) fn algorithm(algorithm: &Algorithm) -> String {
     match algorithm {
-        Algorithm::RoundRobin => "round_robin",
-        Algorithm::LeastConn => "least_conn",
+        Algorithm::RoundRobin => "round_robin".to_owned(),
+        Algorithm::StaticRr => "static_rr".to_owned(),
+        Algorithm::LeastConn => "least_conn".to_owned(),
+        Algorithm::First => "first".to_owned(),
+        Algorithm::Random { draws } => format!("random(draws: {draws})"),
+    }
+}
+
+pub(super) const fn backups(backups: Backups) -> &'static str {
+    match backups {
+        Backups::First => "first",
+        Backups::All => "all",
     }
 }
 
@@ -316,7 +326,10 @@ fn backend(backend: &Backend, shared: &Common) -> String {
     let mut text = String::from("        (\n");
     let _ = writeln!(text, "            name: {},", quoted(&backend.name));
     let _ = writeln!(text, "            mode: {},", mode(backend.mode));
-    let _ = writeln!(text, "            balance: {},", algorithm(backend.balance));
+    let _ = writeln!(text, "            balance: {},", algorithm(&backend.balance));
+    if backend.backups != Backups::default() {
+        let _ = writeln!(text, "            backups: {},", backups(backend.backups));
+    }
     if let Some(kind) = &backend.check {
         let _ = writeln!(text, "            check: {},", check(kind));
     }

@@ -220,6 +220,7 @@ fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
         name: written.name.map(|name| name.value).unwrap_or_default(),
         mode: written.mode.map_or_else(|| shared.mode(), |mode| mode.value),
         balance: written.balance.map_or(preset::BALANCE, |balance| balance.value),
+        backups: written.backups.map_or(preset::BACKUPS, |backups| backups.value),
         check: written.check.map(check),
         servers: written
             .servers

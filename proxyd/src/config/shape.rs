@@ -122,6 +122,11 @@ fn not_a_section(node: &Node<'_>, section: &Section) -> Diagnostic {
         {
             diagnostic.help(format!("write `http(path: {path:?})`"))
         }
+        ("balance: random(..)", Kind::Tuple(values))
+            if let [Node { kind: Kind::Number(draws), .. }] = values.as_slice() =>
+        {
+            diagnostic.help(format!("write `random(draws: {draws})`"))
+        }
         ("defaults.retries", Kind::Number(max)) => diagnostic.help(format!("write `(max: {max})`")),
         _ => diagnostic.help(format!("write `({first}: ..)`")),
     }

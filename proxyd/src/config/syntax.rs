@@ -2,6 +2,7 @@
 
 pub(super) mod address;
 pub(super) mod backend;
+mod balance;
 pub(super) mod check;
 mod client_cert;
 pub(super) mod defaults;

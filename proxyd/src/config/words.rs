@@ -9,7 +9,7 @@ mod tls;
 
 use proto::level::Level;
 
-pub(crate) use self::balance::ALGORITHMS;
+pub(crate) use self::balance::{ALGORITHMS, AlgorithmWord, BACKUPS};
 pub(crate) use self::check::{CHECKS, CheckWord};
 pub(crate) use self::haproxy::haproxy;
 pub(crate) use self::log::{FACILITY, FORMATS, FRAMINGS, LEAVE_OUT, LeaveOut, TARGETS, TargetWord};

@@ -9,7 +9,7 @@ use crossbeam_utils::CachePadded;
 use super::lineup::Lineup;
 use super::queue::{Hold, Queue, Wants};
 use super::server::{Rates, Server};
-use crate::config::{self, Algorithm, Check, Limits, Mode, Retries, ServerTimeouts};
+use crate::config::{self, Algorithm, Backups, Check, Limits, Mode, Retries, ServerTimeouts};
 use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::Tally;
@@ -22,6 +22,7 @@ pub struct Backend {
     pub id: u32,
     pub mode: Mode,
     pub balance: Algorithm,
+    pub backups: Backups,
     pub timeouts: ServerTimeouts,
     pub retries: Retries,
     pub check: Option<Check>,
@@ -84,7 +85,7 @@ pub struct Usable {
     pub active: u32,
     /// Backup servers that are up.
     pub backup: u32,
-    /// Sum of the weights that are used now: of the active, else of the first backup.
+    /// Sum of the weights that are used now: of the active, else of the backups that step in.
     pub weight: u32,
 }
 
@@ -101,7 +102,8 @@ impl Backend {
             name,
             id,
             mode: conf.mode,
-            balance: conf.balance,
+            balance: conf.balance.clone(),
+            backups: conf.backups,
             timeouts: conf.timeouts,
             retries: conf.retries,
             check: conf.check.clone(),
@@ -109,7 +111,7 @@ impl Backend {
             abort_on_close: conf.abort_on_close,
             limits: conf.servers.iter().map(|server| server.limits).collect(),
             fullconn,
-            lineup: ArcSwap::from_pointee(Lineup::build(&servers)),
+            lineup: ArcSwap::from_pointee(Lineup::build(&servers, &conf.balance, conf.backups)),
             servers,
             preparing: Mutex::default(),
             live,
@@ -124,7 +126,7 @@ impl Backend {
     /// Prepares the lineup anew, after a state or weight changed. Until what it returns is dropped no other does.
     pub(super) fn rebuild(&self) -> MutexGuard<'_, ()> {
         let held = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.lineup.store(Arc::new(Lineup::build(&self.servers)));
+        self.lineup.store(Arc::new(Lineup::build(&self.servers, &self.balance, self.backups)));
         held
     }
 
@@ -134,21 +136,24 @@ impl Backend {
 
     pub fn usable(&self) -> Usable {
         let mut usable = Usable::default();
-        let mut first_backup = None;
+        // Of the first backup, or of all where all step in.
+        let mut backups = 0;
         for server in &self.servers {
-            if !server.takes_new() || server.weight() == 0 {
+            if !server.is_eligible() {
                 continue;
             }
             if server.backup {
+                if usable.backup == 0 || self.backups == Backups::All {
+                    backups += server.weight();
+                }
                 usable.backup += 1;
-                first_backup.get_or_insert_with(|| server.weight());
             } else {
                 usable.active += 1;
                 usable.weight += server.weight();
             }
         }
         if usable.active == 0 {
-            usable.weight = first_backup.unwrap_or(0);
+            usable.weight = backups;
         }
         usable
     }
@@ -243,7 +248,11 @@ impl Backend {
                         .zip(0..)
                         .find(|(s, i)| s.backup && s.is_eligible() && !tried.contains(i))
                 };
-                !self.has_active() && first().is_some_and(|(_, first)| first == index)
+                let steps_in = || match self.backups {
+                    Backups::First => first().is_some_and(|(_, first)| first == index),
+                    Backups::All => server.is_eligible() && !tried.contains(&index),
+                };
+                !self.has_active() && steps_in()
             }
             Wants::AnyBut(tried) => server.is_eligible() && !tried.contains(&index),
         }
@@ -257,7 +266,8 @@ impl Backend {
         (0..self.servers.len() as u32).any(|index| self.offers(index, wants))
     }
 
-    fn has_active(&self) -> bool {
+    /// Whether a server that is no backup can be used, room aside.
+    pub fn has_active(&self) -> bool {
         self.servers.iter().any(|server| !server.backup && server.is_eligible())
     }
 

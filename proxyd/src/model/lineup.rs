@@ -8,37 +8,58 @@ use std::collections::BinaryHeap;
 use std::sync::Arc;
 
 use super::server::Server;
+use crate::config::{Algorithm, Backups};
 
-/// The servers of a backend that can be picked, as indices into its list.
+/// The servers of a backend that can be picked.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub struct Lineup {
-    /// A full turn over the active servers.
+    pub active: Group,
+    /// In the order they step in.
+    pub backup: Group,
+}
+
+/// Servers that stand beside each other, as indices into the backend's list.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub struct Group {
+    /// Those that have a weight, in the backend's order.
+    pub members: Box<[u32]>,
+    /// A full turn over them; empty where none is needed.
     pub order: Box<[u32]>,
-    /// Active servers with a weight.
-    pub active: Box<[u32]>,
-    /// Backups, in the order they step in.
-    pub backup: Box<[u32]>,
 }
 
 /// Places of one turn at most; beyond it weights are scaled down.
 const MAX_TURN: u64 = 16_384;
 
 impl Lineup {
-    pub fn build(servers: &[Arc<Server>]) -> Self {
-        let eligible = |backup: bool| {
-            servers
-                .iter()
-                .enumerate()
-                .filter(move |(_, s)| s.backup == backup && s.takes_new() && s.weight() > 0)
-                .map(|(i, s)| (i as u32, s.weight()))
+    pub fn build(servers: &[Arc<Server>], algorithm: &Algorithm, backups: Backups) -> Self {
+        let turns = match algorithm {
+            Algorithm::RoundRobin | Algorithm::StaticRr | Algorithm::Random { .. } => Turns::Taken,
+            Algorithm::LeastConn | Algorithm::First => Turns::None,
         };
-        let active: Vec<(u32, u32)> = eligible(false).collect();
-        Self {
-            order: turn(&active),
-            active: active.into_iter().map(|(i, _)| i).collect(),
-            backup: eligible(true).map(|(i, _)| i).collect(),
-        }
+        let group = |backup: bool, turns: Turns| {
+            let eligible = servers.iter().zip(0..).filter(|(s, _)| s.backup == backup && s.is_eligible());
+            let eligible: Vec<(u32, u32)> = eligible.map(|(s, index)| (index, s.weight())).collect();
+            Group {
+                members: eligible.iter().map(|&(index, _)| index).collect(),
+                order: match turns {
+                    Turns::Taken => turn(&eligible),
+                    Turns::None => Box::default(),
+                },
+            }
+        };
+        let backup = match backups {
+            Backups::First => Turns::None,
+            Backups::All => turns,
+        };
+        Self { active: group(false, turns), backup: group(true, backup) }
     }
+}
+
+/// Whether a group is picked from by turns.
+#[derive(Clone, Copy)]
+enum Turns {
+    Taken,
+    None,
 }
 
 /// Each server as often as its weight says, spread as evenly as can be.

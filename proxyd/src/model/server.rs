@@ -279,7 +279,7 @@ impl Server {
         self.maxconn.store(maxconn, SeqCst);
     }
 
-    /// Whether it can be picked, room aside.
+    /// Whether it can be picked, room aside: what lineups, picks and counts all go by.
     pub fn is_eligible(&self) -> bool {
         self.takes_new() && self.weight() > 0
     }

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::clock::Epoch;
 use crate::config::log_format::LogFormat;
 use crate::config::{
-    Algorithm, Backend, Bind, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
-    HttpOptions, Limits, Mode, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts, Trusted, Uplink,
+    Algorithm, Backend, Backups, Bind, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend,
+    Global, HttpOptions, Limits, Mode, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts, Trusted,
+    Uplink,
 };
 use crate::model::process::Process;
 use crate::model::shared::Shared;
@@ -73,6 +74,7 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
         name: name.to_owned(),
         mode,
         balance: Algorithm::RoundRobin,
+        backups: Backups::First,
         check: checked.then_some(Check {
             kind: CheckKind::Tcp,
             interval: SECOND,

@@ -18,7 +18,7 @@ use super::record::Way;
 use super::retry::{self, Attempt, Failure, Verdict};
 use super::view::{BackendView, ServerView};
 use super::worker::Worker;
-use crate::balance::{self, Picked};
+use crate::balance::{self, Ask, Picked};
 use crate::clock::{self, Instant};
 use crate::config::ServerHttp;
 use crate::model::backend::Backend;
@@ -351,7 +351,10 @@ impl Tries {
                 _ if model.live.queue.is_waited_in() => Picked::Full,
                 Some((index, _)) if model.enter(index) => Picked::Server(index),
                 Some(_) => Picked::Full,
-                None => balance::pick(model, &self.tried, &mut worker.random.borrow_mut()),
+                None => {
+                    let ask = Ask { tried: &self.tried };
+                    balance::pick(model, &ask, &mut worker.random.borrow_mut())
+                }
             };
             let is_preferred = self.preferred.is_some() && only == self.preferred;
             let found = if is_preferred { Found::Preferred } else { Found::Balanced };

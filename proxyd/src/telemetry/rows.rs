@@ -259,6 +259,9 @@ impl Scene<'_> {
             Col::Algo,
             match backend.balance {
                 Algorithm::RoundRobin => "roundrobin",
+                Algorithm::StaticRr => "static-rr",
+                Algorithm::First => "first",
+                Algorithm::Random { .. } => "random",
                 Algorithm::LeastConn => "leastconn",
             },
         );

@@ -1,5 +1,6 @@
 //! The sections and their settings, one file for each part of a configuration.
 
+mod balance;
 mod check;
 mod http;
 mod log;
@@ -11,6 +12,7 @@ mod tls;
 mod traffic;
 
 use super::{Field, Preset, Section};
+pub use balance::RANDOM;
 pub use check::{HTTP_CHECK, TCP_CHECK};
 pub use http::{CLIENT_CERT_HEADER, ERROR_PAGE, HTTP, HTTP2};
 pub use log::{LOG_TARGET, PROXY_LOG};
@@ -59,6 +61,7 @@ pub const SECTIONS: &[&Section] = &[
     &CLIENT_CERTS,
     &TICKETS,
     &BACKEND,
+    &RANDOM,
     &SERVER_TIMEOUTS,
     &TCP_CHECK,
     &HTTP_CHECK,

@@ -4,13 +4,13 @@ use super::super::reference::SERVER;
 use super::super::report::{Report, Span};
 use super::super::shape::Fields;
 use super::super::span::Spanned;
-use super::super::words::{ALGORITHMS, MODES};
-use super::super::{Algorithm, Mode};
+use super::super::words::{BACKUPS, MODES};
+use super::super::{Algorithm, Backups, Mode};
 use super::check::Check;
 use super::http::Page;
 use super::server::{Server, ServerDefaults};
 use super::traffic::{Retries, Timeouts, retries};
-use super::{http, name};
+use super::{balance, http, name};
 
 /// A backend as written.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) name: Option<Spanned<String>>,
     pub(in crate::config) mode: Option<Spanned<Mode>>,
     pub(in crate::config) balance: Option<Spanned<Algorithm>>,
+    pub(in crate::config) backups: Option<Spanned<Backups>>,
     pub(in crate::config) check: Option<Check>,
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) abort_on_close: Option<bool>,
@@ -37,7 +38,8 @@ impl Backend {
             head: fields.head(),
             name: None,
             mode: None,
-            balance: fields.get("balance").and_then(|value| value.choice(&ALGORITHMS, report)),
+            balance: fields.get("balance").and_then(|value| balance::read(value, report)),
+            backups: fields.get("backups").and_then(|value| value.choice(&BACKUPS, report)),
             check: fields.get("check").and_then(|value| Check::read(value, report)),
             pages: Vec::new(),
             abort_on_close: http::abort_on_close(fields, report),

@@ -85,7 +85,9 @@ pub(crate) fn haproxy(word: &str) -> Option<String> {
         ("stats", _) => haproxy("stats"),
         ("option", name) => haproxy(name),
         ("log_format", _) => haproxy(first),
-        ("balance", "roundrobin" | "leastconn") => Some(format!("write `balance: {rest}`")),
+        ("balance", "roundrobin" | "leastconn" | "static_rr" | "first" | "random") => {
+            Some(format!("write `balance: {rest}`"))
+        }
         _ => None,
     }
 }

@@ -1,8 +1,7 @@
 //! Frontends, backends, and `listen`, which is both.
 
-use super::super::super::defaults;
-use super::super::super::print;
 use super::super::{Field, Preset, Section};
+use super::balance::{BACKUPS, BALANCE};
 use super::http::{ABORT_ON_CLOSE, CLIENT_CERT_HEADERS, FORWARD_HEADERS, HTTP_ERRORS, OPTIONS};
 use super::{LOG, NAME};
 
@@ -41,12 +40,6 @@ const ROUTES: Field = Field {
     shape: "list of `(when: .., to: ..)`",
     preset: Preset::Unset("none: all goes to `default_backend`"),
     meaning: "Of mode `tcp`: which connections go to which backend. The first route that fits is taken.",
-};
-const BALANCE: Field = Field {
-    name: "balance",
-    shape: "`round_robin` or `least_conn`",
-    preset: Preset::Value(|| print::algorithm(defaults::BALANCE).into()),
-    meaning: "How the next server is chosen. HAProxy's `roundrobin` and `leastconn` are taken too.",
 };
 const CHECK: Field = Field {
     name: "check",
@@ -107,6 +100,7 @@ pub const LISTEN: Section = Section {
         TIMEOUTS,
         ROUTES,
         BALANCE,
+        BACKUPS,
         CHECK,
         RETRIES,
         ABORT_ON_CLOSE,
@@ -181,6 +175,7 @@ pub const BACKEND: Section = Section {
         MODE,
         HTTP_ERRORS,
         BALANCE,
+        BACKUPS,
         CHECK,
         SERVER_TIMEOUTS,
         RETRIES,
