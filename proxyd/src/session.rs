@@ -15,6 +15,7 @@ pub mod linger;
 pub mod meter;
 pub mod mux;
 pub mod pool;
+pub mod private;
 pub mod queue;
 pub mod record;
 pub mod retry;

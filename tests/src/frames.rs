@@ -230,6 +230,8 @@ pub struct Peer {
     pub reads: bool,
     /// SETTINGS are acknowledged.
     pub acknowledges: bool,
+    /// PINGs are answered.
+    pub answers_pings: bool,
     pub streams: BTreeMap<u32, Heard>,
     /// How many streams had a head.
     pub opened: usize,
@@ -271,6 +273,7 @@ impl Peer {
             head: None,
             reads: true,
             acknowledges: true,
+            answers_pings: true,
             streams: BTreeMap::new(),
             opened: 0,
             settings: Vec::new(),
@@ -428,10 +431,10 @@ impl Peer {
                 }
             }
             PING if frame.payload.len() == 8 => {
-                if frame.flags & ACK == 0 {
-                    self.try_send(Frame::new(PING, ACK, 0, &frame.payload[..]).bytes()).ok();
-                } else {
+                if frame.flags & ACK != 0 {
                     self.pongs += 1;
+                } else if self.answers_pings {
+                    self.try_send(Frame::new(PING, ACK, 0, &frame.payload[..]).bytes()).ok();
                 }
             }
             GOAWAY if frame.payload.len() >= 8 => self.goaway = Some((frame.number(0), frame.number(4))),

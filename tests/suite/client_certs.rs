@@ -82,14 +82,7 @@ impl World {
         let mut peer = Peer::new(Stream::Tls(Box::new(session)));
         peer.send([frames::PREFACE, &Frame::settings(&[]).bytes()].concat());
         for stream in [1, 3] {
-            let mut fields = request_fields("GET", "/a");
-            for (name, value) in &mut fields {
-                match name.as_str() {
-                    ":authority" => *value = "a.example".into(),
-                    ":scheme" => *value = "https".into(),
-                    _ => {}
-                }
-            }
+            let mut fields = secure_fields("a.example");
             fields.extend(LIES.map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned())));
             peer.send(bytes(&Frame::head(END_HEADERS_AND_STREAM, stream, &encode(&fields))));
             assert_eq!(peer.answer(stream).status(), Some(200));
@@ -112,6 +105,19 @@ impl World {
             (lines.len() >= count).then_some(lines)
         })
     }
+}
+
+/// The fields of a request over TLS to that host.
+fn secure_fields(host: &str) -> Vec<(String, String)> {
+    let mut fields = request_fields("GET", "/a");
+    for (name, value) in &mut fields {
+        match name.as_str() {
+            ":authority" => *value = host.into(),
+            ":scheme" => *value = "https".into(),
+            _ => {}
+        }
+    }
+    fields
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
@@ -205,4 +211,40 @@ fn json_tells_of_a_certificate() {
     );
     assert!(lines[0].contains(&client), "{} {client}", lines[0]);
     assert!(lines[1].contains(r#""client":null},"#), "{}", lines[1]);
+}
+
+#[test]
+fn a_stream_for_another_host_is_misdirected_and_harms_no_other() {
+    let world = World::new(FORMAT);
+    let over = |dialer: &Dialer, frontend: &str| {
+        let session = dialer.connect(world.at(frontend), "a.example").unwrap();
+        let mut peer = Peer::new(Stream::Tls(Box::new(session)));
+        peer.send([frames::PREFACE, &Frame::settings(&[]).bytes()].concat());
+        peer
+    };
+    let ask = |peer: &mut Peer, stream: u32, fields: Vec<(String, String)>| {
+        peer.send(bytes(&Frame::head(END_HEADERS_AND_STREAM, stream, &encode(&fields))));
+        peer.answer(stream).status()
+    };
+    for (at, frontend) in ["required", "optional"].into_iter().enumerate() {
+        let mut peer = over(&world.showing().alpn(&["h2"]), frontend);
+        assert_eq!(ask(&mut peer, 1, secure_fields("a.example")), Some(200));
+        assert_eq!(ask(&mut peer, 3, secure_fields("b.example")), Some(421), "{frontend}");
+        // A port and the letters' case make no other host.
+        assert_eq!(ask(&mut peer, 5, secure_fields("A.EXAMPLE:443")), Some(200));
+        let mut nameless = secure_fields("a.example");
+        nameless.retain(|(name, _)| name != ":authority");
+        nameless.push(("host".into(), "b.example".into()));
+        assert_eq!(ask(&mut peer, 7, nameless), Some(421));
+        assert!(peer.goaway.is_none() && peer.violations.is_empty(), "{:?}", peer.violations);
+        assert_eq!(world.origin.hits(), 2 * (at + 1), "no server heard of them");
+        assert_eq!(world.daemon.count(frontend, "FRONTEND", "ereq"), 2);
+    }
+    let mut peer = over(&world.anonymous().alpn(&["h2"]), "optional");
+    assert_eq!(
+        ask(&mut peer, 1, secure_fields("b.example")),
+        Some(200),
+        "nothing was shown, nothing to misuse"
+    );
+    assert!(world.log(9).iter().any(|line| line.starts_with("required 1 ")));
 }

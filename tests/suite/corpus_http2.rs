@@ -176,6 +176,7 @@ fn play(address: SocketAddr, case: &Case, verdict: &Verdict) -> Peer {
             Step::Settings => {
                 peer.reads_until(LIMIT, |it| !it.settings.is_empty() && it.acknowledged > 0);
             }
+            Step::Mute => peer.answers_pings = false,
             Step::Close => {
                 peer.half_close().ok();
                 ends = true;

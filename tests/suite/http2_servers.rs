@@ -176,6 +176,45 @@ fn what_ends_early_is_counted() {
 }
 
 #[test]
+fn a_connection_on_which_a_ping_stays_unanswered_gets_no_more_requests() {
+    let origin = http2::Origin::scripted(|request, stream| match request.connection {
+        // It is there and says nothing, as when the network is gone.
+        0 if request.target() != "/" => vec![Step::Mute],
+        _ => vec![Step::Send(http2::answer(stream, "one", b"fine"))],
+    });
+    let config = Config::new()
+        .global(r#"workers: 1, metrics: (bind: "127.0.0.1:0")"#)
+        .defaults(r#"timeouts: (server: "6s"), retries: (on: [conn_failure, response_timeout])"#)
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", "")
+        .server("one", origin.addr(), r#"http: h2, http2: (ping_interval: "1s", ping_timeout: "1s")"#);
+    let daemon = Daemon::start(&config);
+    assert_eq!(daemon.client().get("/").status, 200);
+    let (mut repeated, mut once) = (daemon.client(), daemon.client());
+    repeated.send("GET /hang HTTP/1.1\r\nHost: test\r\n\r\n");
+    once.send("POST /hang HTTP/1.1\r\nHost: test\r\nContent-Length: 2\r\n\r\nhi");
+    let line = r#"proxyd_http2_servers_silences_total{proxy="app",server="one"} "#;
+    let silences = || {
+        let text = harness::client::get(daemon.listener("GLOBAL"), "/metrics").text();
+        text.lines().find_map(|it| it.strip_prefix(line)).and_then(|it| it.parse::<u64>().ok())
+    };
+    eventually("it is noticed", || (silences() == Some(1)).then_some(()));
+    let carried = || origin.record().requests.last().map(|it| it.connection);
+    for _ in 0..3 {
+        assert_eq!(daemon.client().get("/").status, 200);
+        assert_eq!(carried(), Some(1), "a connection that answers");
+    }
+    assert_eq!(origin.service().open(), 2, "what is on its way has its time");
+    let answer = repeated.response("GET");
+    assert_eq!((answer.status, answer.text()), (200, "fine".to_owned()), "asked again on the other");
+    assert_eq!(carried(), Some(1));
+    assert_eq!(once.response("POST").status, 504);
+    eventually("nobody wants it any more", || (origin.service().open() == 1).then_some(()));
+    assert_eq!((silences(), origin.service().accepted()), (Some(1), 2));
+    assert_eq!(daemon.count("app", "one", "eresp"), 1);
+}
+
+#[test]
 fn a_server_that_takes_nothing_is_waited_for() {
     let origin = Origin::with("one", Whims { streams: 0, ..Whims::default() });
     let config = config(&origin, "").defaults(r#"timeouts: (connect: "300ms"), retries: (max: 0)"#);
@@ -340,28 +379,6 @@ fn what_makes_no_sense_is_a_502() {
         assert_eq!(daemon.client().get(path).status, 502, "{path}");
         assert_eq!(daemon.client().get("/").status, 200, "after {path}");
     }
-}
-
-#[test]
-fn upgrades_go_by_extended_connect_where_it_is_taken() {
-    let ask = "GET /chat HTTP/1.1\r\nHost: test\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
-               Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-    let origin = Origin::with("one", Whims { upgrades: true, ..Whims::default() });
-    let daemon = daemon(&origin, "");
-    let mut client = daemon.client();
-    client.send(ask);
-    let head = String::from_utf8(client.read_until("\r\n\r\n")).unwrap().to_ascii_lowercase();
-    assert!(head.starts_with("http/1.1 101 ") && head.contains("\r\nupgrade: websocket\r\n"), "{head}");
-    client.send("ping");
-    assert_eq!(client.read_exactly(4), b"ping");
-    assert_eq!(origin.record().requests[0].method, "CONNECT");
-
-    let origin = Origin::start("one");
-    let daemon = self::daemon(&origin, "");
-    let mut client = daemon.client();
-    client.send(ask);
-    assert_eq!(client.response("GET").status, 502);
-    assert_eq!(origin.record().requests.len(), 0);
 }
 
 #[test]

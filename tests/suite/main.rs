@@ -44,11 +44,15 @@ mod http2;
 #[cfg(test)]
 mod http2_servers;
 #[cfg(test)]
+mod http2_tunnels;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod limits_http;
 #[cfg(test)]
 mod logs;
+#[cfg(test)]
+mod private;
 #[cfg(test)]
 mod process;
 #[cfg(test)]

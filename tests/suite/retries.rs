@@ -306,6 +306,37 @@ fn a_small_body_is_sent_again() {
 }
 
 #[test]
+fn a_body_that_is_long_enough_for_a_pipe_is_kept_all_the_same() {
+    // Every place says where it stands.
+    let body: Vec<u8> = (0..110_000_u32).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_le_bytes()).collect();
+    let body: Vec<u8> = body.iter().map(|byte| b'a' + byte % 26).collect();
+    let head = format!("PUT /echo HTTP/1.1\r\nHost: test\r\nContent-Length: {}\r\n\r\n", body.len());
+    for coded in [false, true] {
+        let (busy, good) = (answering(BUSY), Origin::start("good"));
+        let config = Config::http([("bad", busy.address()), ("good", good.address())])
+            .defaults(r#"retries: (on: [status(503)], replay: "1MiB")"#);
+        let daemon = Daemon::start(&config);
+        for _ in 0..4 {
+            let mut client = daemon.client();
+            if coded {
+                client.send("PUT /echo HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+                for part in body.chunks(150_000) {
+                    client.send([format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat());
+                }
+                client.send("0\r\n\r\n");
+            } else {
+                client.send([head.as_bytes(), &body].concat());
+            }
+            let answer = client.response("PUT");
+            assert_eq!(answer.status, 200);
+            assert!(answer.body.bytes == body, "{} bytes came back", answer.body.len);
+        }
+        assert!(busy.hits() >= 2 && good.hits() == 4, "{} {}", busy.hits(), good.hits());
+        assert!(busy.requests().iter().chain(&good.requests()).all(|it| it.body.bytes == body));
+    }
+}
+
+#[test]
 fn a_body_that_is_still_coming_is_sent_again_whole() {
     // It is refused while its second half is still on its way.
     let (busy, good) = (Faulty::start(Fault::Request(60), End::Close), Origin::start("good"));

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use harness::origin::Refusing;
 use harness::origin::http::Origin;
 use harness::origin::tcp::Tcp;
-use harness::stream::Address;
+use harness::stream::{Address, Stream};
 use harness::tls::hello::{Hello, byte_by_byte, name_list, one_byte_records, record, records};
-use harness::tls::{Authority, Dialer, Kind, Serving, Versions, alert};
+use harness::tls::{Authority, Dialer, Identity, Kind, Serving, Versions, alert};
 use harness::{Client, Config, Daemon, Start, eventually};
 use rustls::AlertDescription;
 
@@ -274,4 +274,53 @@ fn a_connection_goes_on_behind_its_hello() {
     client.send(vec![b'x'; 500_000]);
     client.half_close();
     assert_eq!(client.read_to_end(), b"got 500000");
+}
+
+#[test]
+fn certificates_are_replaced_beside_routes() {
+    let root = Authority::new("root");
+    let names = ["api.example.com", "www.example.com"];
+    let (old, new) = (root.issue(&names, Kind::Server), root.issue(&names, Kind::Server));
+    let (api, sites) = (Tcp::named("api"), Tcp::named("sites"));
+    let bind = r#"bind: [(address: "127.0.0.1:0", tls: (certificates: ["certs/"]))]"#;
+    let config = config(bind, api.address(), sites.address()).frontend("past", ROUTES);
+    let start = Start::new(&config);
+    let certs = start.dir().join("certs");
+    std::fs::create_dir(&certs).unwrap();
+    old.write(&certs, "site.pem");
+    let daemon = start.run();
+    let dialer = Dialer::trusting(&root);
+    let goes_right = |shown: &Identity| {
+        for (host, name) in [("api.example.com", "api\n"), ("www.example.com", "sites\n")] {
+            let session = dialer.connect(daemon.listener("web"), host).unwrap();
+            assert_eq!(session.peer()[0], shown.chain()[0]);
+            let mut client = Client::over(Stream::Tls(Box::new(session)));
+            assert_eq!(client.read_until("\n"), name.as_bytes(), "{host}");
+            let hello = Hello::of(host).records();
+            let mut past = Client::tcp(daemon.listener("past"));
+            past.send(&hello);
+            past.half_close();
+            assert_eq!(past.read_to_end(), [name.as_bytes(), &hello].concat(), "what passes through");
+        }
+        assert!(dialer.connect(daemon.listener("past"), "www.example.org").is_err(), "no route takes it");
+    };
+    goes_right(&old);
+    let mut standing = dialer.client(daemon.listener("web"), "api.example.com").unwrap();
+    assert_eq!(standing.read_until("\n"), b"api\n");
+
+    std::fs::write(certs.join("other.pem"), "nonsense").unwrap();
+    new.write(&certs, "site.pem");
+    assert!(daemon.admin("reload ssl certs").starts_with("Nothing was changed:"));
+    goes_right(&old);
+    std::fs::remove_file(certs.join("other.pem")).unwrap();
+    assert!(daemon.admin("reload ssl certs").starts_with("Reloaded: 1 changed, 0 added, 0 removed"));
+    goes_right(&new);
+    standing.send("ping");
+    assert_eq!(standing.read_exactly(4), b"ping", "what stands goes on");
+    assert_eq!(daemon.admin("show ssl cert").trim_end(), "# filename\ncerts/site.pem");
+    let details = daemon.admin("show ssl cert certs/site.pem");
+    assert!(
+        details.contains("Subject Alternative Name: DNS:api.example.com, DNS:www.example.com\n"),
+        "{details}"
+    );
 }

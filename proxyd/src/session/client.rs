@@ -2,18 +2,14 @@
 //! told in turn.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::io::{self, IoSlice};
 use std::net::{IpAddr, SocketAddr};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::dispatch::Upstream;
 use super::handshake::{Lines, Secured};
-use super::mux::Mux;
-use super::pool::IDLE;
-use super::view::{FrontendView, ServerView};
+use super::private::Private;
+use super::view::FrontendView;
 use super::worker::Place;
 use crate::clock::{self, Instant};
 use crate::config::{ClientCertHeader, SendProxy};
@@ -197,23 +193,6 @@ fn poll_header(cx: &mut Context<'_>, stream: &Stream, buffer: &mut Buffer) -> Po
     }
 }
 
-/// The server connection that is this client's alone, while no request is on it; or those that its requests share.
-#[derive(Debug, Default)]
-pub struct Private(RefCell<Option<Box<Kept>>>);
-
-#[derive(Debug)]
-struct Kept {
-    view: Rc<ServerView>,
-    since: Instant,
-    what: What,
-}
-
-#[derive(Debug)]
-enum What {
-    One(Upstream),
-    Many(Rc<Mux>),
-}
-
 /// On whose behalf a server is connected to.
 #[derive(Clone, Copy, Debug)]
 pub struct Behalf<'a> {
@@ -258,39 +237,6 @@ impl Behalf<'_> {
         let checksum = if wanted.crc32c { Checksum::Present } else { Checksum::Absent };
         protocol::write(&mut bytes, Version::V2, ends, &tlvs, checksum);
         bytes
-    }
-}
-
-impl Private {
-    /// The connection to this server, if it can carry another request.
-    pub(super) fn take(&self, view: &Rc<ServerView>, moves: u32, surely: bool) -> Option<Upstream> {
-        let kept = self.0.take()?;
-        let What::One(upstream) = kept.what else { return None };
-        let usable = Rc::ptr_eq(&kept.view, view)
-            && upstream.moves == moves
-            && clock::now().saturating_duration_since(kept.since) < IDLE
-            && upstream.stream.is_idle_and_open(surely);
-        usable.then_some(Upstream { reused: true, ..upstream })
-    }
-
-    /// The connections to this server.
-    pub(super) fn mux(&self, view: &Rc<ServerView>) -> Rc<Mux> {
-        let mut kept = self.0.borrow_mut();
-        let now = clock::now();
-        if let Some(kept) = kept.as_ref()
-            && Rc::ptr_eq(&kept.view, view)
-            && let What::Many(mux) = &kept.what
-        {
-            mux.prune(now, view.server.moves(), true);
-            return Rc::clone(mux);
-        }
-        let mux = Rc::new(Mux::default());
-        *kept = Some(Box::new(Kept { view: Rc::clone(view), since: now, what: What::Many(Rc::clone(&mux)) }));
-        mux
-    }
-
-    pub(super) fn put(&self, view: &Rc<ServerView>, upstream: Upstream, now: Instant) {
-        self.0.replace(Some(Box::new(Kept { view: Rc::clone(view), since: now, what: What::One(upstream) })));
     }
 }
 

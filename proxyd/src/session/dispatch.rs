@@ -8,11 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use super::client::{Behalf, Private, poll_greet};
+use super::client::{Behalf, poll_greet};
 use super::handshake;
 use super::lend::borrow;
 use super::meter::Timings;
 use super::mux::{self, Seat, Wish};
+use super::private::Private;
 use super::queue::{Line, NoServer};
 use super::record::Way;
 use super::retry::{self, Attempt, Failure, Verdict};
@@ -117,37 +118,30 @@ pub async fn obtain(
     let cells = view.cells();
     let moves = view.server.moves();
     let uplink = &view.server.uplink;
-    if mux::is_for(&view.server) {
-        let taken = match (uplink.http, reuse) {
-            // It may have chosen HTTP/1.1 before.
-            (ServerHttp::Auto, Reuse::Yes | Reuse::Surely) => view.take_idle(moves, reuse == Reuse::Surely),
-            _ => None,
+    let (is_private, shares) = (uplink.is_private(), mux::is_for(&view.server));
+    // Where both are spoken it may have chosen HTTP/1.1 before.
+    if reuse != Reuse::No && uplink.http != ServerHttp::H2 {
+        let surely = reuse == Reuse::Surely;
+        let taken = if is_private {
+            behalf.private.take(view, moves, surely)
+        } else {
+            match view.take_idle(moves, surely) {
+                None if !shares => borrow(worker, view, moves).await,
+                taken => taken,
+            }
         };
         if let Some(stream) = taken {
             cells.inc(Count::Reuses);
             return Ok(Upstream { stream, moves, reused: true, seat: None });
         }
-        let connections = if uplink.is_private() { behalf.private.mux(view) } else { Rc::clone(&view.mux) };
+    }
+    if shares {
+        let connections = if is_private { behalf.private.mux(view) } else { Rc::clone(&view.mux) };
         let found = connections.obtain(Wish { worker, view, reuse, limit, behalf }, timer).await;
         let by_http1 = uplink.http == ServerHttp::Auto
             && matches!(found, Err(NoConnection { failure: Failure::NoUpgrade, .. }));
         if !by_http1 {
             return found;
-        }
-    } else if uplink.is_private() {
-        let kept = behalf.private.take(view, moves, reuse == Reuse::Surely);
-        if let Some(upstream) = kept.filter(|_| reuse != Reuse::No) {
-            cells.inc(Count::Reuses);
-            return Ok(upstream);
-        }
-    } else if reuse != Reuse::No {
-        let mut taken = view.take_idle(moves, reuse == Reuse::Surely);
-        if taken.is_none() {
-            taken = borrow(worker, view, moves).await;
-        }
-        if let Some(stream) = taken {
-            cells.inc(Count::Reuses);
-            return Ok(Upstream { stream, moves, reused: true, seat: None });
         }
     }
     let header = uplink.send_proxy.map(|how| behalf.header(how));
@@ -217,7 +211,7 @@ pub fn give_back(view: &Rc<ServerView>, upstream: Upstream, private: &Private, n
         return;
     }
     if view.server.uplink.is_private() {
-        private.put(view, upstream, now);
+        private.put(view, upstream.stream, upstream.moves, now);
         return;
     }
     view.pool.borrow_mut().put(upstream.stream, upstream.moves, now);

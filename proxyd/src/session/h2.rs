@@ -24,6 +24,7 @@ use super::client::Addresses;
 use super::handshake::Lines;
 use super::http;
 use super::linger;
+use super::private::Private;
 use super::view::FrontendView;
 use super::worker::Place;
 use crate::clock::{self, Instant};
@@ -147,6 +148,7 @@ struct Connection {
     from: (Rc<FrontendView>, u32),
     link: Rc<Link>,
     addresses: Addresses,
+    private: Private,
     timer: Timer,
     engine: server::Connection<Wire, Bytes>,
     requests: u64,
@@ -195,6 +197,7 @@ impl Connection {
             from,
             link,
             addresses,
+            private: Private::default(),
             timer,
             engine,
             requests: 0,
@@ -390,7 +393,8 @@ impl Connection {
         let place = Rc::clone(&self.link.place);
         let from = (Rc::clone(&self.from.0), self.from.1);
         // In a box, or the runtime would move all that a request can hold when a stream begins and when it ends.
-        let served = Box::pin(http::serve_stream(from, place, stream, self.addresses.clone(), self.begun));
+        let client = (self.addresses.clone(), self.private.share());
+        let served = Box::pin(http::serve_stream(from, place, stream, client, self.begun));
         tokio::task::spawn_local(async move { live.end(served.await) });
     }
 

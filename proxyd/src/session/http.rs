@@ -11,10 +11,11 @@ use std::task::Poll;
 use std::time::Duration;
 
 use super::access_log::Trace;
-use super::client::{Addresses, Private};
+use super::client::Addresses;
 use super::exchange::write_all;
 use super::h2;
 use super::linger::{linger, poll_take};
+use super::private::Private;
 use super::view::{BackendView, FrontendView};
 use super::worker::{Busy, Place};
 use crate::clock::{self, Instant};
@@ -114,10 +115,11 @@ pub(super) async fn serve_stream(
     from: (Rc<FrontendView>, u32),
     place: Rc<Place>,
     stream: Box<H2>,
-    addresses: Addresses,
+    (addresses, private): (Addresses, Private),
     begun: Instant,
 ) -> Instant {
     let mut connection = Connection::new(from, place, Stream::H2(stream), addresses, begun);
+    connection.private = private;
     match connection.one_request().await {
         Next::Close => {}
         // Some clients take a stream that is reset behind its answer for one that failed: they may come to see by

@@ -39,8 +39,9 @@ pub struct Mux {
     attempts: RefCell<Vec<Rc<Attempt>>>,
     /// Requests that the next connection is expected to carry: as many as the last one could.
     expected: Cell<usize>,
-    /// A connection stands, or has room again, or could not be made.
-    changed: Notify,
+    /// A connection stands, or has room again, or could not be made. Who drives one holds this and nothing more: what
+    /// nobody wants any more ends.
+    changed: Rc<Notify>,
 }
 
 impl Default for Mux {
@@ -49,7 +50,7 @@ impl Default for Mux {
             links: RefCell::default(),
             attempts: RefCell::default(),
             expected: Cell::new(usize::MAX),
-            changed: Notify::new(),
+            changed: Rc::default(),
         }
     }
 }
@@ -251,7 +252,9 @@ impl Mux {
         view.count_idle();
         drop(view);
         self.changed.notify_waiters();
-        driver.run(&self.changed).await;
+        let changed = Rc::clone(&self.changed);
+        drop(self);
+        driver.run(&changed).await;
     }
 
     /// Connections without a request.

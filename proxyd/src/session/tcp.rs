@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::access_log::{Entry, Trace};
-use super::client::{Addresses, Behalf, Private};
+use super::client::{Addresses, Behalf};
 use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
 use super::exchange::{Cut, Exchange, Side};
 use super::meter::{Meter, Timings};
+use super::private::Private;
 use super::queue::{Leaves, Line};
 use super::record::{Moments, Record, Way};
 use super::retry::{Attempt, Failure};

@@ -16,6 +16,8 @@ pub enum Step {
     Head(u32),
     /// Waits for the settings of the other side, and what it says to ours.
     Settings,
+    /// Leaves PINGs unanswered from now on.
+    Mute,
     /// Says no more, and goes on listening.
     Close,
 }

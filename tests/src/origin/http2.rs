@@ -10,6 +10,7 @@ use super::http::{Record, Request, Shared, lock};
 use crate::frames::script::Step;
 use crate::frames::{self, Frame, Heard, PREFACE, Peer, hpack};
 use crate::stream::{Address, Stream};
+use crate::tls::Serving;
 use crate::wire::{Body, Head};
 
 /// Longer than any test is.
@@ -46,6 +47,24 @@ impl Origin {
         let seen = Arc::clone(&record);
         let script: Arc<Script> = Arc::new(script);
         let service = Service::tcp(move |stream, number| serve(stream, number, &seen, &script));
+        Self { service, record }
+    }
+
+    /// The same over TLS; who does not agree on HTTP/2 is left to `otherwise`.
+    pub fn agreeing(
+        serving: Serving,
+        script: impl Fn(&Request, u32) -> Vec<Step> + Send + Sync + 'static,
+        otherwise: impl Fn(Stream) + Send + Sync + 'static,
+    ) -> Self {
+        let record = Shared::default();
+        let seen = Arc::clone(&record);
+        let script: Arc<Script> = Arc::new(script);
+        let service = Service::tcp(move |stream, number| {
+            let Ok(session) = serving.accept(stream) else { return };
+            let agreed = session.alpn().is_some_and(|it| it == "h2");
+            let stream = Stream::Tls(Box::new(session));
+            if agreed { serve(stream, number, &seen, &script) } else { otherwise(stream) }
+        });
         Self { service, record }
     }
 
@@ -124,6 +143,10 @@ fn play(peer: &mut Peer, step: Step) -> bool {
         Step::Over(stream) => peer.reads_until(LIMIT, |it| it.on(stream).is_over()),
         Step::Head(stream) => peer.reads_until(LIMIT, |it| !it.on(stream).heads.is_empty()),
         Step::Settings => peer.reads_until(LIMIT, |it| !it.settings.is_empty() && it.acknowledged > 0),
+        Step::Mute => {
+            peer.answers_pings = false;
+            true
+        }
         Step::Close => {
             // Closing alone says nothing to the peer while a process that is just being forked has a copy.
             peer.stream().shutdown(Shutdown::Both).ok();

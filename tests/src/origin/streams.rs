@@ -1,5 +1,6 @@
 //! An HTTP/2 server by prior knowledge, over a library: many requests at once, streams both ways, and its whims.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -10,6 +11,7 @@ use h2::server::{Builder, SendResponse};
 use h2::{Reason, RecvStream, SendStream};
 use http::header::HeaderMap;
 use http::{Request, Response};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{LocalSet, spawn_local};
@@ -25,11 +27,13 @@ pub struct Whims {
     pub upgrades: bool,
     /// A connection is closed, with GOAWAY, once it took so many requests.
     pub requests: usize,
+    /// A line of the PROXY protocol comes first.
+    pub proxied: bool,
 }
 
 impl Default for Whims {
     fn default() -> Self {
-        Self { streams: 100, window: 64 * 1024, upgrades: false, requests: usize::MAX }
+        Self { streams: 100, window: 64 * 1024, upgrades: false, requests: usize::MAX, proxied: false }
     }
 }
 
@@ -48,6 +52,10 @@ pub struct Seen {
 #[derive(Clone, Debug, Default)]
 pub struct Record {
     pub connections: usize,
+    /// Those of them that are open.
+    pub open: usize,
+    /// What each began with, where a PROXY line comes first.
+    pub told: BTreeMap<usize, String>,
     pub requests: Vec<Seen>,
     /// Requests on their way.
     pub active: usize,
@@ -62,7 +70,8 @@ pub struct Record {
 /// `/` answers its name, `/bytes/N` N zeros, `/slow/MS` after that time, `/status/NNN` that status, `/echo` sends back what
 /// comes as it comes, trailers too, `/trailers` ends with `grpc-status: 0`, `/interim` says 103 first, `/early` answers whole
 /// and takes no more of the request, `/refuse` refuses, `/refuse-once` refuses the first such request, `/cut` resets in the middle of a body,
-/// `/reset` instead of an answer, `/never` answers nothing.
+/// `/reset` instead of an answer, `/never` answers nothing. A tunnel sends back what comes; one to `refused.example` is
+/// refused.
 #[derive(Debug)]
 pub struct Origin {
     addr: SocketAddr,
@@ -128,7 +137,13 @@ fn run(listener: std::net::TcpListener, service: &Arc<Service>, mut stopped: wat
             let mut record = lock(&service.record);
             let number = record.connections;
             record.connections += 1;
-            spawn_local(connection(stream, number, Arc::clone(service)));
+            record.open += 1;
+            let service = Arc::clone(service);
+            spawn_local(async move {
+                // That a peer goes is nothing special.
+                connection(stream, number, Arc::clone(&service)).await.ok();
+                lock(&service.record).open -= 1;
+            });
         }
     };
     let until = async {
@@ -140,8 +155,15 @@ fn run(listener: std::net::TcpListener, service: &Arc<Service>, mut stopped: wat
     LocalSet::new().block_on(&runtime, until);
 }
 
-async fn connection(stream: TcpStream, number: usize, service: Arc<Service>) -> Result<(), h2::Error> {
+async fn connection(mut stream: TcpStream, number: usize, service: Arc<Service>) -> Result<(), h2::Error> {
     let whims = service.whims;
+    if whims.proxied {
+        let mut line = Vec::new();
+        while !line.ends_with(b"\r\n") {
+            line.push(stream.read_u8().await.map_err(|_gone| Reason::CONNECT_ERROR)?);
+        }
+        lock(&service.record).told.insert(number, String::from_utf8_lossy(&line).into_owned());
+    }
     let mut builder = Builder::new();
     builder.max_concurrent_streams(whims.streams).initial_window_size(whims.window);
     if whims.upgrades {
@@ -194,8 +216,12 @@ async fn answer_one(
     };
     let is_head = request.method() == "HEAD";
     let tunnel = request.method() == "CONNECT";
+    let refused = request.uri().host() == Some("refused.example");
     let mut body = request.into_body();
     match word {
+        _ if tunnel && refused => {
+            whole(answer, head(403), Bytes::from_static(b"no")).await?;
+        }
         _ if tunnel => {
             let out = answer.send_response(head(200), false)?;
             return echo(&mut body, out).await;
