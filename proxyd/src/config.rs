@@ -22,6 +22,7 @@ mod socket;
 pub mod source;
 mod span;
 mod syntax;
+pub mod table;
 pub mod tls;
 mod trusted;
 mod validate;

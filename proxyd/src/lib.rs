@@ -13,5 +13,6 @@ pub mod net;
 pub mod process;
 pub mod session;
 pub mod stats;
+pub mod stick;
 pub mod telemetry;
 pub mod tls;

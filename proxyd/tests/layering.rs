@@ -12,8 +12,8 @@ const LAYERS: [&[&str]; 7] = [
     &["clock", "log", "memory", "stats"],
     // What was written, what the kernel offers, the bytes of HTTP; none of them knows a server.
     &["config", "http", "net", "tls"],
-    // Frontends, backends, servers and their states.
-    &["model"],
+    // Frontends, backends, servers and their states; what is known of clients.
+    &["model", "stick"],
     // The next server; pure.
     &["balance"],
     // A connection's way, on the workers.

@@ -1,0 +1,112 @@
+//! HAProxy's sliding rate: events of this period and of the one before, which fades as this one passes.
+
+/// Words of one rate.
+pub(super) const WORDS: usize = 3;
+
+const TICK: usize = 0;
+const CURRENT: usize = 1;
+const PREVIOUS: usize = 2;
+
+/// A tick that no rate which was never counted can be taken to have begun at.
+fn tick(now_ms: u64) -> u32 {
+    (now_ms as u32).wrapping_add(1 << 31) & !1
+}
+
+/// Counts `n` events.
+pub(super) fn add(words: &mut [u32], now_ms: u64, period: u32, n: u32) {
+    let now = tick(now_ms);
+    if now.wrapping_sub(words[TICK]) < period {
+        words[CURRENT] = words[CURRENT].wrapping_add(n);
+        return;
+    }
+    words[PREVIOUS] = words[CURRENT];
+    words[CURRENT] = n;
+    words[TICK] = words[TICK].wrapping_add(period);
+    if now.wrapping_sub(words[TICK]) >= period {
+        words[PREVIOUS] = 0;
+        words[TICK] = now;
+    }
+    words[TICK] &= !1;
+}
+
+/// Makes it what it would be after so many events just now.
+pub(super) fn set(words: &mut [u32], now_ms: u64, n: u32) {
+    words[TICK] = tick(now_ms);
+    words[CURRENT] = n;
+    words[PREVIOUS] = 0;
+}
+
+/// Events within the last period, taking those of the one before for evenly spread.
+pub(super) fn read(words: &[u32], now_ms: u64, period: u32) -> u32 {
+    let (mut previous, mut current) = (u64::from(words[PREVIOUS]), u64::from(words[CURRENT]));
+    let elapsed = tick(now_ms).wrapping_sub(words[TICK]);
+    let mut remain = i64::from(period) - i64::from(elapsed);
+    if remain < 0 {
+        remain += i64::from(period);
+        previous = if remain >= 0 { current } else { 0 };
+        current = 0;
+    }
+    // One event long ago and none since: it does not flicker between 0 and 1.
+    if current == 0 && previous <= 1 {
+        return previous as u32;
+    }
+    let total = previous * remain.max(0) as u64 + current * u64::from(period);
+    (total / u64::from(period.max(1))) as u32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_fade_with_the_period_after_theirs() {
+        let mut rate = [0; WORDS];
+        for _ in 0..100 {
+            add(&mut rate, 1000, 10_000, 1);
+        }
+        assert_eq!(read(&rate, 1000, 10_000), 100);
+        assert_eq!(read(&rate, 11_000, 10_000), 100);
+        assert_eq!(read(&rate, 13_500, 10_000), 75);
+        assert_eq!(read(&rate, 20_990, 10_000), 0);
+        assert_eq!(read(&rate, 22_000, 10_000), 0);
+    }
+
+    #[test]
+    fn what_goes_on_evenly_stays_what_it_is() {
+        let mut rate = [0; WORDS];
+        for ms in 0..50_000_u64 {
+            add(&mut rate, ms, 1000, 1);
+            if ms > 2000 {
+                let now = read(&rate, ms, 1000);
+                assert!((998..=1002).contains(&now), "{now} at {ms}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_rate_that_was_set_stays_for_a_period() {
+        let mut rate = [0; WORDS];
+        set(&mut rate, 5000, 40);
+        assert_eq!(read(&rate, 5000, 1000), 40);
+        assert_eq!(read(&rate, 6000, 1000), 40);
+        assert_eq!(read(&rate, 6500, 1000), 20);
+    }
+
+    #[test]
+    fn one_lone_event_does_not_flicker() {
+        let mut rate = [0; WORDS];
+        add(&mut rate, 1000, 1000, 1);
+        assert!((1000..2990).all(|ms| read(&rate, ms, 1000) == 1));
+        assert_eq!(read(&rate, 3010, 1000), 0);
+    }
+
+    #[test]
+    fn ticks_wrap_around() {
+        let before = (1 << 32) + (1 << 31) - 500;
+        let mut rate = [0; WORDS];
+        add(&mut rate, before, 1000, 10);
+        assert_eq!(read(&rate, before + 600, 1000), 10);
+        add(&mut rate, before + 1500, 1000, 10);
+        assert_eq!(read(&rate, before + 1500, 1000), 15);
+    }
+}
