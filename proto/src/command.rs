@@ -1,6 +1,7 @@
 //! The commands of the socket: how a line is split, what each command means, who may send it, and what is answered
 //! to what is not understood. HAProxy's management guide, 9.3; its wording is kept.
 
+mod agent;
 pub mod line;
 mod near;
 mod parse;
@@ -17,6 +18,7 @@ use std::time::Duration;
 use crate::level::Level;
 use words::escaped;
 
+pub use agent::AgentChange;
 pub use parse::parse;
 pub use reply::{Refusal, Severity, SeverityOutput, Target};
 
@@ -37,6 +39,11 @@ pub enum Command {
     ShowServersState(Option<String>),
     ShowBackend,
     ShowSchema,
+    /// The last transitions of a server.
+    ShowServerHistory {
+        server: ServerName,
+        json: bool,
+    },
     ShowCliSockets,
     ShowCliLevel,
     ShowListeners,
@@ -44,6 +51,11 @@ pub enum Command {
     SetServer(ServerName, ServerChange),
     /// `enable health`, `disable health`.
     SwitchCheck {
+        server: ServerName,
+        on: bool,
+    },
+    /// `enable agent`, `disable agent`.
+    SwitchAgent {
         server: ServerName,
         on: bool,
     },
@@ -85,12 +97,13 @@ pub struct ServerName {
 }
 
 /// What `set server` changes.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ServerChange {
     Weight(Weight),
     State(AdminState),
     Health(Health),
     Address { ip: IpAddr, port: Option<u16> },
+    Agent(AgentChange),
 }
 
 /// A weight as it is typed.
@@ -267,6 +280,7 @@ impl fmt::Display for ServerChange {
             Self::Weight(weight) => write!(f, "weight {weight}"),
             Self::State(state) => write!(f, "state {}", state.as_str()),
             Self::Health(health) => write!(f, "health {}", health.as_str()),
+            Self::Agent(change) => change.fmt(f),
             Self::Address { ip, port: None } => write!(f, "addr {ip}"),
             Self::Address { ip, port: Some(port) } => write!(f, "addr {ip} port {port}"),
         }
@@ -372,12 +386,16 @@ impl fmt::Display for Command {
             Self::ShowServersState(Some(backend)) => write!(f, "show servers state {}", escaped(backend)),
             Self::ShowBackend => f.write_str("show backend"),
             Self::ShowSchema => f.write_str("show schema json"),
+            Self::ShowServerHistory { server, json } => {
+                write!(f, "show server history {server}{}", if *json { " json" } else { "" })
+            }
             Self::ShowCliSockets => f.write_str("show cli sockets"),
             Self::ShowCliLevel => f.write_str("show cli level"),
             Self::ShowListeners => f.write_str("show listeners"),
             Self::GetWeight(server) => write!(f, "get weight {server}"),
             Self::SetServer(server, change) => write!(f, "set server {server} {change}"),
             Self::SwitchCheck { server, on: is_on } => write!(f, "{} health {server}", on(*is_on)),
+            Self::SwitchAgent { server, on: is_on } => write!(f, "{} agent {server}", on(*is_on)),
             Self::SwitchFrontend { frontend, on: is_on } => {
                 write!(f, "{} frontend {}", on(*is_on), escaped(frontend))
             }

@@ -11,15 +11,24 @@ pub struct Admin(pub u8);
 impl Admin {
     /// Forced into maintenance.
     pub const FMAINT: u8 = 1;
+    /// In maintenance as the server is that it tracks.
+    pub const IMAINT: u8 = 2;
     /// Forced to drain.
     pub const FDRAIN: u8 = 8;
+    /// Draining as the server is that it tracks.
+    pub const IDRAIN: u8 = 16;
 
     pub const fn is_maint(self) -> bool {
-        self.0 & Self::FMAINT != 0
+        self.0 & (Self::FMAINT | Self::IMAINT) != 0
     }
 
     pub const fn is_drain(self) -> bool {
-        self.0 & Self::FDRAIN != 0
+        self.0 & (Self::FDRAIN | Self::IDRAIN) != 0
+    }
+
+    /// In maintenance for no other reason than the server it tracks.
+    pub const fn is_maint_inherited(self) -> bool {
+        self.0 & Self::IMAINT != 0
     }
 }
 
@@ -37,7 +46,17 @@ pub enum Oper {
     Stopping = 3,
 }
 
-/// Facts that decide a server's status word.
+/// What the agent of a server says, as far as the status word tells it.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Agent {
+    /// There is none, or nobody listens to it.
+    #[default]
+    None,
+    Up,
+    Down,
+}
+
+/// Facts that decide a server's status word. Of a server that tracks another, what checks found is the other's.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Status {
     pub admin: Admin,
@@ -48,6 +67,9 @@ pub struct Status {
     pub fall: u32,
     /// Whether checks are configured and enabled.
     pub checked: bool,
+    pub agent: Agent,
+    /// It does so much worse than the others that it is left out for a while.
+    pub ejected: bool,
 }
 
 impl Status {
@@ -56,16 +78,19 @@ impl Status {
         if self.admin.is_maint() {
             return "MAINT".into();
         }
-        let up = self.oper != Oper::Stopped;
-        if !up {
-            return if self.checked && self.health > 0 {
-                format!("DOWN {}/{}", self.health, self.rise).into()
-            } else {
-                "DOWN".into()
+        if self.oper == Oper::Stopped {
+            return match self.agent {
+                Agent::Down => "DOWN (agent)".into(),
+                _ if self.checked && self.health > 0 => format!("DOWN {}/{}", self.health, self.rise).into(),
+                _ => "DOWN".into(),
             };
+        }
+        if self.ejected {
+            return "DOWN (ejected)".into();
         }
         let label = match self.oper {
             Oper::Stopping => "NOLB",
+            _ if self.admin.is_drain() && self.agent != Agent::None => return "DRAIN (agent)".into(),
             _ if self.admin.is_drain() => "DRAIN",
             _ if !self.checked => return "no check".into(),
             _ => "UP",
@@ -84,7 +109,8 @@ mod tests {
     use super::*;
 
     fn status(admin: u8, oper: Oper, health: u32, checked: bool) -> Status {
-        Status { admin: Admin(admin), oper, health, rise: 2, fall: 3, checked }
+        let (agent, ejected) = (Agent::None, false);
+        Status { admin: Admin(admin), oper, health, rise: 2, fall: 3, checked, agent, ejected }
     }
 
     #[test]
@@ -96,11 +122,20 @@ mod tests {
             (status(0, Oper::Stopped, 0, true), "DOWN"),
             (status(0, Oper::Stopped, 1, true), "DOWN 1/2"),
             (status(1, Oper::Stopped, 0, true), "MAINT"),
+            (status(2, Oper::Stopped, 0, true), "MAINT"),
             (status(8, Oper::Running, 4, true), "DRAIN"),
+            (status(16, Oper::Running, 4, true), "DRAIN"),
             (status(8, Oper::Running, 2, true), "DRAIN 1/3"),
             (status(8, Oper::Running, 4, false), "DRAIN"),
             (status(0, Oper::Stopping, 4, true), "NOLB"),
             (status(0, Oper::Running, 4, false), "no check"),
+            (Status { agent: Agent::Up, ..status(0, Oper::Running, 4, true) }, "UP"),
+            (Status { agent: Agent::Up, ..status(8, Oper::Running, 4, true) }, "DRAIN (agent)"),
+            (Status { agent: Agent::Down, ..status(0, Oper::Stopped, 4, true) }, "DOWN (agent)"),
+            (Status { agent: Agent::Up, ..status(0, Oper::Stopped, 1, true) }, "DOWN 1/2"),
+            (Status { ejected: true, ..status(0, Oper::Running, 4, true) }, "DOWN (ejected)"),
+            (Status { ejected: true, ..status(0, Oper::Stopped, 0, true) }, "DOWN"),
+            (Status { ejected: true, ..status(1, Oper::Stopped, 0, true) }, "MAINT"),
         ] {
             assert_eq!(facts.word(), word, "{facts:?}");
         }

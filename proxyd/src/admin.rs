@@ -6,6 +6,7 @@
 mod certificates;
 mod change;
 mod connection;
+mod history;
 mod input;
 mod output;
 mod peer;

@@ -26,6 +26,7 @@ pub mod table;
 pub mod tls;
 mod trusted;
 mod validate;
+mod verdict;
 mod words;
 
 use std::num::NonZeroUsize;
@@ -52,6 +53,7 @@ pub use socket::{
 use source::Source;
 use syntax::{Document, Partial};
 pub use trusted::Trusted;
+pub use verdict::{Agent, Eject, Layer, Observe, OnError, Panic, PanicMode, Track, Verdict};
 
 use crate::log::target::Target;
 
@@ -297,6 +299,10 @@ pub struct Backend {
     pub pages: Vec<ErrorPage>,
     /// A client that closed its side is not waited for.
     pub abort_on_close: bool,
+    /// When health is no longer believed.
+    pub panic: Option<Panic>,
+    /// When servers are left out that do worse than the others.
+    pub eject: Option<Eject>,
 }
 
 /// How long a server may take.
@@ -383,6 +389,8 @@ pub struct Server {
     pub backup: bool,
     pub limits: Limits,
     pub uplink: Uplink,
+    /// What decides on its state beside its check.
+    pub verdict: Verdict,
 }
 
 /// How much a server takes at once; 0 is no limit.

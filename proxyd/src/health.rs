@@ -37,6 +37,9 @@ pub async fn run(shared: Arc<Shared>) {
         for backend in &snapshot.backends {
             let Some(check) = &backend.check else { continue };
             for (i, server) in backend.servers.iter().enumerate() {
+                if server.verdict.track.is_some() {
+                    continue;
+                }
                 let key = (Arc::as_ptr(backend), Arc::as_ptr(server));
                 // A task never ends by itself; one that panicked is begun anew.
                 let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {

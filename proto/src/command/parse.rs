@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use super::table::{self, Id};
 use super::{
-    AdminState, Command, Filter, Format, Health, Hide, InfoForm, PromptChange, PromptMode, ProxyRef, Refusal,
-    ServerChange, ServerName, Severity, SeverityOutput, Since, StatRequest, Target, WatchRequest, Weight,
+    AdminState, AgentChange, Command, Filter, Format, Health, Hide, InfoForm, PromptChange, PromptMode,
+    ProxyRef, Refusal, ServerChange, ServerName, Severity, SeverityOutput, Since, StatRequest, Target,
+    WatchRequest, Weight,
 };
 use crate::level::Level;
 
@@ -25,6 +26,8 @@ pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
     let first = rest.first().copied();
     Ok(match entry.id {
         Id::ClearCounters => clear_counters(first, level)?,
+        Id::DisableAgent => Command::SwitchAgent { server: server(first)?, on: false },
+        Id::EnableAgent => Command::SwitchAgent { server: server(first)?, on: true },
         Id::DisableFrontend => Command::SwitchFrontend { frontend: frontend(first)?, on: false },
         Id::EnableFrontend => Command::SwitchFrontend { frontend: frontend(first)?, on: true },
         Id::DisableHealth => Command::SwitchCheck { server: server(first)?, on: false },
@@ -78,6 +81,7 @@ pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
         Id::ShowInfo => Command::ShowInfo(show_info(&rest)),
         Id::ShowListeners => Command::ShowListeners,
         Id::ShowSchema => Command::ShowSchema,
+        Id::ShowServerHistory => server_history(server(first)?, &rest[1..])?,
         Id::ShowServersState => Command::ShowServersState(first.map(str::to_owned)),
         Id::ShowStat => Command::ShowStat(show_stat(&rest)?),
         Id::ShowVersion => Command::ShowVersion,
@@ -181,12 +185,25 @@ fn set_server(name: ServerName, rest: &[&str]) -> Result<Command, Refusal> {
             _ => Err(Refusal::error(table::HEALTH)),
         },
         Some("addr") => address(&rest[1..]),
-        _ => Err(Refusal::error(table::SET_SERVER)),
+        Some(what) => match AgentChange::read(what, &rest[1..]) {
+            Some(change) => change.map(ServerChange::Agent),
+            None => Err(Refusal::error(table::SET_SERVER)),
+        },
+        None => Err(Refusal::error(table::SET_SERVER)),
     };
     match change {
         Ok(change) => Ok(Command::SetServer(name, change)),
         Err(refusal) => Err(refusal.needs(Target::Server(name))),
     }
+}
+
+fn server_history(server: ServerName, rest: &[&str]) -> Result<Command, Refusal> {
+    let json = match rest {
+        [] => false,
+        ["json"] => true,
+        _ => return Err(Refusal::error(table::HISTORY).needs(Target::Server(server))),
+    };
+    Ok(Command::ShowServerHistory { server, json })
 }
 
 /// `<ip> [port <port>]`.

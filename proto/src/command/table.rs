@@ -11,10 +11,12 @@ pub(super) enum Id {
     AbortSslCert,
     ClearCounters,
     CommitSslCert,
+    DisableAgent,
     DisableFrontend,
     DisableHealth,
     DisableServer,
     Echo,
+    EnableAgent,
     EnableFrontend,
     EnableHealth,
     EnableServer,
@@ -36,6 +38,7 @@ pub(super) enum Id {
     ShowInfo,
     ShowListeners,
     ShowSchema,
+    ShowServerHistory,
     ShowServersState,
     ShowSslCert,
     ShowStat,
@@ -80,6 +83,14 @@ pub(super) const SET_SERVER: &str = "usage: set server <backend>/<server> addr |
     agent-send | check-addr | check-port | fqdn | health | name | ssl | state | weight";
 pub(super) const STATE: &str = "'set server <srv> state' expects 'ready', 'drain' and 'maint'.";
 pub(super) const HEALTH: &str = "'set server <srv> health' expects 'up', 'stopping', or 'down'.";
+pub(super) const AGENT: &str = "'set server <srv> agent' expects 'up' or 'down'.";
+pub(super) const AGENT_ADDRESS: &str =
+    "set server <b>/<s> agent-addr requires an address and optionally a port.";
+pub(super) const AGENT_PORT: &str = "set server <b>/<s> agent-port requires a port.";
+pub(super) const AGENT_SEND: &str = "set server <b>/<s> agent-send requires a text.";
+const NO_AGENT: &str = "agent checks are not enabled on this server.";
+const FOLLOWS: &str = "cannot change health on a tracking server.";
+pub(super) const HISTORY: &str = "'show server history' expects <backend>/<server> and optionally 'json'.";
 pub(super) const ADDRESS: &str = "set server <b>/<s> addr requires an address and optionally a port.";
 pub(super) const INTEGER_VALUE: &str = "Integer value expected.";
 pub(super) const AN_INTEGER: &str = "Expects an integer value.";
@@ -135,6 +146,10 @@ entries! {
          `reload ssl certs` brings back what that holds."
         &[COMMIT_SSL_CERT, "No ongoing transaction! !", "Can't commit <file>!",
           "The ongoing transaction is about '<file>' but you are trying to set '<file>'"];
+    DisableAgent ["disable", "agent"] Admin
+        "disable agent" "disable agent checks" true
+        "An empty line. Syntax: `disable agent <backend>/<server>`. It is not asked, and what it said last no longer \
+         keeps the server down once a check passes." SERVER_ERRORS;
     DisableFrontend ["disable", "frontend"] Admin
         "disable frontend <frontend>" "temporarily disable specific frontend" true
         "An empty line. The frontend takes no new connections; those that are open go on."
@@ -149,6 +164,10 @@ entries! {
     Echo ["echo"] User
         "echo <text>" "print text to the output" true
         "The words, one blank between them." &[];
+    EnableAgent ["enable", "agent"] Admin
+        "enable agent" "enable agent checks" true
+        "An empty line. Syntax: `enable agent <backend>/<server>`."
+        &[SERVER_NAME, NO_BACKEND, NO_SERVER, "Agent was not configured on this server, cannot enable."];
     EnableFrontend ["enable", "frontend"] Admin
         "enable frontend <frontend>" "re-enable specific frontend" true
         "An empty line." &[FRONTEND_NAME, NO_FRONTEND, "All sockets are already enabled."];
@@ -190,9 +209,10 @@ entries! {
         "set server <bk>/<srv> [opts]" "change a server's state, weight, address, name or ssl" true
         "`state ready|drain|maint`, `health up|stopping|down`, `weight <weight>[%]`: an empty line. \
          `addr <ip> [port <port>]`: what changed, e.g. `IP changed from '127.0.0.1' to '127.0.0.2', no need to change \
-         the port by 'stats socket command'`."
+         the port by 'stats socket command'`. `agent up|down`, `agent-addr <ip> [port <port>]`, `agent-port <port>`, \
+         `agent-send <text>`, for a server with an agent: an empty line."
         &[SERVER_NAME, NO_BACKEND, NO_SERVER, SET_SERVER, STATE, HEALTH, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN,
-          WEIGHT_GARBAGE, ADDRESS, "Invalid addr '<addr>'", "Invalid port '<port>': from 1 to 65535."];
+          WEIGHT_GARBAGE, ADDRESS, AGENT, AGENT_ADDRESS, AGENT_PORT, AGENT_SEND, NO_AGENT, FOLLOWS, "Invalid addr '<addr>'", "Invalid port '<port>': from 1 to 65535."];
     SetSeverityOutput ["set", "severity-output"] User
         "set severity-output [none|number|string]" "set presence of severity level in feedback information" true
         "An empty line. From here on messages of this connection begin with `[3]: ` or `[err]: `." &[SEVERITY];
@@ -229,6 +249,13 @@ entries! {
     ShowSchema ["show", "schema", "json"] User
         "show schema json" "report schema used for stats" true
         "A JSON schema, one line." &[];
+    ShowServerHistory ["show", "server", "history"] User
+        "show server history <bk>/<srv> [json]" "report the last changes of a server's status" false
+        "The last 20, the oldest first: a line `<time> <from> -> <to>: <reason>`, then, as far as there is something to \
+         say, lines that begin with two blanks: `by <who>: <command>`, `last check: <what it found>`, and \
+         `answer: \"…\"`, the first 256 bytes of what the server had answered to it. `json` is one array. Where nothing \
+         ever changed, an empty line."
+        &[SERVER_NAME, NO_BACKEND, NO_SERVER, HISTORY];
     ShowServersState ["show", "servers", "state"] User
         "show servers state [<backend>]" "dump volatile server information (all or for a single backend)" true
         "`1`, a header, then a line of 25 fields a server." &["Can't find backend."];

@@ -91,7 +91,16 @@ fn nonsense_is_refused_in_these_words() {
         ("set server /s", table::SERVER_NAME),
         ("set server be/s1", table::SET_SERVER),
         ("set server be/s1 fqdn x", table::SET_SERVER),
-        ("set server be/s1 agent up", table::SET_SERVER),
+        ("set server be/s1 agent", table::AGENT),
+        ("set server be/s1 agent stopping", table::AGENT),
+        ("set server be/s1 agent-addr", table::AGENT_ADDRESS),
+        ("set server be/s1 agent-addr 10.0.0.1 9", table::AGENT_ADDRESS),
+        ("set server be/s1 agent-addr x", "invalid addr 'x'"),
+        ("set server be/s1 agent-port", table::AGENT_PORT),
+        ("set server be/s1 agent-port 0", "Invalid port '0': from 1 to 65535."),
+        ("set server be/s1 agent-send", table::AGENT_SEND),
+        ("show server history be/s1 yaml", table::HISTORY),
+        ("show server history", table::SERVER_NAME),
         ("set server be/s1 state", table::STATE),
         ("set server be/s1 health dwon", table::HEALTH),
         ("set server be/s1 weight", table::WEIGHT),
@@ -275,7 +284,7 @@ fn words_strategy() -> impl Strategy<Value = String> {
         .flat_map(|entry| entry.words)
         .map(|word| (*word).to_owned())
         .chain(
-            "be/s1 state weight addr port 80 127.0.0.1 health up drain 50% -1 #2 typed json desc all global 7 cli \
+            "be/s1 state weight addr port 80 127.0.0.1 health up drain 50% -1 #2 agent agent-addr agent-port agent-send typed json desc all global 7 cli \
              none every 2s since a:1 events domain proxy i p timed"
                 .split(' ')
                 .map(str::to_owned),

@@ -4,9 +4,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use proto::addr::Address;
-use proto::command::{AdminState, Command, Health, Refusal, ServerChange, ServerName, Severity};
+use proto::command::{AdminState, AgentChange, Command, Health, Refusal, ServerChange, ServerName, Severity};
 
 use super::reply::Reply;
+use crate::config::Agent;
 use crate::model::backend::Backend;
 use crate::model::change::Cause;
 use crate::model::frontend::Frontend;
@@ -21,7 +22,7 @@ pub(super) fn apply(shared: &Shared, command: &Command, cause: Cause<'_>) -> Res
     match command {
         Command::SetServer(name, change) => {
             let (backend, server) = find_server(&snapshot, name)?;
-            return set_server(shared, backend, server, *change, cause);
+            return set_server(shared, backend, server, change, cause);
         }
         Command::SwitchCheck { server, on } => {
             let (backend, server) = find_server(&snapshot, server)?;
@@ -34,6 +35,14 @@ pub(super) fn apply(shared: &Shared, command: &Command, cause: Cause<'_>) -> Res
                 if *on { Event::EnableCheck } else { Event::DisableCheck },
                 cause,
             );
+        }
+        Command::SwitchAgent { server, on } => {
+            let (backend, server) = find_server(&snapshot, server)?;
+            if *on && !server.control().state.agent.configured {
+                return Err(Refusal::error("Agent was not configured on this server, cannot enable."));
+            }
+            let event = if *on { Event::EnableAgent } else { Event::DisableAgent };
+            shared.server_event(backend, server, event, cause);
         }
         Command::SwitchFrontend { frontend, on } => {
             let frontend = find_frontend(&snapshot, frontend)?;
@@ -81,10 +90,14 @@ fn set_server(
     shared: &Shared,
     backend: &Backend,
     server: &Server,
-    change: ServerChange,
+    change: &ServerChange,
     cause: Cause<'_>,
 ) -> Result<Reply, Refusal> {
-    let event = match change {
+    let event = match *change {
+        ServerChange::Agent(ref change) => return set_agent(shared, backend, server, change, cause),
+        ServerChange::Health(_) if server.verdict.track.is_some() => {
+            return Err(Refusal::error("cannot change health on a tracking server."));
+        }
         ServerChange::Weight(weight) => {
             let weight = weight.of(server.initial_weight);
             if weight != 0 && weight != server.initial_weight && !backend.balance.is_dynamic() {
@@ -110,6 +123,34 @@ fn set_server(
         ServerChange::Health(Health::Down) => Event::HealthDown,
     };
     shared.server_event(backend, server, event, cause);
+    Ok(Reply::Silent)
+}
+
+/// What the agent of a server would have said, and where it is.
+fn set_agent(
+    shared: &Shared,
+    backend: &Backend,
+    server: &Server,
+    change: &AgentChange,
+    cause: Cause<'_>,
+) -> Result<Reply, Refusal> {
+    let state = server.control().state;
+    let Some(mut agent) = server.agent().filter(|_| state.agent.enabled) else {
+        return Err(Refusal::error("agent checks are not enabled on this server."));
+    };
+    match change {
+        AgentChange::Up => shared.server_event(backend, server, Event::ForceAgentUp, cause),
+        AgentChange::Down => shared.server_event(backend, server, Event::ForceAgentDown, cause),
+        AgentChange::Address { ip, port } => {
+            agent.address = Some(*ip);
+            agent.port = port.unwrap_or(agent.port);
+            shared.set_agent(server, agent, cause);
+        }
+        AgentChange::Port(port) => shared.set_agent(server, Agent { port: *port, ..agent }, cause),
+        AgentChange::Send(text) => {
+            shared.set_agent(server, Agent { send: text.clone(), ..agent }, cause);
+        }
+    }
     Ok(Reply::Silent)
 }
 

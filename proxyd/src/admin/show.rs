@@ -9,10 +9,10 @@ use proto::level::Level;
 use proto::stats::{csv, json, typed};
 use proto::{info, servers_state};
 
-use super::certificates;
 use super::change::find_server;
 use super::output::Output;
 use super::reply::Reply;
+use super::{certificates, history};
 use crate::model::shared::Shared;
 use crate::telemetry::info::{VERSION, values};
 use crate::telemetry::rows::{Selection, Since, rows};
@@ -44,6 +44,11 @@ pub(super) fn short(shared: &Shared, command: Command) -> Result<Reply, Command>
             }
             Reply::Text(text)
         }
+        Command::ShowServerHistory { server, json } => match find_server(&shared.snapshot(), &server) {
+            Ok((_, server)) if json => Reply::Text(history::json(&server.history())),
+            Ok((_, server)) => Reply::Text(history::text(&server.history())),
+            Err(refusal) => refusal.into(),
+        },
         Command::GetWeight(name) => match find_server(&shared.snapshot(), &name) {
             Ok((_, server)) => {
                 Reply::Text(format!("{} (initial {})\n", server.weight(), server.initial_weight))

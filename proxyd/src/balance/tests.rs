@@ -14,6 +14,7 @@ fn backend(balance: Algorithm, servers: &[(u32, bool)]) -> Arc<Backend> {
         backup,
         limits: Limits::default(),
         uplink: config::Uplink::default(),
+        verdict: config::Verdict::default(),
     });
     let s = Duration::from_secs(1);
     let config = Config {
@@ -22,6 +23,8 @@ fn backend(balance: Algorithm, servers: &[(u32, bool)]) -> Arc<Backend> {
         backends: vec![config::Backend {
             pages: Vec::new(),
             abort_on_close: false,
+            panic: None,
+            eject: None,
             name: "b".into(),
             mode: Mode::Http,
             balance,

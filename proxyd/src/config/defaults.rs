@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::level::Level;
 
 use super::reasons::Reason;
-use super::{Accept, Algorithm, Backups, Memory, Mode, ServerHttp, Splice, StatusRange};
+use super::{Accept, Algorithm, Backups, Memory, Mode, OnError, ServerHttp, Splice, StatusRange};
 use crate::log::target::Facility;
 
 pub const ACCEPT: Accept = Accept::Balanced;
@@ -26,6 +26,14 @@ pub const CLIENT_HELLO: Duration = Duration::from_secs(5);
 pub const HTTP_KEEP_ALIVE: Duration = Duration::from_mins(1);
 pub const TLS_HANDSHAKE: Duration = Duration::from_secs(10);
 pub const TUNNEL: Duration = Duration::from_hours(1);
+
+pub const AGENT_INTERVAL: Duration = Duration::from_secs(2);
+pub const ERROR_LIMIT: u32 = 10;
+pub const ON_ERROR: OnError = OnError::FailCheck;
+pub const EJECT_WINDOW: Duration = Duration::from_secs(10);
+pub const EJECT_BASE: Duration = Duration::from_secs(30);
+pub const EJECT_MOST: u32 = 20;
+pub const EJECT_MIN_REQUESTS: u32 = 20;
 
 /// What a buffer for heads holds.
 pub const ANNOUNCE_KEEP_ALIVE: bool = false;

@@ -10,7 +10,8 @@ use super::span::Spanned;
 use super::syntax::traffic::{Retries, Timeouts};
 use super::syntax::{address, check};
 use super::{
-    AdminSocket, Backend, Bind, Check, CheckKind, Config, Frontend, Global, Limits, Server, Uplink, defaults,
+    AdminSocket, Backend, Bind, Check, CheckKind, Config, Frontend, Global, Limits, Server, Uplink, Verdict,
+    defaults,
 };
 
 /// One frontend `web` on `listen`, one backend `app` with the servers of `to`, checked over HTTP if `check` names
@@ -30,6 +31,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
             backup: false,
             limits: Limits::default(),
             uplink: Uplink::default(),
+            verdict: Verdict::default(),
         })
         .collect();
     let check = check.and_then(|path| http_check(path, &mut report));
@@ -66,6 +68,8 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
         retries: shared.retries(&Retries::default()),
         pages: Vec::new(),
         abort_on_close: shared.abort_on_close,
+        panic: None,
+        eject: None,
     };
     let socket =
         AdminSocket { path: "./proxyd.sock".into(), mode: defaults::SOCKET_MODE, level: Level::Admin };

@@ -3,6 +3,7 @@
 mod http;
 pub(super) mod socket;
 mod tls;
+mod verdict;
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -348,6 +349,12 @@ fn backend(backend: &Backend, shared: &Common) -> String {
     if let Some(fullconn) = backend.fullconn {
         let _ = writeln!(text, "            fullconn: {fullconn},");
     }
+    if let Some(panic) = backend.panic {
+        let _ = writeln!(text, "            panic: {},", verdict::panic(panic));
+    }
+    if let Some(eject) = &backend.eject {
+        let _ = writeln!(text, "            eject: {},", verdict::eject(eject));
+    }
     text.push_str("            servers: [\n");
     for entry in &backend.servers {
         let _ = writeln!(text, "                {},", server(entry));
@@ -390,6 +397,7 @@ fn server(server: &Server) -> String {
     if server.backup {
         text.push_str(", backup: true");
     }
+    verdict::verdict(&mut text, &server.verdict);
     socket::uplink(&mut text, &server.uplink);
     text.push(')');
     text

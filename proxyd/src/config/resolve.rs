@@ -16,11 +16,12 @@ use super::syntax::log::{LogTarget as WrittenTarget, ProxyLog as WrittenLog};
 use super::syntax::route::Route as WrittenRoute;
 use super::syntax::server::{Server as WrittenServer, ServerDefaults, is_unix};
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
+use super::syntax::verdict::Verdict as WrittenVerdict;
 use super::words::LeaveOut;
 use super::{
     AdminSocket, Backend, Check, CheckKind, ClientCertHeader, ClientTimeouts, Config, ErrorPage,
-    ForwardHeaders, Frontend, Global, HttpOptions, Limits, LogTarget, Mode, ProxyLog, Retries, Route, Server,
-    ServerHttp2, ServerTimeouts, Trusted, Uplink,
+    ForwardHeaders, Frontend, Global, HttpOptions, Limits, LogTarget, Mode, Observe, ProxyLog, Retries,
+    Route, Server, ServerHttp2, ServerTimeouts, Trusted, Uplink, Verdict,
 };
 
 use crate::log::target::{Framing, Place, Target};
@@ -233,6 +234,8 @@ fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
         retries: shared.retries(&written.retries),
         pages: pages(written.pages, &[]),
         abort_on_close: written.abort_on_close.unwrap_or(shared.abort_on_close),
+        panic: written.panic,
+        eject: written.eject,
     }
 }
 
@@ -266,6 +269,24 @@ fn check(written: WrittenCheck) -> Check {
     }
 }
 
+/// What a server says, and what it leaves out as `server_defaults` say.
+fn verdict(written: WrittenVerdict, defaults: &WrittenVerdict) -> Verdict {
+    let on_error = written.on_error.or_else(|| defaults.on_error.clone());
+    let error_limit = written.error_limit.or_else(|| defaults.error_limit.clone());
+    let layer = written.observe.or_else(|| defaults.observe.clone());
+    Verdict {
+        agent: written.agent.or_else(|| defaults.agent.clone()).map(|agent| agent.value),
+        observe: layer.map(|layer| Observe {
+            layer: layer.value,
+            error_limit: error_limit.map_or(preset::ERROR_LIMIT, |limit| limit.value),
+            on_error: on_error.map_or(preset::ON_ERROR, |on_error| on_error.value),
+        }),
+        track: written.track.map(|track| track.value),
+        ends_sessions: written.on_marked_down.is_some() || defaults.on_marked_down.is_some(),
+        ends_backup_sessions: written.on_marked_up.is_some() || defaults.on_marked_up.is_some(),
+    }
+}
+
 /// `None` for a server without an address, which is an error before it gets here.
 fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
     let limits = written.limits.or(defaults.limits);
@@ -282,6 +303,7 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
             minconn: limits.minconn.unwrap_or(0),
             max_queue: limits.max_queue.unwrap_or(0),
         },
+        verdict: verdict(written.verdict, &defaults.verdict),
         uplink: Uplink { http: http.map_or(preset::SERVER_HTTP, |http| http.value), http2, ..uplink },
     })
 }

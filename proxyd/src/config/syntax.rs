@@ -15,6 +15,7 @@ pub(super) mod server;
 pub(super) mod socket;
 pub(super) mod tls;
 pub(super) mod traffic;
+pub(super) mod verdict;
 
 use super::reference::{BACKEND, CLIENT_TIMEOUTS, FILE, FRONTEND, LISTEN, SERVER_TIMEOUTS, TIMEOUTS};
 use super::report::Report;

@@ -7,6 +7,7 @@ mod names;
 mod references;
 mod routes;
 mod servers;
+mod verdicts;
 
 use super::report::{Diagnostic, Report};
 use super::syntax::backend::Backend;
@@ -22,6 +23,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     listeners::check(document, report);
     logs::check(document, report);
     servers::check(document, report);
+    verdicts::check(document, report);
     let idle = document.frontends.is_empty() && document.listen.is_empty();
     if idle && document.partial == Partial::Whole && !report.has_errors() {
         report.push(

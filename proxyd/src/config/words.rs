@@ -6,6 +6,7 @@ mod haproxy;
 mod log;
 mod near;
 mod tls;
+mod verdict;
 
 use proto::level::Level;
 
@@ -17,6 +18,7 @@ pub(crate) use self::near::nearest;
 pub(crate) use self::tls::{
     ALPNS, CERT_FIELDS, CLIENT_VERIFY, GROUPS, SERVER_VERIFY, SUITES, TICKET_KEYS, TLS_VERSIONS, Verify,
 };
+pub(crate) use self::verdict::{LAYERS, MARKED_DOWN, MARKED_UP, ON_ERRORS, PANICS};
 use super::reasons::Reason;
 use super::{Accept, Mode, ServerHttp, Splice};
 

@@ -7,9 +7,10 @@ use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 
 use super::lineup::Lineup;
+use super::panic::{Alarm, Muster};
 use super::queue::{Hold, Queue, Wants};
 use super::server::{Rates, Server};
-use crate::config::{self, Algorithm, Backups, Check, Limits, Mode, Retries, ServerTimeouts};
+use crate::config::{self, Algorithm, Backups, Check, Eject, Limits, Mode, Panic, Retries, ServerTimeouts};
 use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::Tally;
@@ -30,6 +31,10 @@ pub struct Backend {
     pub pages: Pages,
     /// A client that closed its side is not waited for.
     pub abort_on_close: bool,
+    /// When health is no longer believed.
+    pub panic: Option<Panic>,
+    /// When servers are left out that do worse than the others.
+    pub eject: Option<Eject>,
     /// In file order; a [`Lineup`] names them by index.
     pub servers: Vec<Arc<Server>>,
     /// Of each server, as configured.
@@ -50,6 +55,7 @@ pub struct BackendLive {
     /// Requests being retried now, over all workers.
     pub retrying: CachePadded<AtomicU32>,
     pub queue: Queue,
+    pub panic: Alarm,
     /// Milliseconds of the process's epoch of the last change between up and down.
     pub changed_at: AtomicU64,
     /// Milliseconds down in closed periods.
@@ -68,6 +74,7 @@ impl BackendLive {
             cursor: CachePadded::default(),
             retrying: CachePadded::default(),
             queue: Queue::default(),
+            panic: Alarm::default(),
             changed_at: AtomicU64::new(now_ms),
             down_ms: AtomicU64::new(0),
             down_since: AtomicU64::new(0),
@@ -109,6 +116,8 @@ impl Backend {
             check: conf.check.clone(),
             pages: Pages::new(&conf.pages),
             abort_on_close: conf.abort_on_close,
+            panic: conf.panic,
+            eject: conf.eject,
             limits: conf.servers.iter().map(|server| server.limits).collect(),
             fullconn,
             lineup: ArcSwap::from_pointee(Lineup::build(&servers, &conf.balance, conf.backups)),
@@ -126,8 +135,36 @@ impl Backend {
     /// Prepares the lineup anew, after a state or weight changed. Until what it returns is dropped no other does.
     pub(super) fn rebuild(&self) -> MutexGuard<'_, ()> {
         let held = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.judge_panic();
         self.lineup.store(Arc::new(Lineup::build(&self.servers, &self.balance, self.backups)));
         held
+    }
+
+    /// Whether health is believed, said to all servers where it has changed.
+    fn judge_panic(&self) {
+        if self.panic.is_none() {
+            return;
+        }
+        let belief = self.muster().belief(self.panic);
+        if self.live.panic.set(belief) != belief {
+            self.servers.iter().for_each(|server| server.believe(belief));
+        }
+    }
+
+    /// Who is there and who is up, for panic.
+    pub fn muster(&self) -> Muster {
+        let mut muster = Muster::default();
+        for server in self.servers.iter().filter(|server| server.weight() > 0) {
+            match (server.backup, server.is_offered(), server.is_well()) {
+                (false, true, well) => {
+                    muster.offered += 1;
+                    muster.well += u32::from(well);
+                }
+                (true, _, true) => muster.backups += 1,
+                _ => {}
+            }
+        }
+        muster
     }
 
     pub fn server(&self, name: &str) -> Option<&Arc<Server>> {

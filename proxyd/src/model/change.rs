@@ -3,6 +3,7 @@
 //! Checks and commands both come through here, so that whoever watches sees one story.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -12,9 +13,12 @@ use serde_json::{Map, Value};
 
 use super::backend::Backend;
 use super::frontend::Frontend;
-use super::server::{Outcome, Server};
+use super::history::{Order, Transition};
+use super::panic::Belief;
+use super::server::{Control, Outcome, Server};
 use super::shared::Shared;
 use super::state::{Event, State};
+use crate::config::Agent;
 use crate::log;
 use crate::tls::live::Changes;
 
@@ -22,6 +26,14 @@ use crate::tls::live::Changes;
 #[derive(Clone, Copy, Debug)]
 pub enum Cause<'a> {
     Check(&'a Outcome),
+    /// What the server's agent said.
+    Agent(&'a Outcome),
+    /// What its traffic tells, in words.
+    Traffic(&'a str),
+    /// How it does beside the other servers, in words.
+    Comparison(&'a str),
+    /// Path of the server that it tracks.
+    Lead(&'a str),
     Command {
         /// Who sent it, e.g. `uid 1000 (alice)`.
         by: &'a str,
@@ -33,13 +45,26 @@ pub enum Cause<'a> {
 impl Cause<'_> {
     fn describe(self, fields: &mut Map<String, Value>) {
         match self {
-            Self::Check(outcome) => {
-                fields.insert("reason".into(), outcome.to_string().into());
-            }
             Self::Command { by, line } => {
                 fields.insert("by".into(), by.into());
                 fields.insert("command".into(), line.into());
             }
+            other => {
+                fields.insert("reason".into(), other.to_string().into());
+            }
+        }
+    }
+}
+
+/// The reason in words, HAProxy's where it has some.
+impl fmt::Display for Cause<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Check(outcome) | Self::Agent(outcome) => outcome.fmt(f),
+            Self::Traffic(words) => write!(f, "Health analyze, info: \"{words}\""),
+            Self::Comparison(words) => f.write_str(words),
+            Self::Lead(path) => write!(f, "via {path}"),
+            Self::Command { .. } => f.write_str("changed from CLI"),
         }
     }
 }
@@ -66,11 +91,13 @@ impl Shared {
         let mut control = server.lock();
         let before = control.state;
         let after = before.after(event);
-        if let Cause::Check(outcome) = cause {
-            control.check.outcome = Some(outcome.clone());
-            if event == Event::CheckFailed && before.is_up() && before.checks_run() {
-                server.check_failures.inc();
-            }
+        match cause {
+            Cause::Check(outcome) => control.check.outcome = Some(outcome.clone()),
+            Cause::Agent(outcome) => control.agent.outcome = Some(outcome.clone()),
+            _ => {}
+        }
+        if matches!(event, Event::CheckFailed | Event::AgentDown) && before.is_up() && after != before {
+            server.check_failures.inc();
         }
         if after == before {
             return;
@@ -79,16 +106,17 @@ impl Shared {
         server.publish(&after);
         if before.is_up() && !after.is_up() {
             control.down_since = Some(now_ms);
-            if !after.admin.is_maint() {
-                server.downs.inc();
-            }
         } else if !before.is_up()
             && after.is_up()
             && let Some(since) = control.down_since.take()
         {
             control.down_ms += now_ms.saturating_sub(since);
         }
-        let (was, is) = (before.status().word(), after.status().word());
+        let fell = before.oper != Oper::Stopped && after.oper == Oper::Stopped;
+        if fell && !before.admin.is_maint() && !after.admin.is_maint() {
+            server.downs.inc();
+        }
+        let (was, is) = (server.status_word(&before), server.status_word(&after));
         if kind(&was) != kind(&is) {
             control.changed_at = now_ms;
             // An open period counts from the last change on, which readers know anyway.
@@ -100,35 +128,35 @@ impl Shared {
         }
 
         let mut requeued = 0;
-        if before.takes_new() != after.takes_new() || before.is_up() != after.is_up() {
+        if before.takes_new() != after.takes_new()
+            || before.is_up() != after.is_up()
+            || before.is_offered() != after.is_offered()
+        {
             requeued = self.relineup(backend);
+        }
+        if uncounted(&was) != uncounted(&is) {
+            server.remember(transition(self.epoch.wall(now_ms), [&was, &is], cause, &control));
         }
         if was != is {
             let mut fields = from_to(&was, &is);
             cause.describe(&mut fields);
-            let event = if kind(&was) == kind(&is) { "health" } else { "server_state" };
+            let event = if uncounted(&was) == uncounted(&is) { "health" } else { "server_state" };
             self.journal_add(event, server_key(server), fields);
         }
         if let Some(text) = announcement(&before, &after, cause) {
-            let usable = backend.usable();
-            let up = after.takes_new();
-            let backup = if usable.active == 0 && usable.backup > 0 { " Running on backup." } else { "" };
-            let served = server.served.load(Relaxed);
-            let queued = backend.live.queue.waiting();
-            let tail = if up {
-                format!("servers online. {requeued} sessions requeued, {queued} total in queue.")
-            } else {
-                format!(
-                    "servers left.{backup} {served} sessions active, 0 requeued, {queued} remaining in queue."
-                )
-            };
-            let (active, backups) = (usable.active, usable.backup);
-            let severity = if up { log::Severity::Notice } else { log::Severity::Warning };
-            let path = server.path();
-            log::write(
-                severity,
-                format_args!("Server {path} {text}. {active} active and {backups} backup {tail}"),
-            );
+            log_change(backend, server, &text, after.takes_new(), requeued);
+        }
+        // With the lock held, so that those who follow see the changes in their order. There are no circles.
+        if before.as_lead() != after.as_lead() {
+            self.lead(server, &after);
+        }
+    }
+
+    /// Whoever tracks this server does as it does.
+    fn lead(&self, server: &Server, state: &State) {
+        let snapshot = self.snapshot();
+        for (backend, follower) in snapshot.followers(server) {
+            self.server_event(backend, follower, Event::Follow(state.as_lead()), Cause::Lead(&server.path()));
         }
     }
 
@@ -165,6 +193,19 @@ impl Shared {
         server.set_address(address);
         cause.describe(&mut fields);
         self.journal_add("server_address", server_key(server), fields);
+    }
+
+    /// Its agent is asked there, or told that, from the next time on.
+    pub fn set_agent(&self, server: &Server, agent: Agent, cause: Cause<'_>) {
+        let place = |agent: &Agent| match agent.address {
+            Some(address) => SocketAddr::new(address, agent.port).to_string(),
+            None => format!(":{}", agent.port),
+        };
+        let before = server.agent().as_ref().map(place).unwrap_or_default();
+        let mut fields = from_to(&before, &place(&agent));
+        server.set_agent(agent);
+        cause.describe(&mut fields);
+        self.journal_add("server_agent", server_key(server), fields);
     }
 
     /// Returns whether anything changed.
@@ -245,14 +286,15 @@ impl Shared {
         log::notice(format_args!("files of TLS: {changed} changed, {added} added, {removed} removed"));
     }
 
-    /// Prepares the backend's lineup anew and tells when the backend itself went up or down. Returns how many of
-    /// those who waited could be served.
+    /// Prepares the backend's lineup anew and tells when the backend itself went up or down, or into panic. Returns
+    /// how many of those who waited could be served.
     fn relineup(&self, backend: &Backend) -> u32 {
         // Held to the end: of two changes at a time the one that tells last has seen both.
         let _held = backend.rebuild();
         let requeued = backend.live.queue.settle(backend);
         let now_ms = self.epoch.now_ms();
         let live = &backend.live;
+        self.tell_panic(backend);
         let was_down = live.down_since.load(Relaxed) != 0;
         let is_down = !backend.is_up();
         if was_down == is_down {
@@ -273,6 +315,36 @@ impl Shared {
         requeued
     }
 
+    /// Tells of a backend that has just gone into panic, or come out of it.
+    fn tell_panic(&self, backend: &Backend) {
+        let (before, after) = (backend.live.panic.told(), backend.live.panic.belief());
+        if before == after {
+            return;
+        }
+        backend.live.panic.tell(after);
+        let muster = backend.muster();
+        let (name, manned, offered) = (&backend.name, muster.manned(), muster.offered);
+        let reason = format!("{manned} of {offered} servers are up");
+        let words = |belief| match belief {
+            Belief::Health => "health",
+            Belief::All => "all",
+            Belief::Nobody => "none",
+        };
+        match after {
+            Belief::Health => log::notice(format_args!("backend '{name}' is no longer in panic: {reason}.")),
+            Belief::All => log::alert(format_args!(
+                "backend '{name}' is in panic: {reason}. Health is no longer believed, all of them are used."
+            )),
+            Belief::Nobody => {
+                log::alert(format_args!("backend '{name}' is in panic: {reason}. None of them is used."));
+            }
+        }
+        let event = if after == Belief::Health { "panic_over" } else { "panic" };
+        let mut fields = from_to(words(before), words(after));
+        fields.insert("reason".into(), reason.into());
+        self.journal_add(event, format!("b/{name}"), fields);
+    }
+
     fn journal_add(&self, event: &'static str, id: String, fields: Map<String, Value>) {
         self.journal.add(self.epoch.wall(self.epoch.now_ms()), event, id, fields);
     }
@@ -290,27 +362,71 @@ fn from_to(from: &str, to: &str) -> Map<String, Value> {
     fields
 }
 
-/// A status word without its count of checks.
+/// The first part of a status word.
 fn kind(word: &str) -> &str {
     word.split(' ').next().unwrap_or(word)
 }
 
+/// A status word without its count of checks.
+fn uncounted(word: &str) -> &str {
+    match word.rsplit_once(' ') {
+        Some((kind, count)) if count.starts_with(|c: char| c.is_ascii_digit()) => kind,
+        _ => word,
+    }
+}
+
+fn transition(wall_ms: u64, [from, to]: [&str; 2], cause: Cause<'_>, control: &Control) -> Transition {
+    let by = match cause {
+        Cause::Command { by, line } => Some(Order { who: by.into(), line: line.into() }),
+        _ => None,
+    };
+    let last = match cause {
+        Cause::Agent(outcome) => Some(outcome.clone()),
+        _ => control.check.outcome.clone(),
+    };
+    let reason = cause.to_string().into();
+    Transition { wall_ms, from: from.into(), to: to.into(), reason, by, check: last }
+}
+
+/// HAProxy's line for a change.
+fn log_change(backend: &Backend, server: &Server, text: &str, up: bool, requeued: u32) {
+    let usable = backend.usable();
+    let backup = if usable.active == 0 && usable.backup > 0 { " Running on backup." } else { "" };
+    let served = server.served.load(Relaxed);
+    let queued = backend.live.queue.waiting();
+    let tail = if up {
+        format!("servers online. {requeued} sessions requeued, {queued} total in queue.")
+    } else {
+        format!("servers left.{backup} {served} sessions active, 0 requeued, {queued} remaining in queue.")
+    };
+    let (active, backups) = (usable.active, usable.backup);
+    let severity = if up { log::Severity::Notice } else { log::Severity::Warning };
+    let (who, path) = (if server.backup { "Backup Server" } else { "Server" }, server.path());
+    log::write(severity, format_args!("{who} {path} {text}. {active} active and {backups} backup {tail}"));
+}
+
 /// HAProxy's sentence for a change, without the server's name in front and the counts behind.
 fn announcement(before: &State, after: &State, cause: Cause<'_>) -> Option<String> {
+    let via = match cause {
+        Cause::Lead(path) => format!(" via {path}"),
+        _ => String::new(),
+    };
     if after.admin.is_maint() != before.admin.is_maint() {
-        return Some(
-            match (after.admin.is_maint(), before.oper == Oper::Stopped) {
-                (true, true) => "was DOWN and now enters maintenance",
-                (true, false) => "is going DOWN for maintenance",
-                (false, _) if after.admin.is_drain() => "is UP/DRAIN (leaving forced maintenance)",
-                (false, _) => "is UP/READY (leaving forced maintenance)",
-            }
-            .to_owned(),
-        );
+        let text = match (after.admin.is_maint(), before.oper == Oper::Stopped) {
+            (true, true) => "was DOWN and now enters maintenance",
+            (true, false) => "is going DOWN for maintenance",
+            (false, _) if after.admin.is_drain() => "is UP/DRAIN (leaving forced maintenance)",
+            (false, _) => "is UP/READY (leaving forced maintenance)",
+        };
+        return Some(format!("{text}{via}"));
     }
     if after.admin.is_drain() != before.admin.is_drain() {
         let text = if after.admin.is_drain() { "enters drain state" } else { "is UP (leaving forced drain)" };
-        return Some(text.to_owned());
+        return Some(format!("{text}{via}"));
+    }
+    if before.ejected != after.ejected && after.oper != Oper::Stopped {
+        let text = if after.ejected { "is ejected" } else { "is no longer ejected" };
+        return Some(format!("{text}, reason: {cause}"));
     }
     if before.oper == after.oper {
         return None;
@@ -322,8 +438,9 @@ fn announcement(before: &State, after: &State, cause: Cause<'_>) -> Option<Strin
         Oper::Running | Oper::Starting => "UP",
     };
     Some(match cause {
-        Cause::Check(outcome) => format!("is {word}, reason: {outcome}"),
-        Cause::Command { .. } => format!("is {word}, changed from CLI"),
+        Cause::Lead(_) => format!("is {word}{via}"),
+        Cause::Command { .. } => format!("is {word}, {cause}"),
+        _ => format!("is {word}, reason: {cause}"),
     })
 }
 

@@ -1,7 +1,8 @@
 //! One server: what is configured, what an operator changed, what its checks found, what it carries.
 
+use std::borrow::Cow;
 use std::sync::atomic::{
-    AtomicBool, AtomicU32,
+    AtomicBool, AtomicU8, AtomicU32,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,9 +12,11 @@ use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use proto::addr::Address;
 
+use super::history::{History, Transition};
+use super::panic::Belief;
 use super::queue::OwnLine;
-use super::state::State;
-use crate::config::Uplink;
+use super::state::{Event, State};
+use crate::config::{Agent, Uplink, Verdict};
 use crate::http::parting::Parting;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::{Peak, Tally};
@@ -31,6 +34,8 @@ pub struct Server {
     pub backup: bool,
     /// As configured, what `get weight` calls initial.
     pub initial_weight: u32,
+    /// What decides on its state beside its check.
+    pub verdict: Verdict,
     /// How it is connected to.
     pub uplink: Uplink,
     /// Connections begin with a handshake.
@@ -43,13 +48,16 @@ pub struct Server {
     weight: AtomicU32,
     /// Most it carries at once; 0 is no limit.
     maxconn: AtomicU32,
-    /// Whether new traffic may be sent: read at every pick, so that a change holds from the next one on.
-    takes_new: AtomicBool,
-    /// Up: idle connections to it are kept, and sessions.
-    up: AtomicBool,
+    /// [`word`] bits: read at every pick, so that a change holds from the next one on.
+    word: AtomicU8,
     /// A check is under way.
     checking: AtomicBool,
     control: Mutex<Control>,
+    /// As configured, or as an operator changed it.
+    agent: Mutex<Option<Agent>>,
+    /// It is being asked.
+    asking: AtomicBool,
+    history: Mutex<History>,
     /// Requests or connections it carries now, over all workers.
     pub served: CachePadded<AtomicU32>,
     /// Those who wait for it and no other.
@@ -88,6 +96,8 @@ pub struct Control {
     /// Since when it is down, if it is.
     pub down_since: Option<u64>,
     pub check: CheckReport,
+    /// The same of its agent.
+    pub agent: CheckReport,
 }
 
 /// The last check of a server.
@@ -190,6 +200,7 @@ pub struct Parts {
     pub backup: bool,
     pub weight: u32,
     pub maxconn: u32,
+    pub verdict: Verdict,
     pub uplink: Uplink,
     pub tls: Option<Arc<Originator>>,
     pub address: Address,
@@ -202,12 +213,17 @@ pub struct Parts {
 
 impl Server {
     pub fn new(parts: Parts) -> Self {
+        let agent = parts.verdict.agent.clone();
+        let state = State::new(parts.check);
+        // An agent is believed at its first word, as HAProxy has it.
+        let state = if agent.is_some() { state.with_agent(1, 1) } else { state };
         Self {
             name: parts.name,
             backend: parts.backend,
             id: parts.id,
             backup: parts.backup,
             initial_weight: parts.weight,
+            verdict: parts.verdict,
             uplink: parts.uplink,
             tls: parts.tls,
             source_turn: AtomicU32::new(0),
@@ -215,15 +231,18 @@ impl Server {
             moves: AtomicU32::new(0),
             weight: AtomicU32::new(parts.weight),
             maxconn: AtomicU32::new(parts.maxconn),
-            takes_new: AtomicBool::new(true),
-            up: AtomicBool::new(true),
+            word: AtomicU8::new(word::of(&state)),
             checking: AtomicBool::new(false),
+            agent: Mutex::new(agent),
+            asking: AtomicBool::new(false),
+            history: Mutex::default(),
             control: Mutex::new(Control {
-                state: State::new(parts.check),
+                state,
                 changed_at: parts.now_ms,
                 down_ms: 0,
                 down_since: None,
                 check: CheckReport::default(),
+                agent: CheckReport::default(),
             }),
             served: CachePadded::default(),
             line: OwnLine::default(),
@@ -237,17 +256,32 @@ impl Server {
 
     /// Whether a new request may be sent to it, its weight aside.
     pub fn takes_new(&self) -> bool {
-        self.takes_new.load(Relaxed)
+        let word = self.word.load(Relaxed);
+        match word & word::DISBELIEF {
+            0 => word & word::WELL != 0,
+            word::ALL => word & word::OFFERED != 0,
+            _ => false,
+        }
+    }
+
+    /// The same, going by its health alone: what panic is judged by.
+    pub fn is_well(&self) -> bool {
+        self.word.load(Relaxed) & word::WELL != 0
+    }
+
+    /// Whether it would get new requests if health counted for nothing.
+    pub fn is_offered(&self) -> bool {
+        self.word.load(Relaxed) & word::OFFERED != 0
     }
 
     /// Whether idle connections to it may be of use.
     pub fn keeps_connections(&self) -> bool {
-        self.up.load(Relaxed)
+        self.word.load(Relaxed) & word::UP != 0
     }
 
     /// Whether what began on it goes on there: it is up, drained or not, whatever its weight.
     pub fn keeps_sessions(&self) -> bool {
-        self.up.load(Relaxed)
+        self.word.load(Relaxed) & word::UP != 0
     }
 
     /// Whether a check is to be sent now.
@@ -262,6 +296,24 @@ impl Server {
 
     pub fn set_checking(&self, checking: bool) {
         self.checking.store(checking, Relaxed);
+    }
+
+    /// Its agent, as an operator may have changed it.
+    pub fn agent(&self) -> Option<Agent> {
+        self.agent.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set_agent(&self, agent: Agent) {
+        *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent);
+    }
+
+    /// Its agent is being asked.
+    pub fn is_asking(&self) -> bool {
+        self.asking.load(Relaxed)
+    }
+
+    pub fn set_asking(&self, asking: bool) {
+        self.asking.store(asking, Relaxed);
     }
 
     /// Weight as set by the operator.
@@ -317,12 +369,73 @@ impl Server {
     }
 
     pub(super) fn publish(&self, state: &State) {
-        self.takes_new.store(state.takes_new(), Relaxed);
-        self.up.store(state.is_up(), Relaxed);
+        self.change_word(!word::DISBELIEF, word::of(state));
+    }
+
+    /// What holds from its beginning, and is no change.
+    pub(super) fn begin(&self, event: Event) {
+        let mut control = self.lock();
+        control.state = control.state.after(event);
+        self.publish(&control.state);
+    }
+
+    /// Whether its health decides on its traffic from here on.
+    pub(super) fn believe(&self, belief: Belief) {
+        let bits = match belief {
+            Belief::Health => 0,
+            Belief::All => word::ALL,
+            Belief::Nobody => word::NONE,
+        };
+        self.change_word(word::DISBELIEF, bits);
+    }
+
+    /// Sets the bits of `which` as in `bits`.
+    fn change_word(&self, which: u8, bits: u8) {
+        // Never fails: the closure always has a value.
+        let _infallible =
+            self.word.fetch_update(Relaxed, Relaxed, |word| Some((word & !which) | (bits & which)));
+    }
+
+    /// What `show stat` says of it in that state.
+    pub fn status_word(&self, state: &State) -> Cow<'static, str> {
+        match &self.verdict.track {
+            Some(lead) if state.admin.is_maint_inherited() => format!("MAINT (via {lead})").into(),
+            _ => state.status().word(),
+        }
+    }
+
+    /// Its last transitions, the oldest first.
+    pub fn history(&self) -> Vec<Transition> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).all()
+    }
+
+    pub(super) fn remember(&self, transition: Transition) {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner).add(transition);
     }
 
     /// `backend/server`.
     pub fn path(&self) -> String {
         format!("{}/{}", self.backend, self.name)
+    }
+}
+
+/// What of a server's state workers read, in one byte.
+mod word {
+    use crate::model::state::State;
+
+    /// Takes new traffic.
+    pub(super) const WELL: u8 = 1;
+    /// Up: idle connections to it are kept.
+    pub(super) const UP: u8 = 2;
+    /// Neither in maintenance nor draining.
+    pub(super) const OFFERED: u8 = 4;
+    /// In panic, all that are offered get traffic, or nobody.
+    pub(super) const ALL: u8 = 8;
+    pub(super) const NONE: u8 = 16;
+    pub(super) const DISBELIEF: u8 = ALL | NONE;
+
+    pub(super) fn of(state: &State) -> u8 {
+        let bits = [(state.takes_new(), WELL), (state.is_up(), UP), (state.is_offered(), OFFERED)];
+        bits.into_iter().filter(|(set, _)| *set).fold(0, |word, (_, bit)| word | bit)
     }
 }

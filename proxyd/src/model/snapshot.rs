@@ -12,7 +12,8 @@ use super::access_log::AccessLog;
 use super::backend::{Backend, BackendLive};
 use super::frontend::{Bind, Frontend, FrontendLive};
 use super::server::{self, Server};
-use crate::config::{self, Config, LogTarget, ServerAddress};
+use super::state::Event;
+use crate::config::{self, Config, LogTarget, ServerAddress, Track};
 use crate::http::reply::Pages;
 use crate::tls::live::Ends;
 use crate::tls::{Common, Originator, Terminator};
@@ -24,6 +25,8 @@ pub struct Snapshot {
     pub backends: Vec<Arc<Backend>>,
     /// `None` where there is no TLS.
     tls: Option<Arc<Common>>,
+    /// Some servers track others.
+    tracking: bool,
 }
 
 /// What a graph is built with, beside its configuration.
@@ -87,7 +90,11 @@ impl Snapshot {
             backend(b, (ids[b.name.as_str()], fullconn), before, &tls, site).map(Arc::new)
         });
         let frontends = frontends.collect::<Result<_, BuildError>>()?;
-        Ok(Self { frontends, backends: backends.collect::<Result<_, _>>()?, tls: Some(tls) })
+        let backends: Vec<Arc<Backend>> = backends.collect::<Result<_, _>>()?;
+        let tracking = config.backends.iter().flat_map(|b| &b.servers).any(|s| s.verdict.track.is_some());
+        let snapshot = Self { frontends, backends, tls: Some(tls), tracking };
+        snapshot.lead_all();
+        Ok(snapshot)
     }
 
     /// All that TLS is spoken with.
@@ -106,6 +113,46 @@ impl Snapshot {
 
     pub fn backend(&self, name: &str) -> Option<&Arc<Backend>> {
         self.backends.iter().find(|b| *b.name == *name)
+    }
+
+    /// Has all servers that track others begin as those are.
+    fn lead_all(&self) {
+        if !self.tracking {
+            return;
+        }
+        let servers = || self.backends.iter().flat_map(|backend| &backend.servers);
+        // From those that track nobody to those behind them, and so on; there are no circles.
+        let mut leads: Vec<&Server> =
+            servers().map(|server| &**server).filter(|server| server.verdict.track.is_none()).collect();
+        while !leads.is_empty() {
+            let mut next = Vec::new();
+            for lead in leads {
+                let state = lead.control().state.as_lead();
+                for (_, follower) in self.followers(lead) {
+                    follower.begin(Event::Follow(state));
+                    next.push(follower);
+                }
+            }
+            leads = next;
+        }
+        for backend in &self.backends {
+            if backend.servers.iter().any(|server| server.verdict.track.is_some()) {
+                drop(backend.rebuild());
+            }
+        }
+    }
+
+    /// The servers that track this one, and their backends.
+    pub fn followers<'a>(&'a self, lead: &'a Server) -> impl Iterator<Item = (&'a Backend, &'a Server)> {
+        let of =
+            |lead: &Server, track: &Track| *track.backend == *lead.backend && *track.server == *lead.name;
+        let backends = self.backends.iter().filter(|_| self.tracking);
+        backends.flat_map(move |backend| {
+            let servers = backend.servers.iter();
+            servers
+                .filter(move |server| server.verdict.track.as_ref().is_some_and(|track| of(lead, track)))
+                .map(|server| (&**backend, &**server))
+        })
     }
 
     /// In the order of their ids, which is that of the configuration.
@@ -206,6 +253,7 @@ fn backend(
             && kept.backup == server.backup
             && kept.initial_weight == server.weight
             && kept.uplink == server.uplink
+            && kept.verdict == server.verdict
         {
             servers.push(Arc::clone(kept));
             continue;
@@ -235,10 +283,11 @@ fn backend(
             backup: server.backup,
             weight: server.weight,
             maxconn: server.limits.maxconn,
+            verdict: server.verdict.clone(),
             uplink: server.uplink.clone(),
             tls,
             address,
-            check: conf.check.as_ref().map(|c| (c.rise, c.fall)),
+            check: conf.check.as_ref().filter(|_| server.verdict.track.is_none()).map(|c| (c.rise, c.fall)),
             workers: site.workers,
             now_ms: site.now_ms,
         })));

@@ -9,7 +9,7 @@ use crate::config::log_format::LogFormat;
 use crate::config::{
     Algorithm, Backend, Backups, Bind, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend,
     Global, HttpOptions, Limits, Mode, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts, Trusted,
-    Uplink,
+    Uplink, Verdict,
 };
 use crate::model::process::Process;
 use crate::model::shared::Shared;
@@ -92,6 +92,7 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
                 backup: *backup,
                 limits: Limits::default(),
                 uplink: Uplink::default(),
+                verdict: Verdict::default(),
             })
             .collect(),
         fullconn: None,
@@ -105,6 +106,8 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
         retries: Retries { budget_percent: 20, ..Retries::default() },
         pages: Vec::new(),
         abort_on_close: false,
+        panic: None,
+        eject: None,
     }
 }
 

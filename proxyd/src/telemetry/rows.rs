@@ -15,6 +15,7 @@ use proto::watch::{Ages, Sample};
 use crate::config::{Algorithm, Mode};
 use crate::model::backend::Backend;
 use crate::model::frontend::Frontend;
+use crate::model::panic::Belief;
 use crate::model::server::{Control, Outcome, Rates, Server};
 use crate::model::shared::Shared;
 use crate::model::snapshot::{Proxy, Snapshot};
@@ -222,7 +223,12 @@ impl Scene<'_> {
         traffic(&mut row, &totals);
         rate(&mut row, &live.rates, self.maxima);
         served(&mut row, &totals);
-        let word = if backend.is_up() { "UP" } else { "DOWN" };
+        let word = match (backend.is_up(), live.panic.belief()) {
+            (true, Belief::Health) => "UP",
+            (false, Belief::Health) => "DOWN",
+            (true, _) => "UP (PANIC)",
+            (false, _) => "DOWN (PANIC)",
+        };
         if counted {
             let up = backend.servers.iter().filter(|s| s.control().state.is_up()).count();
             row.set(Col::Status, format!("{word} ({up}/{})", backend.servers.len()));
@@ -289,7 +295,10 @@ impl Scene<'_> {
         rate(&mut row, &server.rates, self.maxima);
         served(&mut row, &totals);
         let now = u64::from(server.served.load(Relaxed));
-        row.set(Col::Status, state.status().word());
+        row.set(Col::Status, server.status_word(state));
+        if let Some(track) = &server.verdict.track {
+            row.set(Col::Tracked, track.to_string());
+        }
         let most = totals.current_max.max(server.rates.served_max.get(self.maxima)).max(now);
         for (col, number) in [
             (Col::Qcur, u64::from(server.line.waiting())),

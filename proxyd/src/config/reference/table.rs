@@ -10,6 +10,7 @@ mod server;
 mod socket;
 mod tls;
 mod traffic;
+mod verdict;
 
 use super::{Field, Preset, Section};
 pub use balance::RANDOM;
@@ -22,6 +23,7 @@ pub use server::{SERVER, SERVER_DEFAULTS, SERVER_HTTP2};
 pub use socket::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
 pub use tls::{BIND_TLS, CLIENT_CERTS, SERVER_TLS, TICKETS};
 pub use traffic::{CLIENT_TIMEOUTS, DEFAULTS, RETRIES, SERVER_TIMEOUTS, TIMEOUTS};
+pub use verdict::{AGENT, EJECT, PANIC};
 
 const NAME: Field = Field {
     name: "name",
@@ -63,10 +65,13 @@ pub const SECTIONS: &[&Section] = &[
     &BACKEND,
     &RANDOM,
     &SERVER_TIMEOUTS,
+    &PANIC,
+    &EJECT,
     &TCP_CHECK,
     &HTTP_CHECK,
     &SERVER_DEFAULTS,
     &SERVER,
+    &AGENT,
     &SERVER_TLS,
     &SERVER_HTTP2,
     &KEEPALIVE,

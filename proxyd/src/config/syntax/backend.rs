@@ -5,12 +5,12 @@ use super::super::report::{Report, Span};
 use super::super::shape::Fields;
 use super::super::span::Spanned;
 use super::super::words::{BACKUPS, MODES};
-use super::super::{Algorithm, Backups, Mode};
+use super::super::{Algorithm, Backups, Eject, Mode, Panic};
 use super::check::Check;
 use super::http::Page;
 use super::server::{Server, ServerDefaults};
 use super::traffic::{Retries, Timeouts, retries};
-use super::{balance, http, name};
+use super::{balance, http, name, verdict};
 
 /// A backend as written.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) abort_on_close: Option<bool>,
     pub(in crate::config) fullconn: Option<Spanned<u32>>,
+    pub(in crate::config) panic: Option<Panic>,
+    pub(in crate::config) eject: Option<Eject>,
     pub(in crate::config) server_defaults: ServerDefaults,
     pub(in crate::config) timeouts: Timeouts,
     pub(in crate::config) retries: Retries,
@@ -44,6 +46,8 @@ impl Backend {
             pages: Vec::new(),
             abort_on_close: http::abort_on_close(fields, report),
             fullconn: fields.get("fullconn").and_then(|value| value.number(1..=u32::MAX, report)),
+            panic: verdict::panic(fields, report),
+            eject: verdict::eject(fields, report),
             server_defaults: fields
                 .get("server_defaults")
                 .and_then(|value| ServerDefaults::read(value, report))

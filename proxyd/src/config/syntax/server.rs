@@ -11,6 +11,7 @@ use super::super::{ServerAddress, ServerHttp};
 use super::http::WrittenServerHttp2;
 use super::socket::Uplink;
 use super::tls::ServerTls;
+use super::verdict::Verdict;
 use super::{address, name};
 
 /// The most `set maxconn server` takes, so that a limit can be set back at run time.
@@ -27,6 +28,7 @@ pub(in crate::config) struct Server {
     pub(in crate::config) http: Option<Spanned<ServerHttp>>,
     pub(in crate::config) http2: WrittenServerHttp2,
     pub(in crate::config) uplink: Uplink,
+    pub(in crate::config) verdict: Verdict,
     /// Its files are read later.
     pub(in crate::config) tls: Option<ServerTls>,
 }
@@ -47,6 +49,7 @@ pub(in crate::config) struct ServerDefaults {
     pub(in crate::config) weight: Option<Spanned<u32>>,
     pub(in crate::config) limits: Limits,
     pub(in crate::config) uplink: Uplink,
+    pub(in crate::config) verdict: Verdict,
     pub(in crate::config) tls: Option<ServerTls>,
     pub(in crate::config) http: Option<Spanned<ServerHttp>>,
     pub(in crate::config) http2: WrittenServerHttp2,
@@ -67,6 +70,7 @@ impl Server {
             weight: fields.get("weight").and_then(|value| value.number(0..=256, report)),
             backup: fields.get("backup").and_then(|value| value.boolean(report)),
             limits: Limits::read(fields, report),
+            verdict: Verdict::read(fields, report),
             tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
             http: http(fields, report),
             http2: WrittenServerHttp2::read(fields, report),
@@ -85,6 +89,7 @@ impl ServerDefaults {
         Some(Self {
             weight: fields.get("weight").and_then(|value| value.number(0..=256, report)),
             limits: Limits::read(&fields, report),
+            verdict: Verdict::read_shared(&fields, report),
             uplink: Uplink::read(&fields, report),
             tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
             http: http(&fields, report),

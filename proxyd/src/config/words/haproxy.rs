@@ -4,6 +4,11 @@
 const HAPROXY: &[(&str, &str)] = &[
     ("abortonclose", "it is called `abort_on_close` here, and stands in `defaults` or a backend"),
     ("acl", "conditions are not supported yet"),
+    ("agent_addr", "write `agent: (port: 9999, address: \"10.0.0.1\")` for a server"),
+    ("agent_check", "write `agent: (port: 9999)` for a server"),
+    ("agent_inter", "write `agent: (port: 9999, interval: \"2s\")` for a server"),
+    ("agent_port", "write `agent: (port: 9999)` for a server"),
+    ("agent_send", "write `agent: (port: 9999, send: \"text\\n\")` for a server"),
     ("backend", "backends stand in a list: `backends: [(name: \"app\", ..)]`"),
     ("check_send_proxy", "checks send a PROXY header wherever `send_proxy` is set"),
     ("check_timeout", "write it in the check: `check: http(timeout: \"1s\")`"),

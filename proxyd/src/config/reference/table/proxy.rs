@@ -3,6 +3,7 @@
 use super::super::{Field, Preset, Section};
 use super::balance::{BACKUPS, BALANCE};
 use super::http::{ABORT_ON_CLOSE, CLIENT_CERT_HEADERS, FORWARD_HEADERS, HTTP_ERRORS, OPTIONS};
+use super::verdict::{EJECT_FIELD, PANIC_FIELD};
 use super::{LOG, NAME};
 
 const MODE: Field = Field {
@@ -105,10 +106,12 @@ pub const LISTEN: Section = Section {
         RETRIES,
         ABORT_ON_CLOSE,
         FULLCONN,
+        PANIC_FIELD,
+        EJECT_FIELD,
         SERVER_DEFAULTS,
         SERVERS,
     ],
-    later: &["request", "response", "persistence", "panic", "queue", "stick"],
+    later: &["request", "response", "persistence", "queue", "stick"],
 };
 
 /// One of `frontends`.
@@ -181,8 +184,10 @@ pub const BACKEND: Section = Section {
         RETRIES,
         ABORT_ON_CLOSE,
         FULLCONN,
+        PANIC_FIELD,
+        EJECT_FIELD,
         SERVER_DEFAULTS,
         SERVERS,
     ],
-    later: &["persistence", "panic", "request", "response", "queue", "stick"],
+    later: &["persistence", "request", "response", "queue", "stick"],
 };

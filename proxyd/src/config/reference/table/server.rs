@@ -2,6 +2,7 @@
 
 use super::super::super::{ServerHttp2, defaults, print};
 use super::super::{Field, Preset, Section};
+use super::verdict::{AGENT_FIELD, ERROR_LIMIT, OBSERVE, ON_ERROR, ON_MARKED_DOWN, ON_MARKED_UP, TRACK};
 use super::{NAME, socket, tls};
 
 const WEIGHT: Field = Field {
@@ -131,6 +132,12 @@ pub const SERVER_DEFAULTS: Section = Section {
         MAXCONN,
         MINCONN,
         MAX_QUEUE,
+        AGENT_FIELD,
+        OBSERVE,
+        ERROR_LIMIT,
+        ON_ERROR,
+        ON_MARKED_DOWN,
+        ON_MARKED_UP,
         HTTP,
         HTTP2,
         socket::SEND_PROXY_FIELD,
@@ -141,7 +148,7 @@ pub const SERVER_DEFAULTS: Section = Section {
         socket::SERVER_USER_TIMEOUT,
         tls::SERVER_TLS_FIELD,
     ],
-    later: &["slow_start", "observe", "on_marked_down", "on_error", "check"],
+    later: &["slow_start", "check"],
 };
 
 /// One of `servers`.
@@ -167,6 +174,13 @@ pub const SERVER: Section = Section {
         MAXCONN,
         MINCONN,
         MAX_QUEUE,
+        AGENT_FIELD,
+        OBSERVE,
+        ERROR_LIMIT,
+        ON_ERROR,
+        TRACK,
+        ON_MARKED_DOWN,
+        ON_MARKED_UP,
         tls::SERVER_TLS_FIELD,
         HTTP,
         HTTP2,
@@ -177,5 +191,5 @@ pub const SERVER: Section = Section {
         socket::SERVER_KEEPALIVE,
         socket::SERVER_USER_TIMEOUT,
     ],
-    later: &["slow_start", "observe", "on_marked_down", "on_error", "check", "cookie", "agent"],
+    later: &["slow_start", "check", "cookie"],
 };

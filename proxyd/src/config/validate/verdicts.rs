@@ -1,0 +1,139 @@
+//! What decides on a server's state beside its check: whether there is something to go by.
+
+use super::super::report::{Diagnostic, Report};
+use super::super::span::Spanned;
+use super::super::syntax::backend::Backend;
+use super::super::syntax::server::Server;
+use super::super::syntax::{Document, Partial};
+use super::super::{Layer, Mode, Track, defaults, words};
+use super::backends;
+
+pub(super) fn check(document: &Document, report: &mut Report) {
+    let shared = document.defaults.first();
+    let mode = shared.and_then(|defaults| defaults.mode.as_ref()).map_or(defaults::MODE, |mode| mode.value);
+    for backend in backends(document) {
+        let mode = backend.mode.as_ref().map_or(mode, |mode| mode.value);
+        for server in backend.servers.iter().flatten() {
+            observe(backend, server, mode, report);
+            if let Some(track) = &server.verdict.track {
+                follow(document, backend, server, track, report);
+            }
+        }
+    }
+}
+
+/// Whether it is checked itself.
+fn is_checked(backend: &Backend, server: &Server) -> bool {
+    backend.check.is_some() && server.verdict.track.is_none()
+}
+
+fn name(server: &Server) -> &str {
+    server.name.as_ref().map_or("?", |name| &name.value)
+}
+
+/// What traffic tells is counted as checks are, and only a check takes it back.
+fn observe(backend: &Backend, server: &Server, mode: Mode, report: &mut Report) {
+    let (own, shared) = (&server.verdict, &backend.server_defaults.verdict);
+    let Some(observe) = own.observe.as_ref().or(shared.observe.as_ref()) else {
+        let limit = own.error_limit.as_ref().map(|limit| ("error_limit", limit.span));
+        let on_error = own.on_error.as_ref().map(|on_error| ("on_error", on_error.span));
+        for (setting, span) in limit.into_iter().chain(on_error) {
+            report.push(
+                Diagnostic::error("no-meaning", format!("`{setting}` means nothing without `observe`"))
+                    .at(span, "leave it out, or write `observe: layer4` or `observe: layer7` beside it"),
+            );
+        }
+        return;
+    };
+    if !is_checked(backend, server) {
+        report.push(
+            Diagnostic::error("observe", format!("server `{}` is observed and has no check", name(server)))
+                .at(observe.span, "errors are counted as failed checks")
+                .at(backend.head, "no `check` here")
+                .help("write `check: tcp` or `check: http(..)` in the backend, which brings the server back"),
+        );
+    }
+    if observe.value == Layer::Seven && mode == Mode::Tcp {
+        report.push(
+            Diagnostic::error("no-meaning", "`layer7` means nothing in mode tcp")
+                .at(observe.span, "write `observe: layer4`, or `mode: http`")
+                .at(backend.head, "this one has mode tcp"),
+        );
+    }
+}
+
+/// What a server tracks is there, is not the server itself by any way, and knows how it does.
+fn follow(
+    document: &Document,
+    backend: &Backend,
+    server: &Server,
+    track: &Spanned<Track>,
+    report: &mut Report,
+) {
+    let known = document.partial == Partial::Whole
+        && backends(document).all(|backend| backend.name.is_some() && backend.servers.is_some());
+    let mut way = vec![(backend, server)];
+    let mut next = track;
+    loop {
+        let Some((lead_backend, lead)) = find(document, &next.value) else {
+            // That of another server is told where it stands.
+            if known && way.len() == 1 {
+                report.push(missing(document, track));
+            }
+            return;
+        };
+        if let Some(at) = way.iter().position(|(_, passed)| std::ptr::eq(*passed, lead)) {
+            if at == 0 {
+                let path = |(backend, server): &(&Backend, &Server)| {
+                    format!("{}/{}", backend.name.as_ref().map_or("?", |name| &name.value), name(server))
+                };
+                let circle: Vec<String> = way.iter().chain([&way[0]]).map(path).collect();
+                report.push(
+                    Diagnostic::error("track-circle", "servers track each other in a circle")
+                        .at(track.span, circle.join(" tracks "))
+                        .help("one of them has to be checked itself"),
+                );
+            }
+            return;
+        }
+        way.push((lead_backend, lead));
+        if let Some(further) = &lead.verdict.track {
+            next = further;
+            continue;
+        }
+        let shared = &lead_backend.server_defaults.verdict;
+        let asked = lead.verdict.agent.is_some() || shared.agent.is_some();
+        if !is_checked(lead_backend, lead) && !asked {
+            report.push(
+                Diagnostic::error(
+                    "track",
+                    format!("`{}` cannot be tracked: it has no check and no agent", next.value),
+                )
+                .at(track.span, "nothing would ever be told of it")
+                .at(lead_backend.head, "no `check` here")
+                .help("write `check: tcp` or `check: http(..)` in its backend"),
+            );
+        }
+        return;
+    }
+}
+
+fn find<'d>(document: &'d Document, track: &Track) -> Option<(&'d Backend, &'d Server)> {
+    let named =
+        |name: &Option<Spanned<String>>, wanted: &str| name.as_ref().is_some_and(|name| name.value == wanted);
+    let backend = backends(document).find(|backend| named(&backend.name, &track.backend))?;
+    let server = backend.servers.iter().flatten().find(|server| named(&server.name, &track.server))?;
+    Some((backend, server))
+}
+
+fn missing(document: &Document, track: &Spanned<Track>) -> Diagnostic {
+    let paths: Vec<String> = backends(document)
+        .flat_map(|backend| backend.servers.iter().flatten().map(move |server| (backend, server)))
+        .filter_map(|(backend, server)| Some(format!("{}/{}", backend.name.as_ref()?.value, name(server))))
+        .collect();
+    let diagnostic = Diagnostic::error("unknown-server", format!("there is no server `{}`", track.value));
+    match words::nearest(&track.value.to_string(), paths.iter().map(String::as_str)) {
+        Some(near) => diagnostic.at(track.span, format!("did you mean `{near}`?")),
+        None => diagnostic.at(track.span, "named here"),
+    }
+}
