@@ -17,6 +17,7 @@ pub mod reference;
 pub mod report;
 mod resolve;
 mod routes;
+pub mod sample;
 mod shape;
 mod socket;
 pub mod source;

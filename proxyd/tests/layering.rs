@@ -7,11 +7,13 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the ground up.
-const LAYERS: [&[&str]; 7] = [
-    // Leaves: time, counting, the allocator, and the process's own log.
-    &["clock", "log", "memory", "stats"],
+const LAYERS: [&[&str]; 8] = [
+    // Leaves: time, counting, the allocator, the process's own log, hashes, the syntax of expressions.
+    &["clock", "expr", "hash", "log", "memory", "stats"],
     // What was written, what the kernel offers, the bytes of HTTP; none of them knows a server.
     &["config", "http", "net", "tls"],
+    // What expressions come to.
+    &["sample"],
     // Frontends, backends, servers and their states; what is known of clients.
     &["model", "stick"],
     // The next server; pure.
