@@ -28,7 +28,7 @@ impl Http2 {
                 r#"timeouts: (http_request: "2s", client: "1s", server: "5s", http_keep_alive: "1m")"#,
             )
         });
-        let canary = Canary::over_http2(stage.web);
+        let canary = Canary::over_http2(stage.web, &stage.daemon);
         Self { stage, canary }
     }
 

@@ -41,7 +41,7 @@ impl Stage {
             assert_eq!(harness::client::get(web, "/warm").status, 200);
         }
         let level = Level::of(&daemon);
-        let canary = Canary::start(web);
+        let canary = Canary::start(web, &daemon);
         Self { origin, daemon, web, level, canary }
     }
 
