@@ -4,6 +4,8 @@
 //! problem at once. Nothing here opens a socket; the file system is touched only through [`source::Source`].
 
 mod balance;
+pub mod condition;
+mod cookie_key;
 pub mod defaults;
 mod flags;
 mod grammar;
@@ -11,6 +13,7 @@ mod http;
 pub mod log_format;
 mod material;
 mod pages;
+pub mod persistence;
 mod print;
 pub mod reasons;
 pub mod reference;
@@ -44,6 +47,7 @@ pub use http::{
     CertField, ClientCertHeader, ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions, ServerHttp2,
 };
 use log_format::LogFormat;
+pub use persistence::{Cookie, CookieMode, Key, Persist, SameSite};
 pub use print::{print_defaults, to_ron};
 use reasons::Reasons;
 use report::{Diagnostic, Report};
@@ -76,6 +80,7 @@ pub fn load(source: &dyn Source, roots: &[PathBuf]) -> Result<Loaded, Report> {
         }
     }
     pages::load(source, &mut document, &mut report);
+    cookie_key::load(source, &mut document, &mut report);
     material::load(source, &mut document, &mut report);
     validate::check(&document, &mut report);
     report.sort();
@@ -290,6 +295,8 @@ pub struct Backend {
     pub balance: Algorithm,
     pub backups: Backups,
     pub check: Option<Check>,
+    pub persistence: Option<Cookie>,
+    pub persist: Persist,
     pub servers: Vec<Server>,
     /// So many sessions of the backend are needed for its servers to take their `maxconn`; `None` is a tenth of what
     /// its frontends take.
@@ -389,6 +396,8 @@ pub struct Server {
     pub weight: u32,
     pub backup: bool,
     pub limits: Limits,
+    /// What it is called in the cookie of its backend.
+    pub cookie: Option<String>,
     pub uplink: Uplink,
     /// What decides on its state beside its check.
     pub verdict: Verdict,

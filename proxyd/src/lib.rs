@@ -12,6 +12,7 @@ pub mod log;
 pub mod memory;
 pub mod model;
 pub mod net;
+pub mod persist;
 pub mod process;
 pub mod sample;
 pub mod session;

@@ -6,6 +6,7 @@
 pub mod access_log;
 pub mod backend;
 pub mod change;
+pub mod cookies;
 pub mod frontend;
 pub mod history;
 pub mod journal;

@@ -2,6 +2,7 @@
 //! sampling that rates and maxima need. For scrapers it is served over HTTP.
 
 mod certificates;
+mod cookies;
 mod handshakes;
 pub mod http;
 mod http2;

@@ -14,8 +14,8 @@ const LAYERS: [&[&str]; 8] = [
     &["config", "http", "net", "tls"],
     // What expressions come to.
     &["sample"],
-    // Frontends, backends, servers and their states; what is known of clients.
-    &["model", "stick"],
+    // Frontends, backends, servers and their states; what cookies say of them; what is known of clients.
+    &["model", "persist", "stick"],
     // The next server; pure.
     &["balance"],
     // A connection's way, on the workers.
@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// Who may name a neighbour of the same layer.
-const ARROWS: [(&str, &str); 5] = [
+const ARROWS: [(&str, &str); 6] = [
     // A line has its time.
     ("log", "clock"),
     // Which headers are added is said by the configuration's own type.
@@ -36,6 +36,8 @@ const ARROWS: [(&str, &str); 5] = [
     ("net", "config"),
     // And what TLS is made of.
     ("tls", "config"),
+    // A backend knows what its servers are called in cookies.
+    ("model", "persist"),
     // The socket shows the rows that scrapers get too.
     ("admin", "telemetry"),
 ];

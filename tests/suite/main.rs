@@ -15,6 +15,8 @@ mod client_certs;
 #[cfg(test)]
 mod connect;
 #[cfg(test)]
+mod cookies;
+#[cfg(test)]
 mod corpus;
 #[cfg(test)]
 mod corpus_http2;

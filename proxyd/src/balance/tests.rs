@@ -13,6 +13,7 @@ fn backend(balance: Algorithm, servers: &[(u32, bool)]) -> Arc<Backend> {
         weight,
         backup,
         limits: Limits::default(),
+        cookie: None,
         uplink: config::Uplink::default(),
         verdict: config::Verdict::default(),
     });
@@ -23,6 +24,8 @@ fn backend(balance: Algorithm, servers: &[(u32, bool)]) -> Arc<Backend> {
         backends: vec![config::Backend {
             pages: Vec::new(),
             abort_on_close: false,
+            persistence: None,
+            persist: config::Persist::default(),
             panic: None,
             eject: None,
             name: "b".into(),

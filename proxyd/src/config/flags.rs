@@ -10,8 +10,8 @@ use super::span::Spanned;
 use super::syntax::traffic::{Retries, Timeouts};
 use super::syntax::{address, check};
 use super::{
-    AdminSocket, Backend, Bind, Check, CheckKind, Config, Frontend, Global, Limits, Server, Uplink, Verdict,
-    defaults,
+    AdminSocket, Backend, Bind, Check, CheckKind, Config, Frontend, Global, Limits, Persist, Server, Uplink,
+    Verdict, defaults,
 };
 
 /// One frontend `web` on `listen`, one backend `app` with the servers of `to`, checked over HTTP if `check` names
@@ -30,6 +30,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
             weight: defaults::WEIGHT,
             backup: false,
             limits: Limits::default(),
+            cookie: None,
             uplink: Uplink::default(),
             verdict: Verdict::default(),
         })
@@ -67,6 +68,8 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
         timeouts: shared.server(&Timeouts::default()),
         retries: shared.retries(&Retries::default()),
         pages: Vec::new(),
+        persistence: None,
+        persist: Persist::default(),
         abort_on_close: shared.abort_on_close,
         panic: None,
         eject: None,

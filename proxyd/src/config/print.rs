@@ -1,6 +1,7 @@
 //! Writes RON: a configuration as a file that says the same, and the table of defaults.
 
 mod http;
+mod persistence;
 pub(super) mod socket;
 mod tls;
 mod verdict;
@@ -17,8 +18,8 @@ use super::syntax::log::ProxyLog as WrittenLog;
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::{
     Accept, Algorithm, Backend, Backups, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend,
-    Global, Limits, LogTarget, Memory, Mode, ProxyLog, Retries, Route, Server, ServerAddress, ServerTimeouts,
-    StatusRange,
+    Global, Limits, LogTarget, Memory, Mode, Persist, ProxyLog, Retries, Route, Server, ServerAddress,
+    ServerTimeouts, StatusRange,
 };
 use crate::log::target::{Framing, Place, Sample};
 
@@ -334,6 +335,12 @@ fn backend(backend: &Backend, shared: &Common) -> String {
     if let Some(kind) = &backend.check {
         let _ = writeln!(text, "            check: {},", check(kind));
     }
+    if let Some(cookie) = &backend.persistence {
+        let _ = writeln!(text, "            persistence: {},", persistence::cookie(cookie));
+    }
+    if backend.persist != Persist::default() {
+        let _ = writeln!(text, "            persist: {},", persistence::persist(&backend.persist));
+    }
     if backend.abort_on_close {
         text.push_str("            abort_on_close: true,\n");
     }
@@ -393,6 +400,9 @@ fn server(server: &Server) -> String {
         if limit > 0 {
             let _ = write!(text, ", {name}: {limit}");
         }
+    }
+    if let Some(cookie) = &server.cookie {
+        let _ = write!(text, ", cookie: {}", quoted(cookie));
     }
     if server.backup {
         text.push_str(", backup: true");

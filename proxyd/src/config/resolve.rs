@@ -223,6 +223,8 @@ fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
         balance: written.balance.map_or(preset::BALANCE, |balance| balance.value),
         backups: written.backups.map_or(preset::BACKUPS, |backups| backups.value),
         check: written.check.map(check),
+        persistence: written.persistence.map(|written| written.cookie),
+        persist: written.persist.map(|persist| persist.value).unwrap_or_default(),
         servers: written
             .servers
             .into_iter()
@@ -304,6 +306,7 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
             max_queue: limits.max_queue.unwrap_or(0),
         },
         verdict: verdict(written.verdict, &defaults.verdict),
+        cookie: written.cookie.map(|cookie| cookie.value),
         uplink: Uplink { http: http.map_or(preset::SERVER_HTTP, |http| http.value), http2, ..uplink },
     })
 }

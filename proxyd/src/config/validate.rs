@@ -4,6 +4,7 @@
 mod listeners;
 mod logs;
 mod names;
+mod persistence;
 mod references;
 mod routes;
 mod servers;
@@ -24,6 +25,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     logs::check(document, report);
     servers::check(document, report);
     verdicts::check(document, report);
+    persistence::check(document, report);
     let idle = document.frontends.is_empty() && document.listen.is_empty();
     if idle && document.partial == Partial::Whole && !report.has_errors() {
         report.push(

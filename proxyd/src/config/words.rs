@@ -5,6 +5,7 @@ mod check;
 mod haproxy;
 mod log;
 mod near;
+mod persistence;
 mod tls;
 mod verdict;
 
@@ -15,6 +16,9 @@ pub(crate) use self::check::{CHECKS, CheckWord};
 pub(crate) use self::haproxy::haproxy;
 pub(crate) use self::log::{FACILITY, FORMATS, FRAMINGS, LEAVE_OUT, LeaveOut, TARGETS, TargetWord};
 pub(crate) use self::near::nearest;
+pub(crate) use self::persistence::{
+    COOKIE_MODES, PERSISTENCES, PersistenceWord, REQUEST_CONDITIONS, RequestCondition, SAME_SITES,
+};
 pub(crate) use self::tls::{
     ALPNS, CERT_FIELDS, CLIENT_VERIFY, GROUPS, SERVER_VERIFY, SUITES, TICKET_KEYS, TLS_VERSIONS, Verify,
 };

@@ -6,11 +6,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 
+use super::cookies::{CookieCounts, Cookies};
 use super::lineup::Lineup;
 use super::panic::{Alarm, Muster};
 use super::queue::{Hold, Queue, Wants};
 use super::server::{Rates, Server};
-use crate::config::{self, Algorithm, Backups, Check, Eject, Limits, Mode, Panic, Retries, ServerTimeouts};
+use crate::config::{
+    self, Algorithm, Backups, Check, Eject, Limits, Mode, Panic, Persist, Retries, ServerTimeouts,
+};
 use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::Tally;
@@ -27,6 +30,9 @@ pub struct Backend {
     pub timeouts: ServerTimeouts,
     pub retries: Retries,
     pub check: Option<Check>,
+    /// By which clients stay with their servers.
+    pub cookies: Option<Cookies>,
+    pub persist: Persist,
     /// Answers made here that are not those of the frontend.
     pub pages: Pages,
     /// A client that closed its side is not waited for.
@@ -65,6 +71,7 @@ pub struct BackendLive {
     /// Changes from up to down.
     pub downs: Tally,
     pub stats: Sharded,
+    pub cookies: CookieCounts,
     pub rates: Rates,
 }
 
@@ -80,6 +87,7 @@ impl BackendLive {
             down_since: AtomicU64::new(0),
             downs: Tally::default(),
             stats: Sharded::new(workers),
+            cookies: CookieCounts::new(workers),
             rates: Rates::default(),
         }
     }
@@ -114,6 +122,8 @@ impl Backend {
             timeouts: conf.timeouts,
             retries: conf.retries,
             check: conf.check.clone(),
+            cookies: Cookies::new(conf, &servers),
+            persist: conf.persist.clone(),
             pages: Pages::new(&conf.pages),
             abort_on_close: conf.abort_on_close,
             panic: conf.panic,

@@ -191,6 +191,11 @@ impl Shared {
         let before = server.address();
         let mut fields = from_to(&before.to_string(), &address.to_string());
         server.set_address(address);
+        if let Some(backend) = self.snapshot().backend(&server.backend)
+            && let Some(cookies) = &backend.cookies
+        {
+            cookies.refresh(&backend.servers);
+        }
         cause.describe(&mut fields);
         self.journal_add("server_address", server_key(server), fields);
     }

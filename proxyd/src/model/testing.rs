@@ -8,8 +8,8 @@ use crate::clock::Epoch;
 use crate::config::log_format::LogFormat;
 use crate::config::{
     Algorithm, Backend, Backups, Bind, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend,
-    Global, HttpOptions, Limits, Mode, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts, Trusted,
-    Uplink, Verdict,
+    Global, HttpOptions, Limits, Mode, Persist, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts,
+    Trusted, Uplink, Verdict,
 };
 use crate::model::process::Process;
 use crate::model::shared::Shared;
@@ -91,6 +91,7 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
                 weight: *weight,
                 backup: *backup,
                 limits: Limits::default(),
+                cookie: None,
                 uplink: Uplink::default(),
                 verdict: Verdict::default(),
             })
@@ -108,6 +109,8 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
         abort_on_close: false,
         panic: None,
         eject: None,
+        persistence: None,
+        persist: Persist::default(),
     }
 }
 

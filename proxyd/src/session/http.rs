@@ -2,6 +2,7 @@
 
 mod forward;
 mod log;
+mod persistence;
 
 use std::borrow::Cow;
 use std::future::poll_fn;

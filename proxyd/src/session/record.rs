@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::meter::Timings;
 use super::termination::Termination;
 use crate::clock::Instant;
+use crate::persist::Letters;
 
 /// What dispatching did: filled by whoever chooses servers and waits for room on them.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -63,6 +64,8 @@ pub struct Record {
     /// To the client, heads and our own answers too.
     pub bytes_out: u64,
     pub termination: Termination,
+    /// What was found and given of a cookie.
+    pub cookies: Letters,
     /// Why it was refused.
     pub reason: Option<&'static str>,
 }
@@ -136,6 +139,12 @@ impl Record {
         Some(ms(self.moments.answered?, self.moments.ended))
     }
 
+    /// `%tsc`.
+    pub const fn letters(&self) -> [u8; 4] {
+        let ([cause, phase], [found, given]) = (self.termination.letters(), self.cookies.0);
+        [cause, phase, found, given]
+    }
+
     /// Whether it is worth an error line: aborted, timed out, tried again, or answered with 5xx.
     pub fn is_error(&self) -> bool {
         self.termination != Termination::default()
@@ -160,6 +169,7 @@ mod tests {
             bytes_in: 0,
             bytes_out: 0,
             termination: Termination::default(),
+            cookies: Letters::default(),
             reason: None,
         };
         let m = &record.moments;

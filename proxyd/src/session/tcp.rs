@@ -22,6 +22,7 @@ use crate::http::framing::Body;
 use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
+use crate::persist::Letters;
 use crate::stats::cells::Count;
 
 /// Serves one client until both directions have ended.
@@ -148,7 +149,16 @@ impl Session<'_> {
             ..trace.moments
         };
         let way = self.way;
-        let record = Record { moments, way, status: None, bytes_in, bytes_out, termination, reason: None };
+        let record = Record {
+            moments,
+            way,
+            status: None,
+            bytes_in,
+            bytes_out,
+            termination,
+            cookies: Letters::default(),
+            reason: None,
+        };
         let server = (Some(&*self.backend), meter.server(), trace.source);
         write(self.worker, &self.frontend, server, (addresses, client), &record);
     }
@@ -184,7 +194,16 @@ fn refuse(
     if let Some(trace) = trace {
         let moments = Moments { ended: clock::now(), ..trace.moments };
         let way = Way::default();
-        let record = Record { moments, way, status: None, bytes_in, bytes_out: 0, termination, reason };
+        let record = Record {
+            moments,
+            way,
+            status: None,
+            bytes_in,
+            bytes_out: 0,
+            termination,
+            cookies: Letters::default(),
+            reason,
+        };
         write(worker, frontend, (None, None, None), client, &record);
     }
 }

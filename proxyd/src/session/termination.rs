@@ -53,8 +53,8 @@ impl Termination {
         Self { cause, phase }
     }
 
-    /// Cause, phase, and two places for cookies, which are not looked at.
-    pub const fn letters(self) -> [u8; 4] {
+    /// Cause and phase.
+    pub const fn letters(self) -> [u8; 2] {
         let cause = match self.cause {
             Cause::None => b'-',
             Cause::Client => b'C',
@@ -74,7 +74,7 @@ impl Termination {
             Phase::Headers => b'H',
             Phase::Data => b'D',
         };
-        [cause, phase, b'-', b'-']
+        [cause, phase]
     }
 }
 
@@ -85,15 +85,15 @@ mod tests {
     #[test]
     fn letters() {
         for (cause, phase, text) in [
-            (Cause::None, Phase::Done, "----"),
-            (Cause::Client, Phase::Data, "CD--"),
-            (Cause::ServerTimeout, Phase::Headers, "sH--"),
-            (Cause::Proxy, Phase::Request, "PR--"),
-            (Cause::ClientTimeout, Phase::Request, "cR--"),
-            (Cause::Server, Phase::Connect, "SC--"),
-            (Cause::ServerTimeout, Phase::Queue, "sQ--"),
-            (Cause::Killed, Phase::Queue, "KQ--"),
-            (Cause::Internal, Phase::Headers, "IH--"),
+            (Cause::None, Phase::Done, "--"),
+            (Cause::Client, Phase::Data, "CD"),
+            (Cause::ServerTimeout, Phase::Headers, "sH"),
+            (Cause::Proxy, Phase::Request, "PR"),
+            (Cause::ClientTimeout, Phase::Request, "cR"),
+            (Cause::Server, Phase::Connect, "SC"),
+            (Cause::ServerTimeout, Phase::Queue, "sQ"),
+            (Cause::Killed, Phase::Queue, "KQ"),
+            (Cause::Internal, Phase::Headers, "IH"),
         ] {
             assert_eq!(Termination::new(cause, phase).letters(), text.as_bytes());
         }

@@ -16,6 +16,7 @@ use crate::model::server::Server;
 use crate::model::snapshot::Snapshot;
 use crate::net::stream::Stream;
 use crate::net::tls::failure::Failure;
+use crate::persist::{Found, Given};
 use crate::stats::cells::Cells;
 
 /// Frontends and backends as one worker sees them.
@@ -96,6 +97,13 @@ impl FrontendView {
 impl BackendView {
     pub fn cells(&self) -> &Cells {
         self.backend.live.stats.worker(self.worker)
+    }
+
+    /// Counts what was found and given of a cookie.
+    pub fn count_cookie(&self, found: Found, given: Given) {
+        let cookies = &self.backend.live.cookies;
+        cookies.found.inc(self.worker, found as usize);
+        cookies.given.inc(self.worker, given as usize);
     }
 }
 

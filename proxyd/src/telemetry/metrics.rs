@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::rows::{Selection, Since, rows};
-use super::{certificates, handshakes, http2, http2_servers, info, refusals, shortages};
+use super::{certificates, cookies, handshakes, http2, http2_servers, info, refusals, shortages};
 use crate::log::feed::Status;
 use crate::model::shared::Shared;
 use crate::{clock, log, memory};
@@ -48,6 +48,9 @@ impl Exporter {
             refusals::exposition(&mut text, &snapshot);
             handshakes::of_clients(&mut text, &snapshot);
             http2::exposition(&mut text, &snapshot);
+        }
+        if scopes.has(Scopes::BACKEND) {
+            cookies::exposition(&mut text, &snapshot);
         }
         if scopes.has(Scopes::SERVER) {
             handshakes::with_servers(&mut text, &snapshot);

@@ -271,6 +271,9 @@ impl Scene<'_> {
                 Algorithm::LeastConn => "leastconn",
             },
         );
+        if let Some(cookies) = &backend.cookies {
+            row.set(Col::Cookie, cookies.conf.name.clone());
+        }
         if backend.mode == Mode::Http {
             answers(&mut row, &totals);
             put(&mut row, Col::ReqTot, totals.get(Count::Requests));
@@ -335,6 +338,10 @@ impl Scene<'_> {
         if backend.mode == Mode::Http {
             answers(&mut row, &totals);
             put(&mut row, Col::ReqTot, totals.get(Count::Requests));
+        }
+        if let Some(cookies) = &backend.cookies {
+            let value = cookies.values();
+            row.set(Col::Cookie, String::from_utf8_lossy(value.of(server.id - 1)).into_owned());
         }
         let checked = state.check_configured && state.check_enabled;
         if checked {

@@ -4,6 +4,7 @@ mod balance;
 mod check;
 mod http;
 mod log;
+mod persistence;
 mod process;
 mod proxy;
 mod server;
@@ -17,6 +18,7 @@ pub use balance::RANDOM;
 pub use check::{HTTP_CHECK, TCP_CHECK};
 pub use http::{CLIENT_CERT_HEADER, ERROR_PAGE, HTTP, HTTP2};
 pub use log::{LOG_TARGET, PROXY_LOG};
+pub use persistence::{COOKIE, PERSIST};
 pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, FRONTEND, LISTEN, ROUTE};
 pub use server::{SERVER, SERVER_DEFAULTS, SERVER_HTTP2};
@@ -69,6 +71,8 @@ pub const SECTIONS: &[&Section] = &[
     &EJECT,
     &TCP_CHECK,
     &HTTP_CHECK,
+    &COOKIE,
+    &PERSIST,
     &SERVER_DEFAULTS,
     &SERVER,
     &AGENT,

@@ -1,5 +1,6 @@
 //! Addresses: where a listener is bound and where a server is.
 
+use ipnet::IpNet;
 use proto::addr::{Address, AddressError};
 
 use super::super::report::{Diagnostic, Report};
@@ -72,18 +73,31 @@ pub(in crate::config) fn server(text: &Spanned<String>, report: &mut Report) -> 
 /// A list of networks; one that cannot be read is reported and left out.
 pub(in crate::config) fn networks(value: Value<'_, '_>, report: &mut Report) -> Option<Trusted> {
     let entries = value.list(report)?;
-    let mut networks = Vec::new();
-    for entry in entries {
-        let Some(text) = entry.text(report) else { continue };
-        match trusted::parse(&text.value) {
-            Ok(network) => networks.push(network),
-            Err(error) => report.push(
+    let networks = entries.into_iter().filter_map(|entry| network(entry, report));
+    Some(networks.collect())
+}
+
+/// The same of values beside each other; `None` if one of them cannot be read.
+pub(super) fn networks_of<'n, 'a: 'n>(
+    entries: impl Iterator<Item = Value<'n, 'a>>,
+    report: &mut Report,
+) -> Option<Trusted> {
+    let networks: Vec<Option<IpNet>> = entries.map(|entry| network(entry, report)).collect();
+    networks.into_iter().collect()
+}
+
+fn network(entry: Value<'_, '_>, report: &mut Report) -> Option<IpNet> {
+    let text = entry.text(report)?;
+    match trusted::parse(&text.value) {
+        Ok(network) => Some(network),
+        Err(error) => {
+            report.push(
                 Diagnostic::error("bad-network", format!("\"{}\" is not a network", text.value))
                     .at(text.span, error.to_string()),
-            ),
+            );
+            None
         }
     }
-    Some(networks.into_iter().collect())
 }
 
 fn refusal(text: &str, error: &AddressError) -> String {

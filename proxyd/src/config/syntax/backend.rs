@@ -5,12 +5,13 @@ use super::super::report::{Report, Span};
 use super::super::shape::Fields;
 use super::super::span::Spanned;
 use super::super::words::{BACKUPS, MODES};
-use super::super::{Algorithm, Backups, Eject, Mode, Panic};
+use super::super::{Algorithm, Backups, Eject, Mode, Panic, Persist};
 use super::check::Check;
 use super::http::Page;
+use super::persistence::WrittenCookie;
 use super::server::{Server, ServerDefaults};
 use super::traffic::{Retries, Timeouts, retries};
-use super::{balance, http, name, verdict};
+use super::{balance, http, name, persistence, verdict};
 
 /// A backend as written.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) balance: Option<Spanned<Algorithm>>,
     pub(in crate::config) backups: Option<Spanned<Backups>>,
     pub(in crate::config) check: Option<Check>,
+    pub(in crate::config) persistence: Option<WrittenCookie>,
+    pub(in crate::config) persist: Option<Spanned<Persist>>,
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) abort_on_close: Option<bool>,
     pub(in crate::config) fullconn: Option<Spanned<u32>>,
@@ -43,6 +46,8 @@ impl Backend {
             balance: fields.get("balance").and_then(|value| balance::read(value, report)),
             backups: fields.get("backups").and_then(|value| value.choice(&BACKUPS, report)),
             check: fields.get("check").and_then(|value| Check::read(value, report)),
+            persistence: persistence::persistence(fields, report),
+            persist: persistence::persist(fields, report),
             pages: Vec::new(),
             abort_on_close: http::abort_on_close(fields, report),
             fullconn: fields.get("fullconn").and_then(|value| value.number(1..=u32::MAX, report)),

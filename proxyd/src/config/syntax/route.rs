@@ -5,9 +5,10 @@ use std::net::IpAddr;
 use super::super::reference::ROUTE;
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::routes::{ServerName, is_host_name};
-use super::super::shape::{Fields, Value, no_choice};
+use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
-use super::super::words::CONDITIONS;
+use super::super::words::{CONDITIONS, Condition};
+use super::condition;
 
 /// A route as written.
 #[derive(Debug)]
@@ -27,41 +28,17 @@ pub(super) fn routes(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Spa
 fn route(entry: Value<'_, '_>, report: &mut Report) -> Option<Route> {
     let fields = entry.section(&ROUTE, report)?;
     fields.complete(report);
-    let names = fields.get("when").and_then(|when| condition(when, report)).unwrap_or_default();
+    let names = fields.get("when").and_then(|when| names(when, report)).unwrap_or_default();
     let to = fields.get("to").and_then(|value| value.text(report));
     Some(Route { names, to })
 }
 
 /// `sni("a.example", "*.b.example")`
-fn condition(when: Value<'_, '_>, report: &mut Report) -> Option<Vec<Spanned<ServerName>>> {
-    let (word, inner) = match &when.node.kind {
-        Kind::Variant(word, inner) => (*word, Some(inner)),
-        Kind::Word(word) => (*word, None),
-        _ => ("", None),
-    };
-    if word.is_empty() {
-        let found = when.node.kind.described();
-        report.push(
-            Diagnostic::error("wrong-type", format!("`when` takes a condition, not {found}"))
-                .at(when.node.span, "expected `sni(..)`")
-                .help("write `when: sni(\"www.example.com\")`"),
-        );
-        return None;
-    }
-    if CONDITIONS.find(word).is_none() {
-        report.push(no_choice(word, when, &CONDITIONS));
-        return None;
-    }
-    let names = match inner.map(|inner| &inner.kind) {
-        Some(Kind::Tuple(names)) if !names.is_empty() => names,
-        _ => {
-            report.push(
-                Diagnostic::error("wrong-type", "`sni` takes host names")
-                    .at(when.node.span, "expected `sni(\"www.example.com\")`"),
-            );
-            return None;
-        }
-    };
+fn names(when: Value<'_, '_>, report: &mut Report) -> Option<Vec<Spanned<ServerName>>> {
+    let hint = ("sni(..)", "when: sni(\"www.example.com\")");
+    let (Condition::Sni, inner) = condition::word(when, &CONDITIONS, hint, report)?;
+    let said = ("`sni` takes host names", "sni(\"www.example.com\")");
+    let names = condition::values(when, inner, said, report)?;
     let names =
         names.iter().map(|node| Value { name: "sni", node }.text(report).and_then(|name| host(name, report)));
     // All are looked at before one that is wrong makes the route none.

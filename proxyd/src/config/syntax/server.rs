@@ -12,7 +12,7 @@ use super::http::WrittenServerHttp2;
 use super::socket::Uplink;
 use super::tls::ServerTls;
 use super::verdict::Verdict;
-use super::{address, name};
+use super::{address, name, persistence};
 
 /// The most `set maxconn server` takes, so that a limit can be set back at run time.
 const MOST: u32 = i32::MAX as u32;
@@ -25,6 +25,7 @@ pub(in crate::config) struct Server {
     pub(in crate::config) weight: Option<Spanned<u32>>,
     pub(in crate::config) backup: Option<Spanned<bool>>,
     pub(in crate::config) limits: Limits,
+    pub(in crate::config) cookie: Option<Spanned<String>>,
     pub(in crate::config) http: Option<Spanned<ServerHttp>>,
     pub(in crate::config) http2: WrittenServerHttp2,
     pub(in crate::config) uplink: Uplink,
@@ -71,6 +72,7 @@ impl Server {
             backup: fields.get("backup").and_then(|value| value.boolean(report)),
             limits: Limits::read(fields, report),
             verdict: Verdict::read(fields, report),
+            cookie: persistence::value(fields, report),
             tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
             http: http(fields, report),
             http2: WrittenServerHttp2::read(fields, report),

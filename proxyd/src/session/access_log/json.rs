@@ -40,7 +40,7 @@ pub(super) fn write(out: &mut Vec<u8>, context: &Context<'_>) {
     }
     object.number("bytes_in", record.bytes_in);
     object.number("bytes_out", record.bytes_out);
-    object.text("termination", &record.termination.letters());
+    object.text("termination", &record.letters());
     object.maybe("reason", record.reason.map(str::as_bytes));
     object.key("ms");
     object.begin();

@@ -188,8 +188,8 @@ impl Slot<'_> {
             Variable::RequestCount => self.hexable(numbers.request, 4),
             Variable::Pid => self.hexable(context.process.into(), 4),
             Variable::Reason => self.text(record.reason.unwrap_or("")),
-            Variable::Termination => self.out.extend_from_slice(&record.termination.letters()[..2]),
-            Variable::TerminationCookie => self.out.extend_from_slice(&record.termination.letters()),
+            Variable::Termination => self.out.extend_from_slice(&record.termination.letters()),
+            Variable::TerminationCookie => self.out.extend_from_slice(&record.letters()),
             time_or_end => self.time(time_or_end, context, dates),
         }
     }

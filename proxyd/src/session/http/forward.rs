@@ -6,6 +6,7 @@ use std::rc::Rc;
 
 use self::under_way::UnderWay;
 use super::log::End;
+use super::persistence::Persisted;
 use super::{Connection, Next};
 use crate::clock;
 use crate::config::ServerTimeouts;
@@ -15,6 +16,7 @@ use crate::http::reply::Reply;
 use crate::http::{request, response};
 use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
+use crate::persist::Letters;
 use crate::session::client::Behalf;
 use crate::session::dispatch::{Reuse, Slot, Tries, Upstream, give_back, obtain};
 use crate::session::exchange::{Ask, Cut, Exchange, Gone, Side, Unanswered, write_all};
@@ -41,10 +43,20 @@ struct Request<'a> {
     up: Transfer,
     timings: Timings,
     way: Way,
+    /// Its cookie, where the backend has one.
+    persisted: Persisted,
     /// The server's connection, where it has become a tunnel.
     tunnel: Option<Upstream>,
     /// Why it was refused.
     reason: Option<Reason>,
+}
+
+impl Request<'_> {
+    /// From here on it is this server's.
+    fn assigned(&mut self, slot: &Slot, now_ms: u64) {
+        self.persisted.assigned(slot);
+        self.meter.assign(slot, now_ms);
+    }
 }
 
 /// How a request ended.
@@ -79,6 +91,7 @@ impl Connection {
                     termination: Termination::new(Cause::Server, Phase::Connect),
                     bytes_in: facts.length as u64,
                     bytes_out: self.down_head.len() as u64,
+                    cookies: Letters::default(),
                     reason: None,
                 },
             );
@@ -89,6 +102,8 @@ impl Connection {
         let meter =
             Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.place.worker.shared.maxima());
         meter.request();
+        let source = self.addresses.client.map(|address| address.ip());
+        let persisted = Persisted::read(&backend.backend, &mut self.up_head, source);
         let up =
             Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body)
                 .at_most(self.frontend.frontend.http.max_body)
@@ -100,8 +115,17 @@ impl Connection {
                     facts.body,
                 ));
         let timings = Timings::new(self.now);
-        let request =
-            Request { facts, backend, meter, up, timings, way: Way::default(), tunnel: None, reason: None };
+        let request = Request {
+            facts,
+            backend,
+            meter,
+            up,
+            timings,
+            way: Way::default(),
+            persisted,
+            tunnel: None,
+            reason: None,
+        };
         let mut under_way = UnderWay::new(self, request);
         #[cfg(debug_assertions)]
         assert!(!fault, "a fault was asked for");
@@ -126,7 +150,7 @@ impl Connection {
     async fn attempts(&mut self, request: &mut Request<'_>) -> Outcome {
         let backend = Rc::clone(&request.backend);
         let facts = request.facts;
-        let mut tries = Tries::new(&backend);
+        let mut tries = request.persisted.tries(&backend);
         let mut error = Count::ConnectErrors;
         let mut failed = Outcome::failed(Termination::new(Cause::Server, Phase::Connect), Reply::Unavailable);
         let first = if facts.idempotent && facts.body == Body::None { Reuse::Yes } else { Reuse::Surely };
@@ -150,7 +174,7 @@ impl Connection {
                     break;
                 }
             };
-            request.meter.assign(&slot, self.place.worker.shared.epoch.ms(request.timings.start));
+            request.assigned(&slot, self.place.worker.shared.epoch.ms(request.timings.start));
             let limit = backend.backend.timeouts.connect;
             let behalf = Behalf {
                 addresses: &self.addresses,
@@ -175,8 +199,7 @@ impl Connection {
                             failed = Outcome::no_answer(unsuccessful.failure);
                             // Only one that ended without a word may have been closed for having been idle.
                             let idle = matches!(unsuccessful.failure, Failure::Empty | Failure::Unheard);
-                            let reused = reused && idle;
-                            (unsuccessful, reused)
+                            (unsuccessful, reused && idle)
                         }
                     }
                 }
@@ -215,7 +238,7 @@ impl Connection {
         tries: &mut Tries,
         mut upstream: Upstream,
     ) -> Result<Outcome, Unsuccessful> {
-        let Request { facts, backend, meter, up, timings, tunnel, reason: refused, .. } = request;
+        let Request { facts, backend, meter, up, timings, persisted, tunnel, reason: refused, .. } = request;
         let client_timeouts = self.frontend.frontend.timeouts;
         let server_timeout = backend.backend.timeouts.server;
         let mut begun = timings.connected.unwrap_or(timings.start);
@@ -258,6 +281,7 @@ impl Connection {
         if tries.may_repeat(backend, unwanted.attempt(facts, up)).await {
             return Err(unwanted);
         }
+        persisted.answer(&mut self.down_head, &backend.backend, slot, answer.status);
         let answered = clock::now();
         timings.answered = Some(answered);
         let mut down = Transfer::new(

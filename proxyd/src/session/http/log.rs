@@ -3,6 +3,7 @@
 use super::Connection;
 use crate::http::refusal::Reason;
 use crate::net::stream::Stream;
+use crate::persist::Letters;
 use crate::session::access_log::Entry;
 use crate::session::meter::{Meter, Timings};
 use crate::session::record::{Moments, Record, Way};
@@ -17,14 +18,16 @@ pub(super) struct End {
     pub(super) bytes_in: u64,
     /// Of an answer of our own.
     pub(super) bytes_out: u64,
+    pub(super) cookies: Letters,
     pub(super) reason: Option<&'static str>,
 }
 
 impl Connection {
     /// A request whose head was whole is over.
     pub(super) fn log_request(&self, meter: Option<&Meter>, status: Option<u16>, end: End) {
-        let End { timings, way, termination, bytes_in, bytes_out, reason } = end;
-        let record = |moments| Record { moments, way, status, bytes_in, bytes_out, termination, reason };
+        let End { timings, way, termination, bytes_in, bytes_out, cookies, reason } = end;
+        let record =
+            |moments| Record { moments, way, status, bytes_in, bytes_out, termination, cookies, reason };
         self.log(meter, |moments| {
             record(Moments {
                 complete: Some(timings.start),
@@ -73,6 +76,7 @@ impl Connection {
             bytes_in,
             bytes_out,
             termination: Termination::new(cause, Phase::Request),
+            cookies: Letters::default(),
             reason,
         });
     }

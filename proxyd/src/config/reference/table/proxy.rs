@@ -3,6 +3,7 @@
 use super::super::{Field, Preset, Section};
 use super::balance::{BACKUPS, BALANCE};
 use super::http::{ABORT_ON_CLOSE, CLIENT_CERT_HEADERS, FORWARD_HEADERS, HTTP_ERRORS, OPTIONS};
+use super::persistence::{PERSIST_FIELD, PERSISTENCE};
 use super::verdict::{EJECT_FIELD, PANIC_FIELD};
 use super::{LOG, NAME};
 
@@ -103,6 +104,8 @@ pub const LISTEN: Section = Section {
         BALANCE,
         BACKUPS,
         CHECK,
+        PERSISTENCE,
+        PERSIST_FIELD,
         RETRIES,
         ABORT_ON_CLOSE,
         FULLCONN,
@@ -111,7 +114,7 @@ pub const LISTEN: Section = Section {
         SERVER_DEFAULTS,
         SERVERS,
     ],
-    later: &["request", "response", "persistence", "queue", "stick"],
+    later: &["request", "response", "queue", "stick"],
 };
 
 /// One of `frontends`.
@@ -180,6 +183,8 @@ pub const BACKEND: Section = Section {
         BALANCE,
         BACKUPS,
         CHECK,
+        PERSISTENCE,
+        PERSIST_FIELD,
         SERVER_TIMEOUTS,
         RETRIES,
         ABORT_ON_CLOSE,
@@ -189,5 +194,5 @@ pub const BACKEND: Section = Section {
         SERVER_DEFAULTS,
         SERVERS,
     ],
-    later: &["persistence", "request", "response", "queue", "stick"],
+    later: &["request", "response", "queue", "stick"],
 };

@@ -2,6 +2,7 @@
 
 use super::super::super::{ServerHttp2, defaults, print};
 use super::super::{Field, Preset, Section};
+use super::persistence::SERVER_COOKIE;
 use super::verdict::{AGENT_FIELD, ERROR_LIMIT, OBSERVE, ON_ERROR, ON_MARKED_DOWN, ON_MARKED_UP, TRACK};
 use super::{NAME, socket, tls};
 
@@ -181,6 +182,7 @@ pub const SERVER: Section = Section {
         TRACK,
         ON_MARKED_DOWN,
         ON_MARKED_UP,
+        SERVER_COOKIE,
         tls::SERVER_TLS_FIELD,
         HTTP,
         HTTP2,
@@ -191,5 +193,5 @@ pub const SERVER: Section = Section {
         socket::SERVER_KEEPALIVE,
         socket::SERVER_USER_TIMEOUT,
     ],
-    later: &["slow_start", "check", "cookie"],
+    later: &["slow_start", "check"],
 };

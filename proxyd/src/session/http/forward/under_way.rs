@@ -25,13 +25,14 @@ impl<'a> UnderWay<'a> {
         // First of all: what goes wrong from here on is not told of in turn.
         self.over = true;
         let Self { connection, request, .. } = self;
-        let Request { facts, meter, up, timings, way, tunnel, reason, .. } = request;
+        let Request { facts, meter, up, timings, way, persisted, tunnel, reason, .. } = request;
         if let Some(server) = tunnel.take()
             && termination != Termination::default()
         {
             // It was cut: the server must not take what it got for the whole, no more than the client.
             server.stream.reset_on_close();
         }
+        persisted.count(meter.backend());
         let nothing_sent = up.written == 0;
         if nothing_sent {
             // What goes to a server is counted as it goes; this went nowhere.
@@ -48,6 +49,7 @@ impl<'a> UnderWay<'a> {
                 termination,
                 bytes_in: if nothing_sent { facts.length as u64 } else { received },
                 bytes_out: sent + own_bytes,
+                cookies: persisted.letters(),
                 reason: reason.map(Reason::text),
             };
             connection.log_request(Some(meter), meter.status(), end);

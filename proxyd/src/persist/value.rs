@@ -1,0 +1,83 @@
+//! What servers are called in cookies: as it was written, else a hash, so that a client learns nothing from it.
+
+use std::collections::HashMap;
+
+use aws_lc_rs::{digest, hmac};
+use proto::addr::Address;
+use smallvec::SmallVec;
+
+use super::xxh64::xxh64;
+use crate::config::Cookie;
+
+/// The servers of a backend by what they are called.
+#[derive(Debug, Default)]
+pub struct Values {
+    /// In the order of the servers.
+    of: Vec<Box<[u8]>>,
+    /// Several may share a value: a server and its backups.
+    by: HashMap<Box<[u8]>, SmallVec<[u32; 2]>>,
+}
+
+/// A server that is to be called something.
+#[derive(Clone, Copy, Debug)]
+pub struct Server<'a> {
+    pub name: &'a str,
+    /// As written.
+    pub given: Option<&'a str>,
+    pub address: &'a Address,
+}
+
+impl Values {
+    pub fn new<'a>(cookie: &Cookie, backend: &str, servers: impl Iterator<Item = Server<'a>>) -> Self {
+        let mut values = Self::default();
+        for (index, server) in (0..).zip(servers) {
+            let value: Box<[u8]> = value(cookie, backend, server).into_bytes().into();
+            values.by.entry(value.clone()).or_default().push(index);
+            values.of.push(value);
+        }
+        values
+    }
+
+    /// Of the server with that index.
+    pub fn of(&self, index: u32) -> &[u8] {
+        self.of.get(index as usize).map_or(&[], |value| value)
+    }
+
+    /// The indices of the servers that are called so, in their order.
+    pub fn named(&self, value: &[u8]) -> &[u32] {
+        self.by.get(value).map_or(&[], |indices| indices)
+    }
+}
+
+/// In front of names that are hashed without a key, so that the hash is no one else's.
+const UNKEYED: &[u8] = b"proxyd server cookie";
+
+fn value(cookie: &Cookie, backend: &str, server: Server<'_>) -> String {
+    let key = cookie.key.as_ref().map(|key| &*key.bytes);
+    match (server.given, server.address) {
+        (Some(given), _) => given.to_owned(),
+        (None, Address::Ip(address)) if cookie.dynamic => {
+            // HAProxy's `srv_set_dyncookie`.
+            let mut text = key.unwrap_or_default().to_vec();
+            match address.ip() {
+                std::net::IpAddr::V4(ip) => text.extend(ip.octets()),
+                std::net::IpAddr::V6(ip) => text.extend(ip.octets()),
+            }
+            text.extend(u32::from(address.port()).to_be_bytes());
+            format!("{:016x}", xxh64(&text))
+        }
+        (None, _) => {
+            let name = [backend.as_bytes(), b"\0", server.name.as_bytes()].concat();
+            if let Some(key) = key {
+                return first_bytes(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &name).as_ref());
+            }
+            let salted = [UNKEYED, b"\0", &name].concat();
+            first_bytes(digest::digest(&digest::SHA256, &salted).as_ref())
+        }
+    }
+}
+
+/// Eight of them: no two servers share them by chance.
+fn first_bytes(hash: &[u8]) -> String {
+    format!("{:016x}", hash.iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte)))
+}
