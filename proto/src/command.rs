@@ -84,6 +84,7 @@ pub enum Command {
     SetSslCert(String),
     CommitSslCert(String),
     AbortSslCert(String),
+    Table(TableRequest),
     SetSeverityOutput(SeverityOutput),
     SetTimeout(Duration),
     Watch(WatchRequest),
@@ -94,6 +95,23 @@ pub enum Command {
 pub struct ServerName {
     pub backend: String,
     pub server: String,
+}
+
+/// `show table`, `set table` and `clear table`: what the words mean depends on the table.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct TableRequest {
+    pub action: TableAction,
+    pub table: Option<String>,
+    /// What follows its name.
+    pub words: Vec<String>,
+}
+
+/// What is done to a table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum TableAction {
+    Show,
+    Set,
+    Clear,
 }
 
 /// What `set server` changes.
@@ -287,6 +305,17 @@ impl fmt::Display for ServerChange {
     }
 }
 
+impl fmt::Display for TableRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.action {
+            TableAction::Show => "show table",
+            TableAction::Set => "set table",
+            TableAction::Clear => "clear table",
+        })?;
+        self.table.iter().chain(&self.words).try_for_each(|word| write!(f, " {}", escaped(word)))
+    }
+}
+
 impl fmt::Display for PromptChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("prompt")?;
@@ -414,6 +443,7 @@ impl fmt::Display for Command {
             Self::SetSslCert(file) => write!(f, "set ssl cert {}", escaped(file)),
             Self::CommitSslCert(file) => write!(f, "commit ssl cert {}", escaped(file)),
             Self::AbortSslCert(file) => write!(f, "abort ssl cert {}", escaped(file)),
+            Self::Table(request) => request.fmt(f),
             Self::SetSeverityOutput(output) => write!(f, "set severity-output {}", output.as_str()),
             Self::SetTimeout(timeout) => write!(f, "set timeout cli {}ms", timeout.as_millis()),
             Self::Watch(request) => request.fmt(f),

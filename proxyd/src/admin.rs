@@ -12,6 +12,7 @@ mod output;
 mod peer;
 mod reply;
 mod show;
+mod tables;
 #[cfg(test)]
 mod tests;
 mod watch;

@@ -136,6 +136,8 @@ fn read(name: &str, bytes: &[u8], document: &mut Document, report: &mut Report) 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub global: Global,
+    /// Stick tables in file order.
+    pub tables: Vec<table::Table>,
     /// Frontends in file order; a `listen` section stands here and in `backends` under one name.
     pub frontends: Vec<Frontend>,
     /// Backends in file order.

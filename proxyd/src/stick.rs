@@ -4,6 +4,7 @@
 //! is a few words in its shard's chunks. How much a table can ever take is known before it holds anything.
 
 mod entry;
+pub mod key;
 mod layout;
 mod rate;
 mod shard;
@@ -57,6 +58,13 @@ pub struct Held {
 pub struct Cursor {
     shard: u32,
     index: u32,
+}
+
+/// Entries as they were at a moment.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pointers: Vec<Pointer>,
+    words: Vec<u32>,
 }
 
 /// What became of an entry that was to be removed.
@@ -122,11 +130,16 @@ impl Table {
 
     /// Looks at an entry without taking that for a use.
     pub fn peek<R>(&self, key: &[u8], now: u64, look: impl FnOnce(Entry<'_>) -> R) -> Option<R> {
+        self.peek_at(key, now, |_, entry| look(entry))
+    }
+
+    /// The same, with the number that a walk has for it.
+    pub fn peek_at<R>(&self, key: &[u8], now: u64, look: impl FnOnce(Pointer, Entry<'_>) -> R) -> Option<R> {
         let (which, hash, key) = self.locate(key);
         let shard = self.lock(which);
         let index = shard.find(Wanted { layout: &self.layout, hash, key })?;
         let words = shard.seen(index, now)?;
-        Some(look(Entry { words, layout: &self.layout, now }))
+        Some(look(Pointer::new(which, index), Entry { words, layout: &self.layout, now }))
     }
 
     /// Uses an entry that there is.
@@ -186,6 +199,23 @@ impl Table {
         Removal::Removed
     }
 
+    /// The same walk, with copies that can be read when the lock is gone.
+    pub fn copy(&self, cursor: &mut Cursor, steps: u32, now: u64, batch: &mut Batch) -> bool {
+        batch.pointers.clear();
+        batch.words.clear();
+        self.walk(cursor, steps, now, |pointer, entry| {
+            batch.pointers.push(pointer);
+            batch.words.extend_from_slice(entry.words);
+        })
+    }
+
+    /// The entries of a copy.
+    pub fn copied<'a>(&'a self, batch: &'a Batch, now: u64) -> impl Iterator<Item = (Pointer, Entry<'a>)> {
+        let entries = batch.words.chunks(self.layout.stride);
+        let entries = entries.map(move |words| Entry { words, layout: &self.layout, now });
+        batch.pointers.iter().copied().zip(entries)
+    }
+
     /// Walks over at most `steps` slots, which is one lock's time; false where the walk is over.
     ///
     /// Entries that come or go meanwhile may or may not be seen; all others are, once.
@@ -238,13 +268,15 @@ impl Table {
         Some(look(Entry { words, layout: &self.layout, now }))
     }
 
-    /// Takes away what expired, a few entries a lock; called every now and then.
-    pub fn sweep(&self, now: u64) {
-        if self.expire.is_none() || self.used() == 0 {
-            return;
-        }
-        for which in 0..self.shards.len() {
-            while self.expire_some(&mut self.lock(which as u32), now, shard::CHUNK) == shard::CHUNK {}
+    /// Into how many parts it is cut.
+    pub fn parts(&self) -> u32 {
+        self.shards.len() as u32
+    }
+
+    /// Takes away what expired of a part, a few entries a lock; called every now and then.
+    pub fn sweep(&self, part: u32, now: u64) {
+        if self.expire.is_some() && self.used() > 0 {
+            while self.expire_some(&mut self.lock(part), now, shard::CHUNK) == shard::CHUNK {}
         }
     }
 

@@ -14,3 +14,4 @@ pub mod rows;
 pub mod sampler;
 pub mod servers_state;
 mod shortages;
+mod tables;

@@ -27,7 +27,7 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// Who may name a neighbour of the same layer.
-const ARROWS: [(&str, &str); 6] = [
+const ARROWS: [(&str, &str); 7] = [
     // A line has its time.
     ("log", "clock"),
     // Which headers are added is said by the configuration's own type.
@@ -38,6 +38,8 @@ const ARROWS: [(&str, &str); 6] = [
     ("tls", "config"),
     // A backend knows what its servers are called in cookies.
     ("model", "persist"),
+    // The graph holds what is known of clients.
+    ("model", "stick"),
     // The socket shows the rows that scrapers get too.
     ("admin", "telemetry"),
 ];

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::table::{self, Id};
 use super::{
     AdminState, AgentChange, Command, Filter, Format, Health, Hide, InfoForm, PromptChange, PromptMode,
-    ProxyRef, Refusal, ServerChange, ServerName, Severity, SeverityOutput, Since, StatRequest, Target,
-    WatchRequest, Weight,
+    ProxyRef, Refusal, ServerChange, ServerName, Severity, SeverityOutput, Since, StatRequest, TableAction,
+    TableRequest, Target, WatchRequest, Weight,
 };
 use crate::level::Level;
 
@@ -84,6 +84,9 @@ pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
         Id::ShowServerHistory => server_history(server(first)?, &rest[1..])?,
         Id::ShowServersState => Command::ShowServersState(first.map(str::to_owned)),
         Id::ShowStat => Command::ShowStat(show_stat(&rest)?),
+        Id::ShowTable => table(TableAction::Show, &rest)?,
+        Id::SetTable => table(TableAction::Set, &rest)?,
+        Id::ClearTable => table(TableAction::Clear, &rest)?,
         Id::ShowVersion => Command::ShowVersion,
         Id::Watch => Command::Watch(watch(&rest).map_err(|refusal| Refusal { stream: true, ..refusal })?),
         Id::Help => Command::Help(rest.into_iter().map(str::to_owned).collect()),
@@ -98,6 +101,17 @@ fn clear_counters(what: Option<&str>, level: Level) -> Result<Command, Refusal> 
         Some("all") if level < Level::Admin => Err(Refusal::denied()),
         Some("all") => Ok(Command::ClearCounters { all: true }),
         Some(_) => Err(Refusal::error(table::CLEAR)),
+    }
+}
+
+/// Only a dump goes without the name of a table.
+fn table(action: TableAction, words: &[&str]) -> Result<Command, Refusal> {
+    let mut words = words.iter().map(|word| (*word).to_owned());
+    let table = words.next();
+    match (action, &table) {
+        (TableAction::Set, None) => Err(Refusal::error(table::SET_TABLE)),
+        (TableAction::Clear, None) => Err(Refusal::error(table::CLEAR_TABLE)),
+        _ => Ok(Command::Table(TableRequest { action, table, words: words.collect() })),
     }
 }
 

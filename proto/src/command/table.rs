@@ -10,6 +10,7 @@ use crate::level::Level;
 pub(super) enum Id {
     AbortSslCert,
     ClearCounters,
+    ClearTable,
     CommitSslCert,
     DisableAgent,
     DisableFrontend,
@@ -30,6 +31,7 @@ pub(super) enum Id {
     SetServer,
     SetSeverityOutput,
     SetSslCert,
+    SetTable,
     SetTimeout,
     SetWeight,
     ShowBackend,
@@ -42,6 +44,7 @@ pub(super) enum Id {
     ShowServersState,
     ShowSslCert,
     ShowStat,
+    ShowTable,
     ShowVersion,
     User,
     Watch,
@@ -106,6 +109,17 @@ pub(super) const DOMAIN: &str = "Invalid statistics domain.";
 pub(super) const SET_SSL_CERT: &str = "'set ssl cert' expects a filename and a certificate as a payload";
 pub(super) const COMMIT_SSL_CERT: &str = "'commit ssl cert' expects a filename";
 pub(super) const ABORT_SSL_CERT: &str = "'abort ssl cert' expects a filename";
+pub const SHOW_TABLE: &str = "Optional argument only supports \"data.<store_data_type>\" <operator> <value> or key \
+    <key> or ptr <ptr>";
+pub const SET_TABLE: &str = "Required arguments: <table> key <key> [data.<store_data_type> <value>]* or <table> ptr \
+    <ptr> [data.<store_data_type> <value>]*";
+pub const CLEAR_TABLE: &str = "Required arguments: <table> \"data.<store_data_type>\" <operator> <value> or <table> \
+    key <key> or <table> ptr <ptr>";
+const NO_TABLE: &str = "No such table";
+const TABLE_KEY: &str = "Key value expected";
+const BAD_KEY: &str = "Invalid key";
+const NO_DATA: &str = "Unknown data type";
+const FILTER: &str = "Filter entry #<n>: Unknown data type";
 const NO_PROXY: &str = "No such proxy.";
 
 const SERVER_ERRORS: &[&str] = &[SERVER_NAME, NO_BACKEND, NO_SERVER];
@@ -140,6 +154,13 @@ entries! {
         "clear counters [all]" "clear max statistics counters (or all counters)" true
         "An empty line. Without `all` only maxima start anew; `all` also sets totals to 0 and needs level admin. \
          Counters of `/metrics` are not touched." &[CLEAR];
+    ClearTable ["clear", "table"] User
+        "clear table <table> [<filter>]*" "remove an entry from a table (filter: data/key)" true
+        "An empty line; at level operator. Syntax: `clear table <table> [key <key> | ptr <ptr> | \
+         data.<type> eq|ne|le|ge|lt|gt <value> ...]`; without a filter the table is emptied. What tracks a connection or \
+         request that is open stays."
+        &[CLEAR_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, FILTER,
+          "Entry currently in use, cannot remove"];
     CommitSslCert ["commit", "ssl", "cert"] Admin
         "commit ssl cert <certfile>" "commit a certificate file" true
         "`Committing <file>.`, then `Success!`. New connections get the certificate; the file stays as it is, so \
@@ -224,6 +245,14 @@ entries! {
         &[SET_SSL_CERT, "Can't replace a certificate which is not referenced by the configuration!",
           "Can't update <file>!",
           "The ongoing transaction is about '<file>' but you are trying to set '<file>'"];
+    SetTable ["set", "table"] User
+        "set table <table> key <k> [data.* <v>]*" "update or create a table entry's data" true
+        "An empty line; at level operator. `data.gpc[2] 7` sets one of an array. A rate that is set stays for its \
+         period, and then fades. Where a value is wrong nothing is changed; without a key HAProxy empties the table, \
+         this refuses."
+        &[SET_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, "\"data.<type>\" followed by a value expected",
+          NO_DATA, "Data type not stored in this table", "Require a valid integer value to store",
+          "index out of range in this data array", "Unable to allocate a new entry"];
     SetTimeout ["set", "timeout"] User
         "set timeout [cli] <delay>" "change a timeout setting" true
         "An empty line. Syntax: `set timeout cli <delay>`, in seconds or with a unit; for this connection."
@@ -271,6 +300,15 @@ entries! {
          a number, `#<number>` or -1, type a sum of 1 frontends, 2 backends, 4 servers, 8 listeners, or -1. \
          At level user the columns addr, cookie and algo are empty."
         &[NO_PROXY, DOMAIN, "Unknown argument '<word>' of 'show stat', which takes …"];
+    ShowTable ["show", "table"] User
+        "show table [<table> [<filter>]*]" "report table usage stats or dump this table's contents (filter: data/key)" true
+        "`# table: by_ip, type: ip, size:1000000, used:2`, a line a table; with a table's name its line and one for each \
+         entry: `0x550000000000: key=127.0.0.1 use=0 exp=599770 shard=0 http_req_rate(10000)=4`. \
+         Syntax: `show table <table> [key <key> | ptr <ptr> | data.<type> eq|ne|le|ge|lt|gt <value> ...]`, up to four \
+         conditions. Entries are not shown below level operator. A dump is a walk over a table that lives on: what \
+         comes or goes meanwhile may or may not be shown."
+        &[SHOW_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, FILTER,
+          "Pointer expected (0xffff notation)", "Malformed ptr.", "No entry can be found matching ptr."];
     ShowVersion ["show", "version"] User
         "show version" "show version of the current process" true
         "One line." &[];

@@ -73,6 +73,18 @@ fn commands_are_understood() {
                 filter: Some(Filter { proxy: ProxyRef::Name("app".into()), kinds: Some(4), id: None }),
             }),
         ),
+        (
+            "show table t data.gpc0 gt 0",
+            Command::Table(TableRequest {
+                action: TableAction::Show,
+                table: Some("t".into()),
+                words: ["data.gpc0", "gt", "0"].map(str::to_owned).into(),
+            }),
+        ),
+        (
+            "show table",
+            Command::Table(TableRequest { action: TableAction::Show, table: None, words: Vec::new() }),
+        ),
         ("watch events", Command::Watch(WatchRequest { every: None, since: None, filter: None })),
         (
             "prompt timed i",
@@ -131,6 +143,8 @@ fn nonsense_is_refused_in_these_words() {
         ("set maxconn global -1", table::OUT_OF_RANGE),
         ("set maxconn global 9223372036854775808", table::OUT_OF_RANGE),
         ("clear counters garbage", table::CLEAR),
+        ("set table", table::SET_TABLE),
+        ("clear table", table::CLEAR_TABLE),
         ("set severity-output", table::SEVERITY),
         ("set severity-output loud", table::SEVERITY),
         ("set timeout", table::TIMEOUT),
@@ -187,7 +201,7 @@ fn unknown_commands_are_told_what_comes_near() {
     assert_eq!(foo.lines().count(), 9);
     assert!(foo.ends_with(always));
     // What other load balancers of this family have and this one has not.
-    for line in ["show sess", "add server be/s1 127.0.0.1:80", "set server-state x", "show table", "#"] {
+    for line in ["show sess", "add server be/s1 127.0.0.1:80", "set server-state x", "show peers", "#"] {
         assert_eq!(run(line, Level::Admin).expect_err(line).severity, Severity::Info, "{line}");
         assert!(refused(line).starts_with("Unknown command: '"), "{line}");
     }

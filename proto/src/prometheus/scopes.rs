@@ -9,7 +9,7 @@ pub struct Scopes(u8);
 /// Why a query is refused. HAProxy answers 400.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ScopeError {
-    #[error("{0:?} is no scope; there are global, frontend, listener, backend, server and *")]
+    #[error("{0:?} is no scope; there are global, frontend, listener, backend, server, sticktable and *")]
     Unknown(String),
 }
 
@@ -22,8 +22,9 @@ impl Scopes {
     pub const SERVER: Self = Self(16);
     /// Servers in maintenance are left out.
     pub const NO_MAINT: Self = Self(32);
-    /// All five, servers in maintenance too.
-    pub const ALL: Self = Self(31);
+    pub const STICKTABLE: Self = Self(64);
+    /// All six, servers in maintenance too.
+    pub const ALL: Self = Self(31 | 64);
 
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -54,8 +55,7 @@ impl Scopes {
                 "listener" => Self::LISTENER,
                 "backend" => Self::BACKEND,
                 "server" => Self::SERVER,
-                // Known to HAProxy; there are none here.
-                "sticktable" => Self::NONE,
+                "sticktable" => Self::STICKTABLE,
                 "*" | "%2A" | "%2a" => Self::ALL,
                 _ => return Err(ScopeError::Unknown(value.to_owned())),
             })
@@ -83,7 +83,7 @@ mod tests {
             ("scope=frontend&scope=backend", Scopes::FRONTEND | Scopes::BACKEND),
             ("scope=*&scope=", Scopes::NONE),
             ("scope=&scope=global", Scopes::GLOBAL),
-            ("scope=sticktable", Scopes::NONE),
+            ("scope=sticktable", Scopes::STICKTABLE),
             ("scope=%2A", Scopes::ALL),
             ("no-maint", Scopes::ALL | Scopes::NO_MAINT),
             ("scope=listener&no-maint=empty", Scopes::LISTENER | Scopes::NO_MAINT),

@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::input::{Input, Lines};
 use super::output::Output;
 use super::reply::Reply;
-use super::{Admin, certificates, change, peer, show};
+use super::{Admin, certificates, change, peer, show, tables};
 use crate::admin::watch::Ended;
 use crate::model::change::Cause;
 
@@ -209,6 +209,10 @@ impl Connection {
                     Ok(()) => Reply::Silent,
                     Err(refusal) => refusal.into(),
                 }
+            }
+            Command::Table(request) => {
+                let mut output = Output::new(&self.stream, self.timeout);
+                tables::run(&self.admin.shared, &request, self.level, &mut output).await?
             }
             Command::SetSslCert(_)
             | Command::CommitSslCert(_)

@@ -20,6 +20,7 @@ fn backend(balance: Algorithm, servers: &[(u32, bool)]) -> Arc<Backend> {
     let s = Duration::from_secs(1);
     let config = Config {
         global: Global::default(),
+        tables: Vec::new(),
         frontends: Vec::new(),
         backends: vec![config::Backend {
             pages: Vec::new(),

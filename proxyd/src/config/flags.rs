@@ -77,7 +77,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
     let socket =
         AdminSocket { path: "./proxyd.sock".into(), mode: defaults::SOCKET_MODE, level: Level::Admin };
     let global = Global { sockets: vec![socket], ..Global::default() };
-    Ok(Config { global, frontends: vec![frontend], backends: vec![backend] })
+    Ok(Config { global, tables: Vec::new(), frontends: vec![frontend], backends: vec![backend] })
 }
 
 /// The values of one option, which stands in the report under its own name. `--listen` has one.

@@ -3,6 +3,7 @@
 mod http;
 mod persistence;
 pub(super) mod socket;
+mod table;
 mod tls;
 mod verdict;
 
@@ -95,6 +96,7 @@ pub fn to_ron(config: &Config) -> String {
     let mut text = String::from("(\n");
     text.push_str(&global(&config.global));
     text.push_str(&defaults(&shared));
+    text.push_str(&table::tables(&config.tables));
     text.push_str("    frontends: [\n");
     for entry in &config.frontends {
         let _ = writeln!(text, "        {},", frontend(entry, &shared));

@@ -15,8 +15,10 @@ use super::syntax::http::Page as WrittenPage;
 use super::syntax::log::{LogTarget as WrittenTarget, ProxyLog as WrittenLog};
 use super::syntax::route::Route as WrittenRoute;
 use super::syntax::server::{Server as WrittenServer, ServerDefaults, is_unix};
+use super::syntax::table::Table as WrittenTable;
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::syntax::verdict::Verdict as WrittenVerdict;
+use super::table::Table;
 use super::words::LeaveOut;
 use super::{
     AdminSocket, Backend, Check, CheckKind, ClientCertHeader, ClientTimeouts, Config, ErrorPage,
@@ -121,7 +123,22 @@ pub(super) fn resolve(document: Document) -> Config {
     }
     frontends.extend(document.frontends.into_iter().map(|written| frontend(written, &shared)));
     backends.extend(document.backends.into_iter().map(|written| backend(written, &shared)));
-    Config { global: global(document.global.into_iter().next()), frontends, backends }
+    let tables = document.tables.into_iter().filter_map(table).collect();
+    Config { global: global(document.global.into_iter().next()), tables, frontends, backends }
+}
+
+/// `None` for a table without a key, which is an error before it gets here.
+fn table(written: WrittenTable) -> Option<Table> {
+    let mut store: Vec<_> = written.store.into_iter().map(|stored| stored.value).collect();
+    store.sort_by_key(|stored| stored.data);
+    Some(Table {
+        name: written.name?.value,
+        key: written.key?.value,
+        entries: written.entries?,
+        expire: written.expire,
+        store,
+        no_purge: written.no_purge.unwrap_or(false),
+    })
 }
 
 fn global(written: Option<WrittenGlobal>) -> Global {

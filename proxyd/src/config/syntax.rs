@@ -15,6 +15,7 @@ pub(super) mod persistence;
 pub(super) mod route;
 pub(super) mod server;
 pub(super) mod socket;
+pub(super) mod table;
 pub(super) mod tls;
 pub(super) mod traffic;
 pub(super) mod verdict;
@@ -27,6 +28,7 @@ use backend::Backend;
 use defaults::Defaults;
 use frontend::Frontend;
 use global::Global;
+use table::Table;
 
 /// What all files say together.
 #[derive(Debug, Default)]
@@ -37,6 +39,7 @@ pub(super) struct Document {
     pub(super) frontends: Vec<Frontend>,
     pub(super) backends: Vec<Backend>,
     pub(super) listen: Vec<(Frontend, Backend)>,
+    pub(super) tables: Vec<Table>,
     /// A part could not be read, so what seems to be missing may stand there.
     pub(super) partial: Partial,
 }
@@ -65,6 +68,12 @@ impl Document {
             && let Some(defaults) = Defaults::read(value, report)
         {
             self.defaults.push(defaults);
+        }
+        for entry in self.entries(fields.get("tables"), report) {
+            match Table::read(entry, report) {
+                Some(table) => self.tables.push(table),
+                None => self.partial = Partial::Unreadable,
+            }
         }
         for entry in self.entries(fields.get("listen"), report) {
             match Fields::open(entry.node, &LISTEN, report) {

@@ -1,6 +1,5 @@
 //! A stick table as it is told: what its keys are, and what it holds of each.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 /// One of `tables`.
@@ -16,8 +15,6 @@ pub struct Table {
     pub store: Vec<Stored>,
     /// A full table takes no new entry, instead of giving up its oldest one.
     pub no_purge: bool,
-    /// Where it is kept over a restart.
-    pub save: Option<PathBuf>,
 }
 
 /// What a table's keys are.
@@ -81,6 +78,9 @@ macro_rules! data {
             pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
             pub const COUNT: usize = Self::ALL.len();
 
+            /// With their names.
+            pub(super) const NAMED: &[(&str, Self)] = &[$(($name, Self::$variant),)*];
+
             /// As HAProxy names it, and so does a configuration.
             pub const fn name(self) -> &'static str {
                 match self {
@@ -133,6 +133,15 @@ data! {
     GlitchCnt "glitch_cnt" Number false,
     GlitchRate "glitch_rate" Rate false,
 }
+
+/// Entries of one table at most.
+pub(super) const MOST_ENTRIES: u32 = 1_000_000_000;
+
+/// Bytes of a key at most.
+pub(super) const LONGEST_KEY: u32 = 1024;
+
+/// Bytes of a string or binary key of which nothing is said.
+pub(super) const KEY_LENGTH: u32 = 32;
 
 impl Data {
     /// The most of an array's that HAProxy takes.

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::report::{Paint, Severity};
 use super::source::{FileSystem, Memory};
+use super::table::{Data, KeyType};
 use super::*;
 
 /// The certificate of the examples.
@@ -175,6 +176,29 @@ fn tls_is_what_was_written() {
     assert!(s.verify == t.verify && s.protocol == t.protocol && s.client_cert.is_none());
     assert_eq!(t.client_cert.as_ref().unwrap().facts.names, ["good.example"]);
     assert_eq!(u.uplink.tls, None);
+    assert_eq!(load_whole(&to_ron(&config)), config, "{}", to_ron(&config));
+}
+
+#[test]
+fn tables_are_what_was_written() {
+    let config = load_whole(
+        r#"(
+            tables: [
+                (name: "a", key: ipv4, entries: 7, expire: "10m", store: [conn_cur, http_req_rate("10s"), server_id]),
+                (name: "b", key: string, entries: 1_000_000, no_purge: true, store: [gpc_rate(3, "1m"), gpt(100)]),
+                (name: "c", key: binary(20), entries: 1), (name: "d", key: integer, entries: 1),
+            ],
+            frontends: [(name: "f", bind: [":1"], default_backend: "b")], backends: [(name: "b", servers: [(name: "s", address: "[::1]:1")])],
+        )"#,
+    );
+    let keys: Vec<_> = config.tables.iter().map(|table| table.key).collect();
+    assert_eq!(keys, [KeyType::Ip, KeyType::String(32), KeyType::Binary(20), KeyType::Integer]);
+    let stored =
+        |at: usize| config.tables[at].store.iter().map(|one| (one.data, one.count, one.period.as_secs()));
+    // In HAProxy's order, which is that of `show table`.
+    assert!(stored(0).eq([(Data::ServerId, 1, 0), (Data::ConnCur, 1, 0), (Data::HttpReqRate, 1, 10)]));
+    assert!(stored(1).eq([(Data::Gpt, 100, 0), (Data::GpcRate, 3, 60)]));
+    assert_eq!((config.tables[1].no_purge, config.tables[1].expire), (true, None));
     assert_eq!(load_whole(&to_ron(&config)), config, "{}", to_ron(&config));
 }
 

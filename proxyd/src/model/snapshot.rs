@@ -15,6 +15,7 @@ use super::server::{self, Server};
 use super::state::Event;
 use crate::config::{self, Config, LogTarget, ServerAddress, Track};
 use crate::http::reply::Pages;
+use crate::stick::Table;
 use crate::tls::live::Ends;
 use crate::tls::{Common, Originator, Terminator};
 
@@ -23,6 +24,8 @@ use crate::tls::{Common, Originator, Terminator};
 pub struct Snapshot {
     pub frontends: Vec<Arc<Frontend>>,
     pub backends: Vec<Arc<Backend>>,
+    /// Stick tables, in the order of the configuration.
+    pub tables: Vec<Arc<Table>>,
     /// `None` where there is no TLS.
     tls: Option<Arc<Common>>,
     /// Some servers track others.
@@ -77,6 +80,11 @@ impl Snapshot {
             let next = FIRST_ID + ids.len() as u32;
             ids.entry(name).or_insert(next);
         }
+        let tables = config.tables.iter().map(|conf| {
+            let before = previous.and_then(|p| p.table(&conf.name)).filter(|table| table.fits(conf));
+            before.map_or_else(|| Arc::new(Table::new(conf)), Arc::clone)
+        });
+        let tables: Vec<_> = tables.collect();
         let before = previous.and_then(|p| p.tls.as_deref());
         let tls = Arc::new(Common::new(before, config.global.tls_keylog));
         let frontends = config.frontends.iter().map(|f| {
@@ -92,7 +100,7 @@ impl Snapshot {
         let frontends = frontends.collect::<Result<_, BuildError>>()?;
         let backends: Vec<Arc<Backend>> = backends.collect::<Result<_, _>>()?;
         let tracking = config.backends.iter().flat_map(|b| &b.servers).any(|s| s.verdict.track.is_some());
-        let snapshot = Self { frontends, backends, tls: Some(tls), tracking };
+        let snapshot = Self { frontends, backends, tables, tls: Some(tls), tracking };
         snapshot.lead_all();
         Ok(snapshot)
     }
@@ -153,6 +161,10 @@ impl Snapshot {
                 .filter(move |server| server.verdict.track.as_ref().is_some_and(|track| of(lead, track)))
                 .map(|server| (&**backend, &**server))
         })
+    }
+
+    pub fn table(&self, name: &str) -> Option<&Arc<Table>> {
+        self.tables.iter().find(|table| *table.name == *name)
     }
 
     /// In the order of their ids, which is that of the configuration.

@@ -24,6 +24,7 @@ pub(crate) fn config() -> Config {
             frontend("web", Mode::Http, "app", Some(500)),
             frontend("tcp", Mode::Tcp, "raw", None),
         ],
+        tables: Vec::new(),
         backends: vec![
             backend(
                 "app",

@@ -18,11 +18,13 @@ use super::worker::{self, Start};
 use crate::clock::Epoch;
 use crate::config::{Config, LogTarget};
 use crate::log::writer;
+use crate::memory::Ceiling;
 use crate::model::process::Process;
 use crate::model::shared::{Listener, Shared};
 use crate::model::snapshot::{Site, Snapshot};
 use crate::net::bind::{self, Bound, SocketFile};
 use crate::net::{connect, limits};
+use crate::stick::Table;
 use crate::{health, log};
 
 /// What is run.
@@ -51,6 +53,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     let process = Process::new(workers, maxconn, descriptors, word());
     process.reserve(limits::for_control(config.backends.iter().map(|backend| backend.servers.len()).sum()));
     process.warnings.store(warnings, Relaxed);
+    fit_tables(config)?;
     let site = Site { workers, maxconn, now_ms: epoch.now_ms(), resolve: &resolve };
     let snapshot = Snapshot::build(config, None, site)?;
     try_uplinks(&snapshot)?;
@@ -127,6 +130,19 @@ fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
     let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
     addresses.sort_by_key(SocketAddr::is_ipv6);
     addresses.into_iter().next().ok_or_else(|| io::Error::other("the name has no address"))
+}
+
+/// Tables that could take more memory than there is would end the process one day: better now.
+fn fit_tables(config: &Config) -> anyhow::Result<()> {
+    let Some(ceiling) = Ceiling::of_system() else { return Ok(()) };
+    let most: u64 = config.tables.iter().map(Table::most_bytes).sum();
+    anyhow::ensure!(
+        most < ceiling.bytes,
+        "the tables may take {:.1} MB, of {:.1} MB of memory there are: give them fewer entries",
+        most as f64 / 1e6,
+        ceiling.bytes as f64 / 1e6
+    );
+    Ok(())
 }
 
 /// What cannot be done for a server is said now rather than at each connection.

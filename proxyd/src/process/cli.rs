@@ -10,6 +10,7 @@ use super::{boot, demo};
 use crate::config::report::{Paint, Report};
 use crate::config::source::FileSystem;
 use crate::config::{self, Config};
+use crate::stick::Table;
 
 /// A TCP and HTTP load balancer that is operated from a terminal.
 #[derive(Debug, Parser)]
@@ -115,12 +116,21 @@ fn serve(run: &Run) -> anyhow::Result<bool> {
 
 fn check(files: &Files) -> anyhow::Result<bool> {
     match read(files) {
-        Ok((_, warnings)) => {
+        Ok((config, warnings)) => {
             warn(&warnings);
-            print("Configuration file is valid\n")
+            print(&format!("{}Configuration file is valid\n", tables(&config)))
         }
         Err(report) => Ok(refuse(&report)),
     }
+}
+
+/// What each stick table takes when it is full.
+fn tables(config: &Config) -> String {
+    let lines = config.tables.iter().map(|table| {
+        let (entry, most) = (Table::entry_bytes(table), Table::most_bytes(table) as f64 / 1e6);
+        format!("Table {}: {} entries of {entry} bytes, {most:.1} MB at most\n", table.name, table.entries)
+    });
+    lines.collect()
 }
 
 fn read(files: &Files) -> Result<(Config, Report), Report> {

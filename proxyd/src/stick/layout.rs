@@ -40,6 +40,10 @@ impl Layout {
         layout
     }
 
+    pub fn key_type(&self) -> KeyType {
+        self.key
+    }
+
     pub fn holds(&self, data: Data) -> bool {
         self.places[data as usize] != ABSENT
     }

@@ -1,5 +1,4 @@
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -20,7 +19,6 @@ fn conf(key: KeyType, entries: u32, store: &[Data]) -> conf::Table {
         expire: Some(Duration::from_secs(10)),
         store: store.iter().copied().map(stored).collect(),
         no_purge: false,
-        save: None::<PathBuf>,
     }
 }
 
@@ -37,6 +35,10 @@ fn keys(table: &Table, now: u64) -> Vec<Vec<u8>> {
     }) {}
     keys.sort_unstable();
     keys
+}
+
+fn sweep(table: &Table, now: u64) {
+    (0..table.parts()).for_each(|part| table.sweep(part, now));
 }
 
 #[test]
@@ -103,9 +105,9 @@ fn an_entry_is_never_seen_after_its_time() {
     assert!(table.find(&number(1), 11_000, |_| ()).is_none());
     assert_eq!(keys(&table, 11_000), Vec::<Vec<u8>>::new());
     assert_eq!(table.used(), 1);
-    table.sweep(10_999);
+    sweep(&table, 10_999);
     assert_eq!(table.used(), 1);
-    table.sweep(11_000);
+    sweep(&table, 11_000);
     assert_eq!(table.used(), 0);
     // What comes anew begins anew.
     table.enter(&number(2), 1000, |entry| entry.add(Data::Gpc0, 0, 1));
@@ -161,7 +163,7 @@ fn who_is_held_neither_expires_nor_makes_room() {
     for n in 2..9 {
         table.enter(&number(n), 20_000, |_| ());
     }
-    table.sweep(50_000);
+    sweep(&table, 50_000);
     assert_eq!(keys(&table, 50_000), [number(1)]);
     assert_eq!(table.remove(&number(1), 50_000), Removal::InUse);
     table.release(first, 50_000, |entry| entry.sub(Data::ConnCur, 1));
@@ -249,7 +251,7 @@ fn a_table_takes_no_more_than_was_worked_out() {
             .map(u32::from_be_bytes)
             .eq(300_000..1_200_000)
     );
-    table.sweep(10_001);
+    sweep(&table, 10_001);
     assert_eq!(table.used(), 0);
 }
 
@@ -405,7 +407,7 @@ proptest! {
                     prop_assert_eq!(table.remove(&number(key), now), expected);
                 }
                 Step::Sweep => {
-                    table.sweep(now);
+                    sweep(&table, now);
                     prop_assert_eq!(table.used() as usize, model.entries.len());
                 }
                 Step::Pass(ms) => now += ms,

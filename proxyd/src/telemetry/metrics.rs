@@ -16,7 +16,7 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::rows::{Selection, Since, rows};
-use super::{certificates, cookies, handshakes, http2, http2_servers, info, refusals, shortages};
+use super::{certificates, cookies, handshakes, http2, http2_servers, info, refusals, shortages, tables};
 use crate::log::feed::Status;
 use crate::model::shared::Shared;
 use crate::{clock, log, memory};
@@ -56,6 +56,9 @@ impl Exporter {
             handshakes::with_servers(&mut text, &snapshot);
             shortages::of_servers(&mut text, &snapshot);
             http2_servers::exposition(&mut text, &snapshot);
+        }
+        if scopes.has(Scopes::STICKTABLE) {
+            tables::exposition(&mut text, &snapshot);
         }
         if scopes.has(Scopes::GLOBAL) {
             self.own.refresh(shared);

@@ -11,6 +11,7 @@ use crate::log::feed::Status;
 use crate::model::server::Rates;
 use crate::model::shared::Shared;
 use crate::stats::cells::{Count, Sharded};
+use crate::stick::Table;
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -65,6 +66,9 @@ async fn sample(shared: &Shared, elapsed: Duration) {
             breathe(&mut slice).await;
         }
     }
+    for table in &snapshot.tables {
+        sweep(shared, table).await;
+    }
     let process = &shared.process;
     process.connection_rate.sample(epoch, sessions, ms);
     process.request_rate.sample(epoch, requests, ms);
@@ -72,6 +76,15 @@ async fn sample(shared: &Shared, elapsed: Duration) {
     process.tls_rates.accepted.sample(epoch, handshakes, ms);
     process.tls_rates.full.sample(epoch, full, ms);
     process.tls_rates.full_with_servers.sample(epoch, with_servers, ms);
+}
+
+/// Takes what expired out of a table.
+pub(crate) async fn sweep(shared: &Shared, table: &Table) {
+    let mut slice = clock::now();
+    for part in 0..table.parts() {
+        table.sweep(part, shared.epoch.now_ms());
+        breathe(&mut slice).await;
+    }
 }
 
 /// Those that resumed nothing.

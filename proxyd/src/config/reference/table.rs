@@ -9,6 +9,7 @@ mod process;
 mod proxy;
 mod server;
 mod socket;
+mod tables;
 mod tls;
 mod traffic;
 mod verdict;
@@ -23,6 +24,7 @@ pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, FRONTEND, LISTEN, ROUTE};
 pub use server::{SERVER, SERVER_DEFAULTS, SERVER_HTTP2};
 pub use socket::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
+pub use tables::TABLE;
 pub use tls::{BIND_TLS, CLIENT_CERTS, SERVER_TLS, TICKETS};
 pub use traffic::{CLIENT_TIMEOUTS, DEFAULTS, RETRIES, SERVER_TIMEOUTS, TIMEOUTS};
 pub use verdict::{AGENT, EJECT, PANIC};
@@ -56,6 +58,7 @@ pub const SECTIONS: &[&Section] = &[
     &CLIENT_CERT_HEADER,
     &ERROR_PAGE,
     &PROXY_LOG,
+    &TABLE,
     &LISTEN,
     &FRONTEND,
     &CLIENT_TIMEOUTS,

@@ -23,6 +23,9 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     frontends(document)
         .filter_map(|frontend| frontend.name.as_ref())
         .for_each(|name| valid("frontend", name, report));
+    let tables = || document.tables.iter().map(|table| table.name.as_ref());
+    unique("table", "", tables(), report);
+    tables().flatten().for_each(|name| valid("table", name, report));
     for backend in backends(document) {
         let of = backend.name.as_ref().map(|name| format!(" of `{}`", name.value)).unwrap_or_default();
         let names = || backend.servers.iter().flatten().map(|server| server.name.as_ref());

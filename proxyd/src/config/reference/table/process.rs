@@ -23,6 +23,12 @@ pub const FILE: Section = Section {
             meaning: "Settings of all frontends and backends. In one file only.",
         },
         Field {
+            name: "tables",
+            shape: "list",
+            preset: Preset::Unset("none"),
+            meaning: "What is known of clients.",
+        },
+        Field {
             name: "listen",
             shape: "list",
             preset: Preset::Unset("none"),
@@ -41,7 +47,7 @@ pub const FILE: Section = Section {
             meaning: "Groups of servers.",
         },
     ],
-    later: &["tables", "conditions", "resolvers", "peers", "userlists", "http_errors", "caches"],
+    later: &["conditions", "resolvers", "peers", "userlists", "http_errors", "caches"],
 };
 
 /// `global`.

@@ -1,0 +1,46 @@
+//! Stick tables.
+
+use std::fmt::Write as _;
+
+use super::super::table::{Form, KeyType, Stored, Table};
+use super::{duration, quoted};
+
+pub(super) fn tables(tables: &[Table]) -> String {
+    if tables.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("    tables: [\n");
+    for entry in tables {
+        let _ = writeln!(text, "        {},", table(entry));
+    }
+    text.push_str("    ],\n");
+    text
+}
+
+fn table(table: &Table) -> String {
+    let key = match table.key {
+        KeyType::String(length) | KeyType::Binary(length) => format!("{}({length})", table.key.word()),
+        other => other.word().to_owned(),
+    };
+    let mut text = format!("(name: {}, key: {key}, entries: {}", quoted(&table.name), table.entries);
+    if let Some(expire) = table.expire {
+        let _ = write!(text, ", expire: {}", duration(expire));
+    }
+    let store: Vec<String> = table.store.iter().map(stored).collect();
+    let _ = write!(text, ", store: [{}]", store.join(", "));
+    if table.no_purge {
+        text.push_str(", no_purge: true");
+    }
+    text.push(')');
+    text
+}
+
+fn stored(stored: &Stored) -> String {
+    let (name, count, period) = (stored.data.name(), stored.count, duration(stored.period));
+    match (stored.data.is_array(), stored.data.form()) {
+        (true, Form::Rate) => format!("{name}({count}, {period})"),
+        (true, _) => format!("{name}({count})"),
+        (false, Form::Rate) => format!("{name}({period})"),
+        (false, _) => name.to_owned(),
+    }
+}
