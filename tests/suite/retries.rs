@@ -228,7 +228,7 @@ fn moody(bad: impl Fn() -> &'static [u8] + Send + Sync + 'static) -> Origin {
 #[test]
 fn what_goes_wrong_on_a_kept_connection_counts_against_its_server() {
     let silent = moody(|| {
-        std::thread::sleep(Duration::from_secs(2));
+        harness::eventually::pause(Duration::from_secs(2));
         ANSWER
     });
     for (bad, on) in [(silent, "response_timeout"), (moody(|| BUSY), "status(503)")] {

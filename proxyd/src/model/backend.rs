@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
+use tokio::sync::Notify;
 
 use super::cookies::{CookieCounts, Cookies};
 use super::lineup::Lineup;
@@ -60,6 +61,8 @@ pub struct BackendLive {
     pub cursor: CachePadded<AtomicUsize>,
     /// Requests being retried now, over all workers.
     pub retrying: CachePadded<AtomicU32>,
+    /// Told when one of them is over.
+    pub retry_room: Notify,
     pub queue: Queue,
     pub panic: Alarm,
     /// Milliseconds of the process's epoch of the last change between up and down.
@@ -80,6 +83,7 @@ impl BackendLive {
         Self {
             cursor: CachePadded::default(),
             retrying: CachePadded::default(),
+            retry_room: Notify::new(),
             queue: Queue::default(),
             panic: Alarm::default(),
             changed_at: AtomicU64::new(now_ms),

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
+use futures_util::future::select;
+
 use super::client::{Behalf, poll_greet};
 use super::handshake;
 use super::lend::borrow;
@@ -222,7 +224,7 @@ pub fn give_back(view: &Rc<ServerView>, upstream: Upstream, private: &Private, n
 #[derive(Debug)]
 pub struct Permit(Arc<Backend>);
 
-/// How often a request asks again for leave.
+/// How often a request asks again for leave, if nobody tells it to.
 const ASK_AGAIN: Duration = Duration::from_millis(5);
 
 /// How long an answer nobody wants is held back for leave to ask elsewhere. It is an answer, after all: where every
@@ -241,7 +243,9 @@ impl Permit {
             if clock::now() >= give_up {
                 return None;
             }
-            tokio::time::sleep(ASK_AGAIN).await;
+            // Room comes when another try has ended, and when more requests are active.
+            let room = pin!(backend.backend.live.retry_room.notified());
+            select(room, pin!(tokio::time::sleep(ASK_AGAIN))).await;
         }
     }
 
@@ -257,6 +261,7 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.0.live.retrying.fetch_sub(1, Relaxed);
+        self.0.live.retry_room.notify_one();
     }
 }
 

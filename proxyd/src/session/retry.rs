@@ -33,6 +33,13 @@ pub enum Failure {
     Status(u16),
 }
 
+impl Failure {
+    /// Whether a connection that was kept may just have been closed for having been idle.
+    pub const fn may_come_of_idleness(self) -> bool {
+        matches!(self, Self::Empty | Self::Unheard)
+    }
+}
+
 /// How far an attempt came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Attempt {

@@ -197,8 +197,7 @@ impl Connection {
                         Err(unsuccessful) => {
                             error = Count::ResponseErrors;
                             failed = Outcome::no_answer(unsuccessful.failure);
-                            // Only one that ended without a word may have been closed for having been idle.
-                            let idle = matches!(unsuccessful.failure, Failure::Empty | Failure::Unheard);
+                            let idle = unsuccessful.failure.may_come_of_idleness();
                             (unsuccessful, reused && idle)
                         }
                     }
