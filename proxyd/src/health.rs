@@ -4,9 +4,11 @@
 //! at once. What an answer means for the server's state is decided by the model.
 
 pub mod probe;
+pub mod prober;
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use crate::model::change::Cause;
 use crate::model::server::Server;
 use crate::model::shared::Shared;
 use crate::model::state::Event;
+use prober::{Network, Prober};
 
 /// Which task asks which server for which backend; both may be new after a reload.
 type Key = (*const Backend, *const Server);
@@ -28,6 +31,11 @@ const SUPERVISION: Duration = Duration::from_secs(5);
 
 /// Asks all servers of the graph of now, and of those that follow, until the task is dropped.
 pub async fn run(shared: Arc<Shared>) {
+    run_by(shared, Rc::new(Network)).await;
+}
+
+/// The same, by somebody else's means.
+pub async fn run_by(shared: Arc<Shared>, prober: Rc<dyn Prober>) {
     let mut tasks: HashMap<Key, JoinHandle<()>> = HashMap::new();
     loop {
         let mut published = pin!(shared.published.notified());
@@ -46,7 +54,8 @@ pub async fn run(shared: Arc<Shared>) {
                     let first = clock::now() + spread(check.interval, i, backend.servers.len());
                     let (shared, backend, server) =
                         (Arc::clone(&shared), Arc::clone(backend), Arc::clone(server));
-                    tokio::task::spawn_local(ask(shared, backend, server, check.clone(), first))
+                    let prober = Rc::clone(&prober);
+                    tokio::task::spawn_local(ask(shared, backend, server, check.clone(), first, prober))
                 });
                 wanted.insert(key, task);
             }
@@ -67,7 +76,14 @@ fn spread(interval: Duration, i: usize, n: usize) -> Duration {
     interval.mul_f64(i as f64 / n.max(1) as f64)
 }
 
-async fn ask(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Server>, check: Check, first: Instant) {
+async fn ask(
+    shared: Arc<Shared>,
+    backend: Arc<Backend>,
+    server: Arc<Server>,
+    check: Check,
+    first: Instant,
+    prober: Rc<dyn Prober>,
+) {
     let mut due = first;
     loop {
         tokio::time::sleep_until(due).await;
@@ -75,7 +91,7 @@ async fn ask(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Server>, ch
             let (moves, address) = (server.moves(), server.address());
             let outcome = {
                 let _checking = Checking::begin(&server);
-                probe::probe(&address, &server, &check).await
+                prober.ask(&address, &server, &check).await
             };
             // What was found at an address the server has left says nothing about it.
             if server.moves() == moves {

@@ -1,0 +1,27 @@
+//! Who asks a server: the network, or what stands in for it where time is simulated.
+
+use std::pin::Pin;
+
+use proto::addr::Address;
+
+use super::probe;
+use crate::config::Check;
+use crate::model::server::{Outcome, Server};
+
+/// One check under way.
+pub type Asking<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
+
+/// Asks servers once each.
+pub trait Prober {
+    fn ask<'a>(&'a self, address: &'a Address, server: &'a Server, check: &'a Check) -> Asking<'a>;
+}
+
+/// Asks the servers themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Network;
+
+impl Prober for Network {
+    fn ask<'a>(&'a self, address: &'a Address, server: &'a Server, check: &'a Check) -> Asking<'a> {
+        Box::pin(probe::probe(address, server, check))
+    }
+}

@@ -1,0 +1,237 @@
+//! What must always hold.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use proto::state::Oper;
+use proxyd::balance::{Ask, Picked, Random};
+use proxyd::clock::{self, Instant};
+use proxyd::model::backend::Backend;
+use proxyd::model::server::Server;
+use proxyd::session::queue::NoServer;
+
+use crate::load::Stage;
+use crate::world::World;
+
+/// A change is taken up everywhere within this time: lineups are prepared at most so often.
+const GRACE: Duration = Duration::from_millis(25);
+
+/// Whether its state allows new requests, told from the state itself and not from what was made of it.
+fn may_be_used(server: &Server) -> bool {
+    let state = server.control().state;
+    !state.admin.is_maint() && !state.admin.is_drain() && matches!(state.oper, Oper::Running | Oper::Starting)
+}
+
+fn is_eligible(server: &Server) -> bool {
+    may_be_used(server) && server.weight() > 0
+}
+
+impl World {
+    /// Nothing happened to it a moment ago.
+    fn is_settled(&self, server: &Server, within: Duration) -> bool {
+        self.last_touched(&server.path()).is_none_or(|at| clock::now() > at + within)
+    }
+
+    fn is_backend_settled(&self, backend: &Backend) -> bool {
+        backend.servers.iter().all(|server| self.is_settled(server, GRACE))
+    }
+
+    fn is_current(&self, backend: &Arc<Backend>) -> bool {
+        self.shared.snapshot().backend(&backend.name).is_some_and(|now| Arc::ptr_eq(now, backend))
+    }
+
+    /// A request was given a server.
+    pub(crate) fn picked(&self, backend: &Arc<Backend>, server: &Server, since: Instant, again: bool) {
+        let path = server.path();
+        let state = server.control().state;
+        // Who waited was given its server a moment before it could run.
+        let at_once = clock::now() == since;
+        let strictly = at_once || self.is_settled(server, Duration::ZERO);
+        // What began there and may go nowhere else stays while the server is up.
+        let is_held = again && !backend.retries.redispatch && state.is_up();
+        if !may_be_used(server) && !is_held && strictly {
+            self.fail(format!("{path} is picked in state {} {:?}", state.status().word(), state));
+        }
+        if !self.is_settled(server, GRACE) || !self.is_current(backend) {
+            return;
+        }
+        if server.weight() == 0 && (backend.retries.redispatch || !again) {
+            self.fail(format!("{path} is picked with weight 0"));
+        }
+        let first = backend.servers.iter().find(|it| it.backup && is_eligible(it));
+        if server.backup && self.is_backend_settled(backend) && !again {
+            if let Some(active) = backend.servers.iter().find(|it| !it.backup && is_eligible(it)) {
+                self.fail(format!("the backup {path} is picked beside {}", active.path()));
+            }
+            if first.is_some_and(|first| first.id != server.id) {
+                self.fail(format!("{path} is picked, and another backup stands in front of it"));
+            }
+        }
+        let (served, maxconn) = (server.served.load(Relaxed), server.maxconn());
+        if maxconn > 0 && served > maxconn {
+            self.fail(format!("{path} carries {served} and takes {maxconn}"));
+        }
+    }
+
+    /// A request was sent away.
+    pub(crate) fn judge_refusal(&self, backend: &Arc<Backend>, none: NoServer, since: Instant, again: bool) {
+        let name = &backend.name;
+        let waited = clock::now() - since;
+        match none {
+            NoServer::Nobody if !again && self.is_current(backend) && self.is_backend_settled(backend) => {
+                if let Some(server) = backend.servers.iter().find(|server| is_eligible(server)) {
+                    self.fail(format!("nobody was found in {name}, and {} is there", server.path()));
+                }
+            }
+            NoServer::QueueTimeout if waited < backend.timeouts.queue => {
+                self.fail(format!("a request to {name} was given up after {waited:?} in line"));
+            }
+            NoServer::ClientGone => self.fail("the client is there".to_owned()),
+            NoServer::QueueFull if backend.limits.iter().all(|limits| limits.max_queue == 0) => {
+                self.fail(format!("the line of {name} has no end, and is full"));
+            }
+            _ => {}
+        }
+    }
+
+    /// After each step.
+    pub(crate) fn judge(&self) {
+        self.judge_slots();
+        self.judge_waiting();
+        self.judge_checks();
+    }
+
+    /// Each server carries who says to be with it, no more and no less.
+    fn judge_slots(&self) {
+        let mut held: BTreeMap<*const Server, u32> = BTreeMap::new();
+        for it in self.load.under_way.borrow().values() {
+            if let Stage::With(server) = &it.stage {
+                *held.entry(Arc::as_ptr(server)).or_default() += 1;
+            }
+        }
+        for server in self.servers.borrow().iter() {
+            let (served, held) = (server.served.load(Relaxed), held.get(&Arc::as_ptr(server)).copied());
+            let held = held.unwrap_or(0);
+            if served != held {
+                self.fail(format!("{} counts {served} requests, and has {held}", server.path()));
+            }
+            let current = server.stats.current();
+            if current != u64::from(held) {
+                self.fail(format!("{} shows {current} sessions, and has {held}", server.path()));
+            }
+        }
+    }
+
+    /// Nobody waits beside room, and nobody waits too long.
+    fn judge_waiting(&self) {
+        for (id, it) in self.load.under_way.borrow().iter() {
+            let Stage::Looking(since) = &it.stage else { continue };
+            let backend = &it.backend;
+            let waited = clock::now() - *since;
+            let plan = self.plan.borrow();
+            if let Some(plan) = plan.backend(&backend.name)
+                && waited > plan.patience()
+            {
+                self.fail(format!("request {id} has looked for a server of {} for {waited:?}", backend.name));
+            }
+            if it.again || !self.is_current(backend) || !self.is_backend_settled(backend) {
+                continue;
+            }
+            let free = |(index, server): (usize, &Arc<Server>)| {
+                !server.backup && is_eligible(server) && backend.has_room(index as u32)
+            };
+            if let Some(index) = backend.servers.iter().enumerate().position(free) {
+                self.fail(format!("request {id} waits, and {} has room", backend.servers[index].path()));
+            }
+        }
+    }
+
+    /// Checks come in time, and their verdict follows them.
+    fn judge_checks(&self) {
+        let now = clock::now();
+        for path in self.paths() {
+            let (Some((_, server)), Some(check)) = (self.find(&path), self.check_of(&path)) else { continue };
+            let asked = self.probes.borrow().get(&path).cloned().unwrap_or_default();
+            let state = server.control().state;
+            let longest = check.interval * 2 + check.timeout + GRACE;
+            if server.checks_run()
+                && !asked.now
+                && asked.undisturbed.max(asked.ended).is_some_and(|since| now > since + longest)
+            {
+                self.fail(format!("{path} was not asked for longer than {longest:?}"));
+            }
+            if !server.checks_run() {
+                continue;
+            }
+            if asked.failed >= check.fall && state.is_up() {
+                self.fail(format!("{path} failed {} checks, and is {}", asked.failed, state.status().word()));
+            }
+            if asked.passed >= check.rise && (!state.is_up() || state.oper != Oper::Running) {
+                self.fail(format!("{path} passed {} checks, and is {}", asked.passed, state.status().word()));
+            }
+        }
+    }
+
+    /// When all is idle: each server that is up is picked again, within as many picks as the weights allow.
+    pub(crate) fn judge_picks(&self) {
+        let snapshot = self.shared.snapshot();
+        for backend in &snapshot.backends {
+            let active: Vec<_> = backend.servers.iter().filter(|it| !it.backup && is_eligible(it)).collect();
+            let backups = backend.servers.iter().filter(|it| it.backup && is_eligible(it)).take(1);
+            let expected: Vec<_> = if active.is_empty() { backups.collect() } else { active };
+            let weights: u32 = expected.iter().map(|server| server.weight()).sum();
+            let mut random = Random::new(7);
+            let mut picked: BTreeMap<u32, u32> = BTreeMap::new();
+            for _ in 0..weights {
+                let Some(index) = pick(backend, &mut random) else {
+                    self.fail(format!("nobody is picked in {}", backend.name));
+                    break;
+                };
+                *picked.entry(index).or_default() += 1;
+            }
+            for (&index, &times) in &picked {
+                (0..times).for_each(|_| backend.leave(index));
+            }
+            for server in expected {
+                let times = picked.get(&(server.id - 1)).copied().unwrap_or(0);
+                if times != server.weight() {
+                    self.fail(format!(
+                        "{} with weight {} is picked {times} times of {weights}",
+                        server.path(),
+                        server.weight()
+                    ));
+                }
+            }
+        }
+    }
+
+    /// When all is idle nobody holds anything.
+    pub(crate) fn judge_idle(&self) {
+        self.judge_slots();
+        for backend in &self.shared.snapshot().backends {
+            let (waiting, retrying) = (backend.live.queue.waiting(), backend.live.retrying.load(Relaxed));
+            let current = backend.live.stats.current();
+            if (waiting, retrying, current) != (0, 0, 0) {
+                let name = &backend.name;
+                self.fail(format!(
+                    "{name} is idle with {waiting} waiting, {retrying} retries, {current} sessions"
+                ));
+            }
+            for server in &backend.servers {
+                if server.line.waiting() != 0 {
+                    self.fail(format!("{} has a line of its own, and nobody in it", server.path()));
+                }
+            }
+        }
+    }
+}
+
+/// Room on the next server, which is not given back.
+fn pick(backend: &Backend, random: &mut Random) -> Option<u32> {
+    match proxyd::balance::pick(backend, &Ask::default(), random) {
+        Picked::Server(index) => Some(index),
+        _ => None,
+    }
+}

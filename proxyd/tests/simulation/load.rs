@@ -1,0 +1,194 @@
+//! Requests: each looks for a server as those of clients do, stays there for a while, and may be dropped at any moment.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use proxyd::clock::{self, Instant};
+use proxyd::model::backend::Backend;
+use proxyd::model::server::Server;
+use proxyd::net::timer::Timer;
+use proxyd::session::dispatch::Tries;
+use proxyd::session::meter::{Meter, Timings};
+use proxyd::session::queue::{Leaves, Line, NoServer};
+use proxyd::session::retry::{Attempt, Failure};
+use proxyd::session::termination::{Cause, Phase, Termination};
+use tokio::task::AbortHandle;
+
+use crate::world::{Truth, World};
+
+/// All requests that are under way.
+#[derive(Default)]
+pub(crate) struct Load {
+    next: Cell<u64>,
+    pub(crate) under_way: RefCell<BTreeMap<u64, UnderWay>>,
+}
+
+/// One of them.
+pub(crate) struct UnderWay {
+    pub(crate) stage: Stage,
+    /// In the graph it began with.
+    pub(crate) backend: Arc<Backend>,
+    /// A server was tried before.
+    pub(crate) again: bool,
+    task: Option<AbortHandle>,
+}
+
+#[derive(Clone)]
+pub(crate) enum Stage {
+    /// It has no server, since then.
+    Looking(Instant),
+    With(Arc<Server>),
+    /// Its server failed; whether it goes on is not decided yet.
+    Between,
+}
+
+/// Its end, whatever ends it.
+struct Ending {
+    world: Rc<World>,
+    id: u64,
+    meter: Meter,
+    timings: Timings,
+    termination: Termination,
+}
+
+impl Ending {
+    fn is(&mut self, termination: Termination) {
+        self.termination = termination;
+    }
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        self.meter.finish(&self.timings, clock::now(), self.termination);
+        self.world.load.under_way.borrow_mut().remove(&self.id);
+    }
+}
+
+impl World {
+    /// A client asks for something that takes so long.
+    pub(crate) fn request(self: &Rc<Self>, backend: &str, takes: Duration) {
+        let Some((frontend, _)) = self.worker.frontend(&format!("web-{backend}")) else { return };
+        let Some(view) = frontend.backend.clone() else { return };
+        let id = self.load.next.get();
+        self.load.next.set(id + 1);
+        let meter = Meter::new(frontend, Rc::clone(&view), self.shared.maxima());
+        meter.request();
+        let termination = Termination::new(Cause::Client, Phase::Queue);
+        let mut end =
+            Ending { world: Rc::clone(self), id, meter, timings: Timings::new(clock::now()), termination };
+        let under_way = UnderWay {
+            stage: Stage::Looking(clock::now()),
+            backend: Arc::clone(&view.backend),
+            again: false,
+            task: None,
+        };
+        self.load.under_way.borrow_mut().insert(id, under_way);
+        let world = Rc::clone(self);
+        let task = tokio::task::spawn_local(async move {
+            let mut tries = Tries::new(&view);
+            let mut timer = Timer::default();
+            loop {
+                let since = clock::now();
+                world.stage(id, Stage::Looking(since));
+                let line = Line { client: &world.client, timer: &mut timer, leaves: Leaves::ByReset };
+                let next = tries.next(&world.worker, &view, line, &mut end.timings).await;
+                let again = !tries.is_first();
+                let slot = match next {
+                    Ok(slot) => slot,
+                    Err(none) => {
+                        world.refused(&view.backend, none, since, again);
+                        end.is(none.termination().unwrap_or(Termination::new(Cause::Server, Phase::Connect)));
+                        end.meter.reply(503);
+                        return;
+                    }
+                };
+                let server = Arc::clone(&slot.view.server);
+                world.picked(&view.backend, &server, since, again);
+                world.stage(id, Stage::With(Arc::clone(&server)));
+                end.meter.assign(&slot, world.shared.epoch.now_ms());
+                let failure = world.serve(&server, &view.backend, takes).await;
+                let Some(failure) = failure else {
+                    end.meter.answer(200);
+                    end.is(Termination::default());
+                    world.served.update(|served| served + 1);
+                    return;
+                };
+                world.stage(id, Stage::Between);
+                let sent = if failure == Failure::Timeout { 100 } else { 0 };
+                let attempt = Attempt {
+                    failure,
+                    idempotent: true,
+                    sent,
+                    body_begun: false,
+                    answer_begun: false,
+                    left: 0,
+                };
+                if !tries.again(&view, slot, attempt, false).await {
+                    end.is(Termination::new(Cause::Server, Phase::Headers));
+                    end.meter.reply(504);
+                    return;
+                }
+                if let Some(it) = world.load.under_way.borrow_mut().get_mut(&id) {
+                    it.again = true;
+                }
+            }
+        });
+        if let Some(it) = self.load.under_way.borrow_mut().get_mut(&id) {
+            it.task = Some(task.abort_handle());
+        }
+    }
+
+    fn stage(&self, id: u64, stage: Stage) {
+        if let Some(it) = self.load.under_way.borrow_mut().get_mut(&id) {
+            it.stage = stage;
+        }
+    }
+
+    /// What becomes of a request at a server: nothing is wrong, or this is.
+    async fn serve(&self, server: &Server, backend: &Backend, takes: Duration) -> Option<Failure> {
+        match self.truth(&server.path()) {
+            Truth::Well => {
+                tokio::time::sleep(takes).await;
+                None
+            }
+            Truth::Refuses => {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                Some(Failure::Connect)
+            }
+            Truth::Hangs => {
+                tokio::time::sleep(backend.timeouts.server).await;
+                Some(Failure::Timeout)
+            }
+        }
+    }
+
+    /// A client leaves.
+    pub(crate) fn abandon(&self, chance: u64) {
+        let under_way = self.load.under_way.borrow();
+        let at = chance as usize % under_way.len().max(1);
+        if let Some((id, it)) = under_way.iter().nth(at) {
+            self.say(&format!("the client of request {id} leaves"));
+            if let Some(task) = &it.task {
+                task.abort();
+            }
+        }
+    }
+
+    /// All of them.
+    pub(crate) fn abandon_all(&self) {
+        self.say("all clients leave");
+        for it in self.load.under_way.borrow().values() {
+            if let Some(task) = &it.task {
+                task.abort();
+            }
+        }
+    }
+
+    fn refused(&self, backend: &Arc<Backend>, none: NoServer, since: Instant, again: bool) {
+        self.say(&format!("a request to {} is refused: {none:?}", backend.name));
+        self.judge_refusal(backend, none, since, again);
+    }
+}

@@ -1,0 +1,201 @@
+//! What a simulation is about: the shared state of one process, the servers as they truly are, and what was seen.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use proto::level::Level;
+use proxyd::clock::{self, Epoch, Instant};
+use proxyd::model::backend::Backend;
+use proxyd::model::process::Process;
+use proxyd::model::server::Server;
+use proxyd::model::shared::Shared;
+use proxyd::model::snapshot::{Site, Snapshot};
+use proxyd::net::stream::Stream;
+use proxyd::session::worker::Worker;
+use proxyd::{admin, health, telemetry};
+
+use crate::console::listener;
+use crate::dice::Dice;
+use crate::load::Load;
+use crate::plan::{CheckPlan, Plan};
+use crate::probes::{Asked, Probes, Simulated};
+
+/// How a server is, whatever is believed of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Truth {
+    Well,
+    Refuses,
+    Hangs,
+}
+
+/// Everything.
+pub(crate) struct World {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) worker: Rc<Worker>,
+    /// The client of all requests; it stays.
+    pub(crate) client: Stream,
+    _peer: tokio::net::UnixStream,
+    /// What happens inside tasks is drawn from here.
+    pub(crate) dice: RefCell<Dice>,
+    pub(crate) plan: RefCell<Plan>,
+    truths: RefCell<BTreeMap<String, Truth>>,
+    pub(crate) probes: RefCell<Probes>,
+    /// When something happened to a server that may not have been taken up everywhere yet.
+    touched: RefCell<BTreeMap<String, Instant>>,
+    pub(crate) load: Load,
+    /// Every server there ever was.
+    pub(crate) servers: RefCell<Vec<Arc<Server>>>,
+    trace: RefCell<Vec<String>>,
+    wrong: RefCell<Option<String>>,
+    start: Instant,
+    pub(crate) socket: String,
+    /// Requests that were served, so that a run that serves nobody is noticed.
+    pub(crate) served: Cell<u64>,
+}
+
+const WORKERS: usize = 1;
+const MAXCONN: u32 = 1000;
+
+fn build(plan: &Plan, previous: Option<&Snapshot>, now_ms: u64) -> Snapshot {
+    let resolve = |_: &str, _| Err(std::io::ErrorKind::NotFound.into());
+    let site = Site { workers: WORKERS, maxconn: MAXCONN, now_ms, resolve: &resolve };
+    Snapshot::build(&plan.config(), previous, site).unwrap()
+}
+
+impl World {
+    /// Starts everything that a process has on its control side.
+    pub(crate) fn start(seed: u64, dice: &mut Dice) -> Rc<Self> {
+        let plan = Plan::drawn(dice);
+        let epoch = Epoch::new();
+        let process = Process::new(WORKERS, MAXCONN, 4096, "b00t".to_owned());
+        let shared = Arc::new(Shared::new(build(&plan, None, epoch.now_ms()), process, epoch));
+        let worker = Worker::new(0, Arc::clone(&shared), dice.number(), Box::new(|_, _| {}));
+        let (client, peer) = tokio::net::UnixStream::pair().unwrap();
+        let (socket, listener) = listener(seed);
+        let world = Rc::new(Self {
+            shared: Arc::clone(&shared),
+            worker,
+            client: Stream::Unix(client),
+            _peer: peer,
+            dice: RefCell::new(Dice::new(dice.number())),
+            plan: RefCell::new(plan),
+            truths: RefCell::default(),
+            probes: RefCell::default(),
+            touched: RefCell::default(),
+            load: Load::default(),
+            servers: RefCell::default(),
+            trace: RefCell::default(),
+            wrong: RefCell::default(),
+            start: clock::now(),
+            socket,
+            served: Cell::default(),
+        });
+        for line in world.plan.borrow().text().lines() {
+            world.say(line);
+        }
+        world.graph_changed();
+        let socket = admin::Socket { listener, path: "sim.sock".into(), level: Level::Admin };
+        tokio::task::spawn_local(admin::serve(Arc::clone(&shared), vec![socket], "sim".to_owned()));
+        tokio::task::spawn_local(telemetry::sampler::run(Arc::clone(&shared)));
+        tokio::task::spawn_local(health::run_by(shared, Rc::new(Simulated(Rc::clone(&world)))));
+        world
+    }
+
+    /// Puts a changed configuration in place.
+    pub(crate) fn reload(&self, dice: &mut Dice) {
+        let told = self.plan.borrow_mut().changed(dice);
+        self.say(&format!("reload: {told}"));
+        let next = build(&self.plan.borrow(), Some(&self.shared.snapshot()), self.shared.epoch.now_ms());
+        self.shared.publish(next);
+        self.graph_changed();
+    }
+
+    /// Takes up which servers there are.
+    fn graph_changed(&self) {
+        let snapshot = self.shared.snapshot();
+        let mut known = self.servers.borrow_mut();
+        for server in snapshot.backends.iter().flat_map(|backend| &backend.servers) {
+            if !known.iter().any(|it| Arc::ptr_eq(it, server)) {
+                known.push(Arc::clone(server));
+            }
+            self.touch(&server.path());
+        }
+    }
+
+    /// Paths of the servers of now.
+    pub(crate) fn paths(&self) -> Vec<String> {
+        let snapshot = self.shared.snapshot();
+        snapshot.backends.iter().flat_map(|backend| &backend.servers).map(|server| server.path()).collect()
+    }
+
+    pub(crate) fn find(&self, path: &str) -> Option<(Arc<Backend>, Arc<Server>)> {
+        let (backend, server) = path.split_once('/')?;
+        let snapshot = self.shared.snapshot();
+        let backend = snapshot.backend(backend)?;
+        Some((Arc::clone(backend), Arc::clone(backend.server(server)?)))
+    }
+
+    pub(crate) fn truth(&self, path: &str) -> Truth {
+        self.truths.borrow().get(path).copied().unwrap_or(Truth::Well)
+    }
+
+    pub(crate) fn set_truth(&self, path: &str, truth: Truth) {
+        self.say(&format!("{path} in truth: {truth:?}"));
+        self.truths.borrow_mut().insert(path.to_owned(), truth);
+    }
+
+    pub(crate) fn check_of(&self, path: &str) -> Option<CheckPlan> {
+        let (backend, _) = path.split_once('/')?;
+        self.plan.borrow().backend(backend)?.check
+    }
+
+    /// A command or reload concerns this server: what was seen of its checks so far says nothing any more.
+    pub(crate) fn touch(&self, path: &str) {
+        let now = clock::now();
+        self.touched.borrow_mut().insert(path.to_owned(), now);
+        self.probe(path, |asked| (asked.passed, asked.failed, asked.undisturbed) = (0, 0, Some(now)));
+    }
+
+    /// When its state or weight may have changed last, a check included.
+    pub(crate) fn last_touched(&self, path: &str) -> Option<Instant> {
+        let touched = self.touched.borrow().get(path).copied();
+        let ended = self.probes.borrow().get(path).and_then(|asked| asked.ended);
+        touched.max(ended)
+    }
+
+    pub(crate) fn probe(&self, path: &str, change: impl FnOnce(&mut Asked)) {
+        change(self.probes.borrow_mut().entry(path.to_owned()).or_default());
+    }
+
+    /// Adds a line to the story.
+    pub(crate) fn say(&self, text: &str) {
+        let at = clock::now().saturating_duration_since(self.start).as_millis();
+        self.trace.borrow_mut().push(format!("{at:>7} ms  {text}"));
+    }
+
+    /// Something that must hold does not.
+    pub(crate) fn fail(&self, text: String) {
+        self.say(&format!("WRONG: {text}"));
+        self.wrong.borrow_mut().get_or_insert(text);
+    }
+
+    pub(crate) fn is_wrong(&self) -> bool {
+        self.wrong.borrow().is_some()
+    }
+
+    pub(crate) fn take(&self) -> (Vec<String>, Option<String>) {
+        (self.trace.take(), self.wrong.take())
+    }
+
+    /// Lets everything that can run now run; time stands still meanwhile.
+    pub(crate) async fn settle(&self) {
+        for _ in 0..12 {
+            tokio::task::yield_now().await;
+        }
+        if let Some(panic) = crate::take_panic() {
+            self.fail(panic);
+        }
+    }
+}
