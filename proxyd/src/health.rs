@@ -3,6 +3,9 @@
 //! Checks run on a thread of their own. First checks are spread over the interval, so that many servers are not asked
 //! at once. What an answer means for the server's state is decided by the model.
 
+pub mod agent;
+pub mod observe;
+pub mod outlier;
 pub mod probe;
 pub mod prober;
 

@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod backend;
 pub mod change;
 pub mod cookies;
+pub mod dismissal;
 pub mod frontend;
 pub mod history;
 pub mod journal;
@@ -21,3 +22,4 @@ pub mod sources;
 pub mod state;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod traffic;

@@ -38,6 +38,8 @@ pub struct Backend {
     pub pages: Pages,
     /// A client that closed its side is not waited for.
     pub abort_on_close: bool,
+    /// Some of its servers end sessions with what becomes of them.
+    pub dismisses: bool,
     /// When health is no longer believed.
     pub panic: Option<Panic>,
     /// When servers are left out that do worse than the others.
@@ -130,6 +132,10 @@ impl Backend {
             persist: conf.persist.clone(),
             pages: Pages::new(&conf.pages),
             abort_on_close: conf.abort_on_close,
+            dismisses: conf
+                .servers
+                .iter()
+                .any(|server| server.verdict.ends_sessions || server.verdict.ends_backup_sessions),
             panic: conf.panic,
             eject: conf.eject,
             limits: conf.servers.iter().map(|server| server.limits).collect(),

@@ -6,16 +6,18 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 use proto::addr::Address;
 use proto::state::Oper;
 use serde_json::{Map, Value};
 
 use super::backend::Backend;
+use super::dismissal::Dismissal;
 use super::frontend::Frontend;
 use super::history::{Order, Transition};
 use super::panic::Belief;
-use super::server::{Control, Outcome, Server};
+use super::server::{CheckStatus, Control, Fault, Outcome, Server};
 use super::shared::Shared;
 use super::state::{Event, State};
 use crate::config::Agent;
@@ -79,6 +81,10 @@ impl fmt::Display for Outcome {
         if !self.info.is_empty() {
             write!(f, ", info: \"{}\"", self.info)?;
         }
+        if self.status == CheckStatus::Hana {
+            // It was no check.
+            return Ok(());
+        }
         write!(f, ", check duration: {}ms", self.duration.as_millis())
     }
 }
@@ -91,12 +97,28 @@ impl Shared {
         let mut control = server.lock();
         let before = control.state;
         let after = before.after(event);
+        if event == Event::CheckPassed
+            && let Some(traffic) = &server.traffic
+        {
+            traffic.forget();
+        }
         match cause {
             Cause::Check(outcome) => control.check.outcome = Some(outcome.clone()),
             Cause::Agent(outcome) => control.agent.outcome = Some(outcome.clone()),
+            Cause::Traffic(words) if after != before => {
+                control.check.outcome = Some(Outcome {
+                    status: CheckStatus::Hana,
+                    code: None,
+                    duration: Duration::ZERO,
+                    info: words.to_owned(),
+                });
+            }
             _ => {}
         }
-        if matches!(event, Event::CheckFailed | Event::AgentDown) && before.is_up() && after != before {
+        if matches!(event, Event::CheckFailed | Event::SuddenDeath | Event::MarkDown | Event::AgentDown)
+            && before.is_up()
+            && after != before
+        {
             server.check_failures.inc();
         }
         if after == before {
@@ -137,6 +159,7 @@ impl Shared {
         if uncounted(&was) != uncounted(&is) {
             server.remember(transition(self.epoch.wall(now_ms), [&was, &is], cause, &control));
         }
+        self.dismiss(backend, server, (&before, &after));
         if was != is {
             let mut fields = from_to(&was, &is);
             cause.describe(&mut fields);
@@ -150,6 +173,38 @@ impl Shared {
         if before.as_lead() != after.as_lead() {
             self.lead(server, &after);
         }
+    }
+
+    /// Ends the sessions that are to end with such a change.
+    fn dismiss(&self, backend: &Backend, server: &Server, (before, after): (&State, &State)) {
+        let (fell, rose) = (after.oper == Oper::Stopped, before.oper == Oper::Stopped);
+        if fell && !rose && server.verdict.ends_sessions {
+            server.dismissals.add(Dismissal::Down);
+            self.dismissed.notify_waiters();
+        }
+        let serves = !server.backup && after.takes_new() && server.weight() > 0;
+        if rose && !fell && serves && server.verdict.ends_backup_sessions {
+            for backup in backend.servers.iter().filter(|server| server.backup) {
+                backup.dismissals.add(Dismissal::Up);
+            }
+            self.dismissed.notify_waiters();
+        }
+    }
+
+    /// A server does so much worse than the others that it is left out for a while.
+    pub fn eject(&self, backend: &Backend, server: &Server, fault: Fault, reason: &str) {
+        server.ejections[fault as usize].inc();
+        self.server_event(backend, server, Event::Eject, Cause::Comparison(reason));
+    }
+
+    /// Its time is over.
+    pub fn readmit(&self, backend: &Backend, server: &Server, reason: &str) {
+        self.server_event(backend, server, Event::Readmit, Cause::Comparison(reason));
+    }
+
+    /// An agent said nothing of its server's health, or could not be asked.
+    pub fn note_agent(&self, server: &Server, outcome: Outcome) {
+        server.lock().agent.outcome = Some(outcome);
     }
 
     /// Whoever tracks this server does as it does.

@@ -12,10 +12,12 @@ use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use proto::addr::Address;
 
+use super::dismissal::Dismissals;
 use super::history::{History, Transition};
 use super::panic::Belief;
 use super::queue::OwnLine;
 use super::state::{Event, State};
+use super::traffic::Traffic;
 use crate::config::{Agent, Uplink, Verdict};
 use crate::http::parting::Parting;
 use crate::stats::cells::Sharded;
@@ -58,6 +60,12 @@ pub struct Server {
     /// It is being asked.
     asking: AtomicBool,
     history: Mutex<History>,
+    /// What its traffic says of it, where that counts.
+    pub traffic: Option<Traffic>,
+    /// Its word that what it carries is to end.
+    pub dismissals: Dismissals,
+    /// How often it was left out, by [`Fault`].
+    pub ejections: [Tally; 2],
     /// Requests or connections it carries now, over all workers.
     pub served: CachePadded<AtomicU32>,
     /// Those who wait for it and no other.
@@ -70,6 +78,13 @@ pub struct Server {
     pub check_failures: Tally,
     /// Changes from up to down (`chkdown`).
     pub downs: Tally,
+}
+
+/// What a server does worse than the others.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    Errors,
+    Latency,
 }
 
 /// Rates and maxima that a once-a-second sampler keeps.
@@ -120,6 +135,10 @@ pub struct Outcome {
 /// HAProxy's check statuses (management guide, `check_status`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum CheckStatus {
+    /// Nothing was said of the server's health.
+    Checked,
+    /// Not a check: its traffic tells.
+    Hana,
     /// Could not be tried: a socket error of ours.
     SockErr,
     L4Ok,
@@ -142,6 +161,8 @@ impl CheckStatus {
     /// The word of `show stat`.
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Checked => "CHECKED",
+            Self::Hana => "HANA",
             Self::SockErr => "SOCKERR",
             Self::L4Ok => "L4OK",
             Self::L4Timeout => "L4TOUT",
@@ -159,6 +180,8 @@ impl CheckStatus {
     /// The long form, `check_desc` and the log.
     pub const fn text(self) -> &'static str {
         match self {
+            Self::Checked => "No status change",
+            Self::Hana => "Health analyze",
             Self::SockErr => "Socket error",
             Self::L4Ok => "Layer4 check passed",
             Self::L4Timeout => "Layer4 timeout",
@@ -176,6 +199,8 @@ impl CheckStatus {
     /// `srv_check_status` of `show servers state`.
     pub const fn number(self) -> u32 {
         match self {
+            Self::Checked => 3,
+            Self::Hana => 4,
             Self::SockErr => 5,
             Self::L4Ok => 6,
             Self::L4Timeout => 7,
@@ -236,6 +261,9 @@ impl Server {
             agent: Mutex::new(agent),
             asking: AtomicBool::new(false),
             history: Mutex::default(),
+            traffic: parts.verdict.observe.map(Traffic::new),
+            dismissals: Dismissals::default(),
+            ejections: Default::default(),
             control: Mutex::new(Control {
                 state,
                 changed_at: parts.now_ms,

@@ -34,6 +34,8 @@ pub struct Shared {
     pub certificates: Transaction,
     /// Told when there may be room for a connection again.
     pub room: Notify,
+    /// Told when a server has said that what it carries is to end.
+    pub dismissed: Notify,
     /// Told when stopping begins.
     pub stopping: Notify,
     /// Told when a new graph is there.
@@ -64,6 +66,7 @@ impl Shared {
             numbered: AtomicU64::new(0),
             certificates: Transaction::default(),
             room: Notify::new(),
+            dismissed: Notify::new(),
             stopping: Notify::new(),
             published: Notify::new(),
         }

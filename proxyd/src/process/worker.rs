@@ -18,6 +18,7 @@ use crate::log::feed::Feed;
 use crate::model::shared::Shared;
 use crate::net::{limits, splice};
 use crate::session::access_log::AccessLog;
+use crate::session::leash;
 use crate::session::worker::Worker;
 
 /// What a worker thread begins with.
@@ -61,6 +62,7 @@ async fn work(start: Start, log: Option<Rc<AccessLog>>) {
         worker.log.get_or_init(|| Rc::clone(&log));
         tokio::task::spawn_local(log.run());
     }
+    tokio::task::spawn_local(leash::run(Rc::clone(&worker)));
     // Held by each accepting task for as long as it runs.
     let stop = Rc::new(Notify::new());
     for listening in listening {

@@ -12,9 +12,11 @@ use futures_util::future::select;
 
 use super::client::{Behalf, poll_greet};
 use super::handshake;
+use super::leash::Tied;
 use super::lend::borrow;
 use super::meter::Timings;
 use super::mux::{self, Seat, Wish};
+use super::observe;
 use super::private::Private;
 use super::queue::{Line, NoServer};
 use super::record::Way;
@@ -39,6 +41,8 @@ pub struct Slot {
     pub index: u32,
     pub found: Found,
     backend: Rc<BackendView>,
+    /// Where it may have to end with what becomes of the server.
+    tied: Option<Tied>,
 }
 
 /// Who said which server it is.
@@ -53,7 +57,8 @@ impl Slot {
     fn new(worker: &Worker, backend: &Rc<BackendView>, index: u32, found: Found) -> Self {
         let view = Rc::clone(&backend.servers[index as usize]);
         view.cells().enter(worker.shared.maxima());
-        Self { view, index, found, backend: Rc::clone(backend) }
+        let tied = worker.leashes.tie(backend, &view);
+        Self { view, index, found, backend: Rc::clone(backend), tied }
     }
 }
 
@@ -149,7 +154,9 @@ pub async fn obtain(
     let header = uplink.send_proxy.map(|how| behalf.header(how));
     let deadline = clock::now() + limit;
     let target = Target { header, client: behalf.ip(), http: ServerHttp::Http1, deadline };
-    match open(&worker.shared, view, timer, target).await {
+    let opened = open(&worker.shared, view, timer, target).await;
+    observe::connected(&view.server, &opened);
+    match opened {
         Ok(stream) => Ok(Upstream { stream, moves, reused: false, seat: None }),
         Err(none) => {
             if none.local {
@@ -461,6 +468,7 @@ impl Tries {
             self.reuse = Some(Reuse::No);
         } else {
             self.tried.push(slot.index);
+            observe::failed(&slot.view.server, attempt.failure);
         }
         let index = slot.index;
         drop(slot);

@@ -163,12 +163,20 @@ impl Meter {
             }
             cells.time(Time::Total, self.epoch, total);
         });
+        if let (Some(answered), Some(server)) = (timings.answered, &self.server)
+            && self.backend.backend.eject.is_some_and(|eject| eject.latency.is_some())
+        {
+            let time = answered.saturating_duration_since(connected);
+            server.cells().inc(Count::TimedAnswers);
+            server.cells().add(Count::AnswerTime, time.as_micros() as u64);
+        }
         match termination.cause {
             Cause::Client | Cause::ClientTimeout => self.count(Count::ClientAborts),
             // No server had it.
             Cause::Server | Cause::ServerTimeout if termination.phase == Phase::Queue => {}
             Cause::Server | Cause::ServerTimeout => self.count(Count::ServerAborts),
             Cause::Resource | Cause::Internal => self.count(Count::Internal),
+            Cause::ServerDown | Cause::ServerUp => self.count(Count::EndedByVerdict),
             Cause::None | Cause::Proxy | Cause::Killed => {}
         }
     }

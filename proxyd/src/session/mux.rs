@@ -19,6 +19,7 @@ use tokio::task::{spawn_local, yield_now};
 
 use super::client::Behalf;
 use super::dispatch::{NoConnection, Reuse, Target, Upstream, open};
+use super::observe;
 use super::retry::Failure;
 use super::view::ServerView;
 use super::worker::Worker;
@@ -231,7 +232,9 @@ impl Mux {
     ) {
         let deadline = target.deadline;
         let made = async {
-            let stream = open(&shared, &view, &mut Timer::default(), target).await?;
+            let opened = open(&shared, &view, &mut Timer::default(), target).await;
+            observe::connected(&view.server, &opened);
+            let stream = opened?;
             if view.server.tls.is_some() && !stream.agreed_on_h2() {
                 // Each request needs one of its own from now on.
                 self.expected.set(1);

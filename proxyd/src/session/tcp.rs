@@ -1,12 +1,14 @@
 //! A connection in TCP mode: a server is picked once, then bytes go both ways.
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::rc::Rc;
 
 use super::access_log::{Entry, Trace};
 use super::client::{Addresses, Behalf};
 use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
 use super::exchange::{Cut, Exchange, Side};
+use super::leash;
 use super::meter::{Meter, Timings};
 use super::private::Private;
 use super::queue::{Leaves, Line};
@@ -65,8 +67,15 @@ pub async fn serve(
         way: Way::default(),
         over: false,
     };
-    let termination = session.run().await;
-    session.finish(termination);
+    let backend = Rc::clone(&session.backend);
+    let ended = {
+        let run = pin!(session.run());
+        leash::held(worker, &backend, run).await
+    };
+    match ended {
+        Ok(termination) => session.finish(termination),
+        Err(cause) => session.cut(cause),
+    }
 }
 
 /// One client and its server. Its end is counted and logged once, whatever ends it.
@@ -133,6 +142,19 @@ impl Session<'_> {
         }
     }
 
+    /// It ends where it stands.
+    fn cut(&mut self, cause: Cause) {
+        self.reset();
+        let phase = match self.meter.phase(&self.timings) {
+            Phase::Headers => Phase::Data,
+            phase => phase,
+        };
+        if phase == Phase::Queue {
+            self.way.waits_until(&mut self.timings, clock::now());
+        }
+        self.finish(Termination::new(cause, phase));
+    }
+
     fn finish(&mut self, termination: Termination) {
         // First of all: what goes wrong from here on is not told of in turn.
         self.over = true;
@@ -169,15 +191,7 @@ impl Drop for Session<'_> {
         if self.over {
             return;
         }
-        self.reset();
-        let phase = match self.meter.phase(&self.timings) {
-            Phase::Headers => Phase::Data,
-            phase => phase,
-        };
-        if phase == Phase::Queue {
-            self.way.waits_until(&mut self.timings, clock::now());
-        }
-        self.finish(Termination::new(self.worker.cut(), phase));
+        self.cut(self.worker.cut());
     }
 }
 

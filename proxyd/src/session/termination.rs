@@ -22,6 +22,10 @@ pub enum Cause {
     Internal,
     /// Ended by who runs proxyd.
     Killed,
+    /// The server was marked down, and its sessions go with it.
+    ServerDown,
+    /// An active server was marked up, and this was on a backup.
+    ServerUp,
 }
 
 /// Where the session stood.
@@ -65,6 +69,8 @@ impl Termination {
             Cause::Resource => b'R',
             Cause::Internal => b'I',
             Cause::Killed => b'K',
+            Cause::ServerDown => b'D',
+            Cause::ServerUp => b'U',
         };
         let phase = match self.phase {
             Phase::Done => b'-',
@@ -94,6 +100,8 @@ mod tests {
             (Cause::ServerTimeout, Phase::Queue, "sQ"),
             (Cause::Killed, Phase::Queue, "KQ"),
             (Cause::Internal, Phase::Headers, "IH"),
+            (Cause::ServerDown, Phase::Data, "DD"),
+            (Cause::ServerUp, Phase::Headers, "UH"),
         ] {
             assert_eq!(Termination::new(cause, phase).letters(), text.as_bytes());
         }

@@ -11,6 +11,7 @@ use slab::Slab;
 use tokio::task::AbortHandle;
 
 use super::access_log::AccessLog;
+use super::leash::Leashes;
 use super::lend::{Ask, Loan};
 use super::termination::Cause;
 use super::view::{FrontendView, View};
@@ -54,6 +55,8 @@ pub struct Worker {
     most: Cell<usize>,
     most_busy: Cell<usize>,
     pub random: RefCell<Random>,
+    /// Requests and sessions that end with what becomes of their server.
+    pub leashes: Leashes,
     /// Set at start where there are targets.
     pub log: OnceCell<Rc<AccessLog>>,
     /// Debug builds obey a header that asks for a fault.
@@ -83,6 +86,7 @@ impl Worker {
             most: Cell::new(0),
             most_busy: Cell::new(0),
             random: RefCell::new(Random::new(seed)),
+            leashes: Leashes::default(),
             log: OnceCell::new(),
             faults: cfg!(debug_assertions) && std::env::var_os("PROXYD_FAULTS").is_some(),
         })

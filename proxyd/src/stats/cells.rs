@@ -58,10 +58,16 @@ pub enum Count {
     Http2Sessions,
     /// Requests on them.
     Http2Requests,
+    /// Answers of servers whose time was taken, where servers are compared by it.
+    TimedAnswers,
+    /// That time, in microseconds.
+    AnswerTime,
+    /// Requests and sessions that ended for what became of a server.
+    EndedByVerdict,
 }
 
 /// Number of [`Count`]s.
-pub const COUNTS: usize = Count::Http2Requests as usize + 1;
+pub const COUNTS: usize = Count::EndedByVerdict as usize + 1;
 
 /// The times of a request, averaged and with their maxima.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -354,7 +354,17 @@ impl Scene<'_> {
             {
                 put(&mut row, col, u64::from(number));
             }
-            check(&mut row, control.check.outcome.as_ref(), server.is_checking());
+            check(&mut row, CHECK, control.check.outcome.as_ref(), server.is_checking());
+        }
+        if state.agent.configured && state.agent.enabled {
+            for (col, number) in [
+                (Col::AgentRise, state.agent.rise),
+                (Col::AgentFall, state.agent.fall),
+                (Col::AgentHealth, state.agent.health),
+            ] {
+                put(&mut row, col, u64::from(number));
+            }
+            check(&mut row, AGENT, control.agent.outcome.as_ref(), server.is_asking());
         }
         let ages = Ages {
             changed_at_ms: Some(self.wall(control.changed_at)),
@@ -371,25 +381,32 @@ const LONGEST_TEXT: usize = 1024;
 /// Numbers of check statuses from which on an answer has a code.
 const FIRST_WITH_CODE: u32 = 14;
 
-fn check(row: &mut Row, outcome: Option<&Outcome>, under_way: bool) {
+/// Where the columns of a check are: status, text, duration, code, what was said.
+type Columns = [Col; 5];
+
+const CHECK: Columns = [Col::CheckStatus, Col::CheckDesc, Col::CheckDuration, Col::CheckCode, Col::LastChk];
+const AGENT: Columns = [Col::AgentStatus, Col::AgentDesc, Col::AgentDuration, Col::AgentCode, Col::LastAgt];
+
+fn check(row: &mut Row, columns: Columns, outcome: Option<&Outcome>, under_way: bool) {
+    let [status, desc, duration, code, last] = columns;
     let Some(outcome) = outcome else {
-        row.set(Col::CheckStatus, "INI");
-        row.set(Col::CheckDesc, "Initializing");
+        row.set(status, "INI");
+        row.set(desc, "Initializing");
         return;
     };
     let word = outcome.status.word();
     if under_way {
-        row.set(Col::CheckStatus, format!("* {word}"));
+        row.set(status, format!("* {word}"));
     } else {
-        row.set(Col::CheckStatus, word);
+        row.set(status, word);
     }
-    row.set(Col::CheckDesc, outcome.status.text());
-    put(row, Col::CheckDuration, outcome.duration.as_millis() as u64);
+    row.set(desc, outcome.status.text());
+    put(row, duration, outcome.duration.as_millis() as u64);
     if outcome.status.number() >= FIRST_WITH_CODE {
-        put(row, Col::CheckCode, u64::from(outcome.code.unwrap_or(0)));
+        put(row, code, u64::from(outcome.code.unwrap_or(0)));
     }
     if !outcome.info.is_empty() {
-        row.set(Col::LastChk, outcome.info.chars().take(LONGEST_TEXT).collect::<String>());
+        row.set(last, outcome.info.chars().take(LONGEST_TEXT).collect::<String>());
     }
 }
 

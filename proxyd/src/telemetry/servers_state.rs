@@ -26,6 +26,16 @@ pub fn of(shared: &Shared, backend: &Backend, server: &Server) -> ServerState {
     ] {
         check_state |= if set { bit } else { 0 };
     }
+    let mut agent_state = 0;
+    for (bit, set) in [
+        (1, server.is_asking()),
+        (2, state.agent.configured),
+        (4, state.agent.enabled),
+        (16, state.agent.configured),
+    ] {
+        agent_state |= if set { bit } else { 0 };
+    }
+    let agent = server.agent();
     ServerState {
         be_id: backend.id,
         be_name: backend.name.to_string(),
@@ -41,6 +51,9 @@ pub fn of(shared: &Shared, backend: &Backend, server: &Server) -> ServerState {
         srv_check_result: outcome.map_or(0, |o| if o.status.passed() { 3 } else { 2 }),
         srv_check_health: if state.check_configured { state.health } else { 0 },
         srv_check_state: check_state,
+        srv_agent_state: agent_state,
+        srv_agent_addr: agent.as_ref().and_then(|agent| agent.address).map(|address| address.to_string()),
+        srv_agent_port: agent.map_or(0, |agent| agent.port),
         srv_port,
         ..ServerState::default()
     }

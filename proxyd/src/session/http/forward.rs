@@ -2,6 +2,7 @@
 
 mod under_way;
 
+use std::pin::pin;
 use std::rc::Rc;
 
 use self::under_way::UnderWay;
@@ -29,6 +30,7 @@ use crate::session::termination::{Cause, Phase, Termination};
 use crate::session::transfer::Transfer;
 use crate::session::view::BackendView;
 use crate::session::watch::Watch;
+use crate::session::{leash, observe};
 use crate::stats::cells::Count;
 
 /// Answers before the answer: each gives the server its time anew, so that they must end.
@@ -131,7 +133,14 @@ impl Connection {
         assert!(!fault, "a fault was asked for");
         let UnderWay { connection, request, .. } = &mut under_way;
         let mut own_bytes = 0;
-        let (termination, next) = match connection.attempts(request).await {
+        let worker = Rc::clone(&connection.place.worker);
+        let dispatched = {
+            let backend = Rc::clone(&request.backend);
+            let attempts = pin!(connection.attempts(request));
+            leash::held(&worker, &backend, attempts).await
+        };
+        let outcome = dispatched.unwrap_or_else(|cause| connection.let_go(request, cause));
+        let (termination, next) = match outcome {
             Outcome::Answered { cut, next } => (cut, next),
             Outcome::Failed { termination, reply: None } => (termination, Next::Close),
             Outcome::Failed { termination, reply: Some(reply) } => {
@@ -144,6 +153,18 @@ impl Connection {
         };
         under_way.finish(termination, own_bytes);
         next
+    }
+
+    /// It has to end with what became of its server. Who has heard nothing of an answer yet is told.
+    fn let_go(&self, request: &Request<'_>, cause: Cause) -> Outcome {
+        match request.meter.phase(&request.timings) {
+            Phase::Data => {
+                // A client must not take a cut answer for a whole one.
+                self.client.reset_on_close();
+                Outcome::Answered { cut: Termination::new(cause, Phase::Data), next: Next::Close }
+            }
+            phase => Outcome::failed(Termination::new(cause, phase), Reply::Unavailable),
+        }
     }
 
     /// Tries servers until one answers or there is no more to try.
@@ -269,7 +290,10 @@ impl Connection {
                         return Ok(Outcome::gone(Cause::Client, Phase::Headers));
                     }
                 }
-                Ok(answer) => break answer,
+                Ok(answer) => {
+                    observe::answered(&slot.view.server, answer.status);
+                    break answer;
+                }
                 Err(Unanswered::Server(failure)) => {
                     return Err(Unsuccessful { failure, answer_begun: interim > 0 });
                 }

@@ -1,0 +1,255 @@
+//! Agents: a program beside each server that is asked how it does, and may speak in the place of an operator.
+//!
+//! That an agent cannot be reached says nothing of its server; that is what checks are for.
+
+pub mod words;
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use proto::addr::Address;
+use tokio::task::JoinHandle;
+
+use self::words::{Admin, Health, Words};
+use super::SUPERVISION;
+use crate::clock;
+use crate::config::Agent;
+use crate::model::backend::Backend;
+use crate::model::change::Cause;
+use crate::model::server::{CheckStatus, Outcome, Server};
+use crate::model::shared::Shared;
+use crate::model::state::Event;
+use crate::net::buffer::Buffer;
+use crate::net::connect::{Origin, connect, is_local_shortage};
+use crate::net::stream::Stream;
+
+/// Which task asks for which server of which backend; both may be new after a reload.
+type Key = (*const Backend, *const Server);
+
+/// Asks the agents of all servers of the graph of now, and of those that follow, until the task is dropped.
+pub async fn run(shared: Arc<Shared>) {
+    let mut tasks: HashMap<Key, JoinHandle<()>> = HashMap::new();
+    loop {
+        let mut published = pin!(shared.published.notified());
+        published.as_mut().enable();
+        let snapshot = shared.snapshot();
+        let mut wanted = HashMap::new();
+        for backend in &snapshot.backends {
+            for (i, server) in backend.servers.iter().enumerate() {
+                let Some(agent) = &server.verdict.agent else { continue };
+                let key = (Arc::as_ptr(backend), Arc::as_ptr(server));
+                let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
+                    let share = i as f64 / backend.servers.len() as f64;
+                    let first = clock::now() + agent.interval.mul_f64(share);
+                    let (shared, backend) = (Arc::clone(&shared), Arc::clone(backend));
+                    tokio::task::spawn_local(keep_asking(shared, backend, Arc::clone(server), first))
+                });
+                wanted.insert(key, task);
+            }
+        }
+        tasks.into_values().for_each(|task| task.abort());
+        tasks = wanted;
+        tokio::select! {
+            () = published => {}
+            () = tokio::time::sleep(SUPERVISION) => {}
+        }
+    }
+}
+
+async fn keep_asking(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Server>, first: clock::Instant) {
+    let mut due = first;
+    loop {
+        tokio::time::sleep_until(due).await;
+        let Some(agent) = server.agent() else { return };
+        if server.control().state.agent_runs() {
+            server.set_asking(true);
+            let answered = ask(&server, &agent).await;
+            server.set_asking(false);
+            match answered {
+                Ok((answer, begun)) => heed(&shared, &backend, &server, &answer, begun),
+                Err(outcome) => shared.note_agent(&server, outcome),
+            }
+        }
+        due = (due + agent.interval).max(clock::now());
+    }
+}
+
+/// Longest answer that is read: what counts is in its first line.
+const LONGEST: usize = 4096;
+
+/// One question; the interval bounds all of it. What went wrong otherwise.
+async fn ask(server: &Server, agent: &Agent) -> Result<(Vec<u8>, clock::Instant), Outcome> {
+    let begun = clock::now();
+    let problem = |status: CheckStatus, info: String| Outcome {
+        status,
+        code: None,
+        duration: clock::now() - begun,
+        info,
+    };
+    let deadline = begun + agent.interval;
+    let address = match (agent.address, &*server.address()) {
+        (Some(ip), _) => ip,
+        (None, Address::Ip(address)) => address.ip(),
+        (None, Address::Unix(_)) => {
+            return Err(problem(
+                CheckStatus::SockErr,
+                "an agent behind a Unix socket needs an address".into(),
+            ));
+        }
+    };
+    let address = Address::Ip((address, agent.port).into());
+    let origin = Origin { client: None, turn: &server.source_turn };
+    let connecting = tokio::time::timeout_at(deadline, connect(&address, &server.uplink, origin));
+    let mut stream = match connecting.await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) if is_local_shortage(&error) => {
+            return Err(problem(CheckStatus::SockErr, error.to_string()));
+        }
+        Ok(Err(error)) => return Err(problem(CheckStatus::L4Con, error.to_string())),
+        Err(_elapsed) => return Err(problem(CheckStatus::L4Timeout, String::new())),
+    };
+    // It leaves nothing behind in TIME_WAIT.
+    stream.reset_on_close();
+    match tokio::time::timeout_at(deadline, exchange(&mut stream, agent.send.as_bytes())).await {
+        Ok(Ok(answer)) => Ok((answer, begun)),
+        Ok(Err(error)) => Err(problem(CheckStatus::L7Response, error.to_string())),
+        Err(_elapsed) => Err(problem(CheckStatus::L7Timeout, String::new())),
+    }
+}
+
+/// Says `send` and reads a line.
+fn exchange<'a>(stream: &'a mut Stream, send: &'a [u8]) -> impl Future<Output = io::Result<Vec<u8>>> + 'a {
+    let mut rest = send;
+    let mut answer = Vec::new();
+    let mut buffer = Buffer::small();
+    let mut poll = move |cx: &mut Context<'_>| {
+        while !rest.is_empty() {
+            let n = ready!(stream.poll_write(cx, &[IoSlice::new(rest)]))?;
+            rest = &rest[n..];
+        }
+        loop {
+            let n = ready!(stream.poll_read(cx, buffer.room()))?;
+            buffer.filled(n);
+            answer.extend_from_slice(buffer.data());
+            buffer.consume(n);
+            if n == 0 || words::is_whole(&answer) || answer.len() >= LONGEST {
+                return Poll::Ready(Ok(std::mem::take(&mut answer)));
+            }
+        }
+    };
+    poll_fn(move |cx| poll(cx))
+}
+
+/// Does what an answer asks for: what an operator would first, then numbers, then health, as HAProxy does.
+fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begun: clock::Instant) {
+    let words = Words::read(answer);
+    let outcome = outcome(&words, begun);
+    let cause = Cause::Agent(&outcome);
+    // Switched off while it was asked: it is no longer listened to.
+    if !server.control().state.agent_runs() {
+        return;
+    }
+    if let Some(admin) = words.admin {
+        let event = match admin {
+            Admin::Ready => Event::Ready,
+            Admin::Drain => Event::Drain,
+            Admin::Maint => Event::Maint,
+        };
+        shared.server_event(backend, server, event, cause);
+    }
+    if let Some(weight) = words.weight {
+        shared.set_weight(backend, server, weight.of(server.initial_weight), cause);
+    }
+    if let Some(maxconn) = words.maxconn {
+        shared.set_maxconn(backend, server, maxconn, cause);
+    }
+    match words.health {
+        Some(Health::Up) => shared.server_event(backend, server, Event::AgentUp, cause),
+        Some(_) => shared.server_event(backend, server, Event::AgentDown, cause),
+        None => shared.note_agent(server, outcome),
+    }
+}
+
+/// HAProxy's words for an answer.
+fn outcome(words: &Words, begun: clock::Instant) -> Outcome {
+    let Words { health, reason, unknown, .. } = words;
+    let (status, info) = match health {
+        Some(health) => {
+            // A reason to be down is told as it is; where there is room, what was not understood is.
+            let more = match unknown {
+                Some(word) if reason.is_empty() || *health == Health::Up => word,
+                _ => reason,
+            };
+            let more = if more.is_empty() { String::new() } else { format!(" ({more})") };
+            let status = if *health == Health::Up { CheckStatus::L7Ok } else { CheckStatus::L7Status };
+            (status, format!("via agent : {}{more}", health.as_str()))
+        }
+        None => {
+            let info = unknown.as_ref().map(|word| format!("agent reports an error : {word}"));
+            (CheckStatus::Checked, info.unwrap_or_default())
+        }
+    };
+    let code = health.map(|_| 0);
+    Outcome { status, code, duration: clock::now() - begun, info }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+    use crate::model::testing;
+
+    fn told(answer: &str) -> (CheckStatus, String) {
+        let outcome = outcome(&Words::read(answer.as_bytes()), clock::now());
+        (outcome.status, outcome.info)
+    }
+
+    #[test]
+    fn what_is_said_of_an_answer() {
+        assert_eq!(told("up\n"), (CheckStatus::L7Ok, "via agent : up".into()));
+        assert_eq!(
+            told("down # disk full\n"),
+            (CheckStatus::L7Status, "via agent : down (disk full)".into())
+        );
+        assert_eq!(told("down hot # full\n"), (CheckStatus::L7Status, "via agent : down (full)".into()));
+        assert_eq!(told("up warm\n"), (CheckStatus::L7Ok, "via agent : up (warm)".into()));
+        assert_eq!(told("warm\n"), (CheckStatus::Checked, "agent reports an error : warm".into()));
+        assert_eq!(told("75%\n"), (CheckStatus::Checked, String::new()));
+    }
+
+    #[test]
+    fn an_answer_is_heeded() {
+        let mut config = testing::config();
+        config.backends[0].servers[0].verdict.agent =
+            Some(config::Agent { address: None, port: 1, interval: testing::SECOND, send: String::new() });
+        let shared = testing::shared_of(&config);
+        let snapshot = shared.snapshot();
+        let backend = snapshot.backend("app").unwrap();
+        let server = &backend.servers[0];
+        let mut say = |answer: &str| {
+            heed(&shared, backend, server, answer.as_bytes(), clock::now());
+            let state = server.control().state;
+            (server.status_word(&state).into_owned(), server.weight(), server.maxconn())
+        };
+        assert_eq!(say("up\n"), ("UP".into(), 100, 0));
+        assert_eq!(say("25% maxconn:7\n"), ("UP".into(), 25, 7));
+        assert_eq!(say("down # why\n"), ("DOWN (agent)".into(), 25, 7));
+        assert_eq!(say("up 100%\n"), ("UP".into(), 100, 7));
+        assert_eq!(say("drain\n"), ("DRAIN (agent)".into(), 100, 7));
+        assert_eq!(say("maint\n"), ("MAINT".into(), 100, 7));
+        assert_eq!(say("ready up\n"), ("UP".into(), 100, 7));
+        let history = server.history();
+        assert_eq!(
+            &*history[0].reason,
+            "Layer7 wrong status, code: 0, info: \"via agent : down (why)\", check duration: 0ms"
+        );
+        assert_eq!(history.len(), 5);
+        assert_eq!(server.control().agent.outcome.unwrap().status, CheckStatus::L7Ok);
+        shared.server_event(backend, server, Event::DisableAgent, Cause::Command { by: "", line: "" });
+        assert_eq!(say("down\n"), ("UP".into(), 100, 7), "nobody listens");
+    }
+}

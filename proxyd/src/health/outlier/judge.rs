@@ -1,0 +1,381 @@
+//! Who is left out and who is taken in again: pure.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::LOOKS;
+use crate::clock::Instant;
+use crate::config::Eject;
+use crate::model::server::Fault;
+
+/// What a server has done since the process started.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Tally {
+    pub requests: u64,
+    pub failures: u64,
+    /// Answers whose time was taken, and that time, in microseconds.
+    pub answers: u64,
+    pub answer_us: u64,
+}
+
+/// One server at one time.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Reading {
+    pub tally: Tally,
+    /// It is one of those that share the traffic: active, with a weight, neither in maintenance nor draining.
+    pub counts: bool,
+    /// It is up, and not left out.
+    pub is_up: bool,
+    pub is_ejected: bool,
+}
+
+/// What is to be done with a server.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Act {
+    Eject { fault: Fault, reason: String },
+    Readmit { reason: String },
+}
+
+/// Times a server is left out longer for being left out again.
+const MOST_TIMES: u32 = 10;
+/// A median below this counts as this: what is fast enough is not compared.
+const FAST_US: u64 = 10_000;
+
+/// What is remembered of the servers of one backend.
+#[derive(Debug)]
+pub struct Judge {
+    conf: Eject,
+    seats: Vec<Seat>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Seat {
+    /// The last readings, as many as the window has looks and one more.
+    past: VecDeque<Tally>,
+    /// Until when it is left out, and for how long it was.
+    out: Option<(Instant, Duration)>,
+    /// How often it was of late.
+    times: u32,
+    /// Since when it has done well enough, or last had one time forgiven.
+    calm: Option<Instant>,
+}
+
+impl Tally {
+    fn since(self, before: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(before.requests),
+            failures: self.failures.saturating_sub(before.failures),
+            answers: self.answers.saturating_sub(before.answers),
+            answer_us: self.answer_us.saturating_sub(before.answer_us),
+        }
+    }
+
+    /// Requests that failed, in percent.
+    fn failed(self) -> u64 {
+        (self.failures * 100).checked_div(self.requests).unwrap_or(0).min(100)
+    }
+
+    /// Mean time to an answer, in microseconds.
+    fn latency(self) -> Option<u64> {
+        self.answer_us.checked_div(self.answers)
+    }
+}
+
+impl Seat {
+    fn window(&self) -> Tally {
+        match (self.past.front(), self.past.back()) {
+            (Some(first), Some(last)) => last.since(*first),
+            _ => Tally::default(),
+        }
+    }
+
+    fn look(&mut self, tally: Tally) {
+        if self.past.len() > LOOKS as usize {
+            self.past.pop_front();
+        }
+        self.past.push_back(tally);
+    }
+
+    /// Ends its time out, where that is over or somebody else has ended it.
+    fn return_from(&mut self, now: Instant, is_ejected: bool) -> Option<Act> {
+        let (until, length) = self.out?;
+        if is_ejected && now < until {
+            return None;
+        }
+        self.out = None;
+        self.calm = Some(now);
+        // What it did before says nothing any more.
+        self.past.clear();
+        is_ejected.then(|| Act::Readmit { reason: format!("its {} are over", in_words(length)) })
+    }
+
+    /// One time is forgiven after each `base` without another.
+    fn forgive(&mut self, now: Instant, base: Duration) {
+        if let Some(calm) = self.calm.filter(|calm| now.saturating_duration_since(*calm) >= base) {
+            self.times = self.times.saturating_sub(1);
+            self.calm = (self.times > 0).then(|| calm + base);
+        }
+    }
+}
+
+impl Judge {
+    pub fn new(conf: Eject, servers: usize) -> Self {
+        Self { conf, seats: vec![Seat::default(); servers] }
+    }
+
+    /// Takes in one reading of each server, and says what is to be done now.
+    pub fn judge(&mut self, now: Instant, readings: &[Reading]) -> Vec<(usize, Act)> {
+        let base = self.conf.base;
+        let mut acts = Vec::new();
+        for (index, (seat, reading)) in self.seats.iter_mut().zip(readings).enumerate() {
+            acts.extend(seat.return_from(now, reading.is_ejected).map(|act| (index, act)));
+            if seat.out.is_none() {
+                seat.forgive(now, base);
+                seat.look(reading.tally);
+            }
+        }
+        let counted = |reading: &&Reading| reading.counts;
+        let mut up = readings.iter().filter(counted).filter(|reading| reading.is_up).count();
+        let out = self.seats.iter().filter(|seat| seat.out.is_some()).count();
+        let share = readings.iter().filter(counted).count() * self.conf.most as usize / 100;
+        let mut room = share.max(1).saturating_sub(out);
+        for (index, fault, reason) in self.worst_first(readings) {
+            // The last one is better than none.
+            if room == 0 || up <= 1 {
+                break;
+            }
+            let seat = &mut self.seats[index];
+            seat.times = (seat.times + 1).min(MOST_TIMES);
+            let length = base * seat.times;
+            seat.out = Some((now + length, length));
+            (seat.calm, room, up) = (None, room - 1, up - 1);
+            let reason = format!("{reason}; for {}", in_words(length));
+            acts.push((index, Act::Eject { fault, reason }));
+        }
+        acts
+    }
+
+    /// Those that do worse than they may.
+    fn worst_first(&self, readings: &[Reading]) -> Vec<(usize, Fault, String)> {
+        let least = u64::from(self.conf.min_requests);
+        let judged: Vec<(usize, Tally)> = self
+            .seats
+            .iter()
+            .zip(readings)
+            .enumerate()
+            .filter(|(_, (seat, reading))| seat.out.is_none() && reading.counts && reading.is_up)
+            .map(|(index, (seat, _))| (index, seat.window()))
+            .filter(|(_, window)| window.requests >= least)
+            .collect();
+        let window = in_words(self.conf.window);
+        let mut found = Vec::new();
+        if let Some(limit) = self.conf.errors {
+            let median = median(judged.iter().map(|(_, window)| window.failed()));
+            for (index, tally) in &judged {
+                let failed = tally.failed();
+                if failed >= u64::from(limit) && failed > median {
+                    let reason = format!(
+                        "{failed}% of its {} requests within {window} failed, the median is {median}%",
+                        tally.requests
+                    );
+                    found.push((failed, (*index, Fault::Errors, reason)));
+                }
+            }
+        }
+        if let Some(factor) = self.conf.latency {
+            let median = median(judged.iter().filter_map(|(_, window)| window.latency()));
+            let limit = median.max(FAST_US) * u64::from(factor) / 100;
+            for (index, tally) in &judged {
+                let Some(latency) = tally.latency().filter(|latency| *latency > limit) else { continue };
+                if !found.iter().any(|(_, (other, ..))| other == index) {
+                    let (latency, median) = (latency / 1000, median / 1000);
+                    let reason =
+                        format!("it took {latency}ms to answer within {window}, the median is {median}ms");
+                    // Behind those that fail.
+                    found.push((0, (*index, Fault::Latency, reason)));
+                }
+            }
+        }
+        found.sort_by_key(|(failed, _)| std::cmp::Reverse(*failed));
+        found.into_iter().map(|(_, worse)| worse).collect()
+    }
+}
+
+/// The lower one of two in the middle.
+fn median(values: impl Iterator<Item = u64>) -> u64 {
+    let mut values: Vec<u64> = values.collect();
+    values.sort_unstable();
+    values.get(values.len().saturating_sub(1) / 2).copied().unwrap_or(0)
+}
+
+fn in_words(time: Duration) -> String {
+    proto::units::format_duration(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::clock;
+
+    const BASE: Duration = Duration::from_secs(30);
+    const TICK: Duration = Duration::from_secs(1);
+
+    fn conf() -> Eject {
+        Eject {
+            errors: Some(50),
+            latency: Some(300),
+            window: TICK * LOOKS,
+            base: BASE,
+            most: 20,
+            min_requests: 10,
+        }
+    }
+
+    /// Servers of a backend, each with what it does in a second: requests, failures, milliseconds an answer takes.
+    struct Play {
+        judge: Judge,
+        now: Instant,
+        readings: Vec<Reading>,
+    }
+
+    impl Play {
+        fn new(conf: Eject, servers: usize) -> Self {
+            let reading = Reading { counts: true, is_up: true, ..Reading::default() };
+            Self { judge: Judge::new(conf, servers), now: clock::now(), readings: vec![reading; servers] }
+        }
+
+        /// A second passes; what was done in it.
+        fn second(&mut self, doing: &[(u64, u64, u64)]) -> Vec<(usize, Act)> {
+            for (reading, (requests, failures, ms)) in self.readings.iter_mut().zip(doing) {
+                if reading.is_up {
+                    reading.tally.requests += requests;
+                    reading.tally.failures += failures;
+                    reading.tally.answers += requests;
+                    reading.tally.answer_us += requests * ms * 1000;
+                }
+            }
+            self.now += TICK;
+            let acts = self.judge.judge(self.now, &self.readings);
+            for (index, act) in &acts {
+                let is_out = matches!(act, Act::Eject { .. });
+                (self.readings[*index].is_ejected, self.readings[*index].is_up) = (is_out, !is_out);
+            }
+            acts
+        }
+
+        fn seconds(&mut self, seconds: u32, doing: &[(u64, u64, u64)]) -> Vec<(u32, usize, bool)> {
+            (1..=seconds)
+                .flat_map(|at| {
+                    let acts = self.second(doing);
+                    acts.into_iter().map(move |(index, act)| (at, index, matches!(act, Act::Eject { .. })))
+                })
+                .collect()
+        }
+    }
+
+    #[test]
+    fn one_that_fails_is_left_out_and_comes_back() {
+        let mut play = Play::new(conf(), 5);
+        let well = (20, 0, 5);
+        assert_eq!(play.seconds(20, &[well; 5]), []);
+        let ill = [well, (20, 20, 5), well, well, well];
+        // Half of what is in the window has to have failed.
+        let acts = play.seconds(60, &ill);
+        assert_eq!(acts[..2], [(5, 1, true), (35, 1, false)]);
+        // The second time is twice as long, and begins as soon as enough is known again.
+        assert_eq!(acts[2], (36, 1, true));
+        assert_eq!(play.seconds(60, &[well; 5]), [(36, 1, false)]);
+        // It is forgiven little by little.
+        play.seconds(60, &[well; 5]);
+        let acts = play.seconds(60, &ill);
+        assert_eq!(acts[1].0 - acts[0].0, 30);
+    }
+
+    #[test]
+    fn the_reason_says_it_in_numbers() {
+        let mut play = Play::new(conf(), 3);
+        let mut acts = play.second(&[(20, 0, 5); 3]);
+        while acts.is_empty() {
+            acts = play.second(&[(20, 15, 5), (20, 1, 5), (20, 0, 5)]);
+        }
+        let reason = "75% of its 20 requests within 10s failed, the median is 5%; for 30s";
+        assert_eq!(acts, [(0, Act::Eject { fault: Fault::Errors, reason: reason.into() })]);
+    }
+
+    #[test]
+    fn one_that_is_slow_is_left_out() {
+        let mut play = Play::new(conf(), 5);
+        assert_eq!(play.seconds(20, &[(20, 0, 20); 5]), []);
+        let acts = play.seconds(12, &[(20, 0, 20), (20, 0, 20), (20, 0, 400), (20, 0, 25), (20, 0, 20)]);
+        assert_eq!(acts.len(), 1);
+        assert_eq!((acts[0].1, acts[0].2), (2, true));
+        // Three times nothing is nothing.
+        let mut play = Play::new(conf(), 3);
+        assert_eq!(play.seconds(30, &[(20, 0, 1), (20, 0, 1), (20, 0, 29)]), []);
+    }
+
+    #[test]
+    fn where_all_fail_nobody_is_an_outlier() {
+        let mut play = Play::new(conf(), 3);
+        assert_eq!(play.seconds(30, &[(20, 20, 5); 3]), []);
+        assert_eq!(play.seconds(30, &[(20, 20, 5), (20, 19, 5), (20, 20, 5)]), []);
+    }
+
+    #[test]
+    fn few_requests_say_nothing() {
+        let mut play = Play::new(conf(), 3);
+        // Nine in a window of ten seconds.
+        for second in 0..40 {
+            let requests = u64::from(second % 10 != 0);
+            assert_eq!(play.second(&[(20, 0, 5), (20, 0, 5), (requests, requests, 5)]), []);
+        }
+    }
+
+    #[test]
+    fn no_more_than_may_be_are_left_out() {
+        let doing = [(20, 20, 5), (20, 19, 5), (20, 18, 5), (20, 0, 5), (20, 0, 5), (20, 0, 5), (20, 0, 5)];
+        let mut play = Play::new(Eject { most: 30, ..conf() }, 7);
+        let acts = play.seconds(20, &doing);
+        assert_eq!(acts, [(2, 0, true), (2, 1, true)], "the worst, and two of seven");
+        // At least one, whatever the share, but never the last that is up.
+        let mut play = Play::new(Eject { most: 1, ..conf() }, 2);
+        assert_eq!(play.seconds(20, &doing[2..4]), [(2, 0, true)]);
+        let mut play = Play::new(conf(), 2);
+        play.readings[1].is_up = false;
+        assert_eq!(play.seconds(20, &doing[2..4]), []);
+    }
+
+    #[test]
+    fn an_operator_can_take_it_in_at_once() {
+        let mut play = Play::new(conf(), 3);
+        let ill = [(20, 20, 5), (20, 0, 5), (20, 0, 5)];
+        assert_eq!(play.seconds(5, &ill), [(2, 0, true)]);
+        (play.readings[0].is_ejected, play.readings[0].is_up) = (false, true);
+        assert_eq!(play.seconds(3, &[(20, 0, 5); 3]), [], "it is not told that it is back twice");
+    }
+
+    proptest! {
+        #[test]
+        fn the_bounds_hold(
+            servers in 1_usize..8,
+            most in 1_u32..=100,
+            seconds in proptest::collection::vec(proptest::collection::vec((0_u64..40, 0_u64..40, 0_u64..300), 8), 1..80),
+        ) {
+            let mut play = Play::new(Eject { most, ..conf() }, servers);
+            for doing in seconds {
+                let doing: Vec<_> = doing.into_iter().map(|(n, bad, ms)| (n, bad.min(n), ms)).collect();
+                play.second(&doing);
+                let out = play.readings.iter().filter(|reading| reading.is_ejected).count();
+                prop_assert!(out <= (servers * most as usize / 100).max(1));
+                prop_assert!(out < servers, "somebody is left");
+            }
+            // Given time without traffic everybody is back.
+            for _ in 0..=(BASE * MOST_TIMES).as_secs() {
+                play.second(&[(0, 0, 0); 8]);
+            }
+            prop_assert!(play.readings.iter().all(|reading| reading.is_up));
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Says what is seen of servers whose traffic is observed. For all others it costs one look at a field.
+
+use super::dispatch::NoConnection;
+use super::retry::Failure;
+use crate::model::server::Server;
+use crate::model::traffic::Sight;
+use crate::net::stream::Stream;
+
+/// A connection was made, or could not be for a reason that is not ours.
+pub(super) fn connected(server: &Server, opened: &Result<Stream, NoConnection>) {
+    match opened {
+        Ok(_) => see(server, Sight::Connected),
+        Err(NoConnection { local: true, .. }) => {}
+        Err(_) => see(server, Sight::NotConnected),
+    }
+}
+
+/// An answer has come.
+pub(super) fn answered(server: &Server, status: u16) {
+    // 501 and 505 are the client's doing, as HAProxy has it.
+    let well = status < 500 || status == 501 || status == 505;
+    see(server, if well { Sight::Answered } else { Sight::WrongAnswer });
+}
+
+/// A try came to nothing behind its connection.
+pub(super) fn failed(server: &Server, failure: Failure) {
+    let sight = match failure {
+        // Told when it was connected to.
+        Failure::Connect | Failure::ConnectTimeout | Failure::NoTls => return,
+        // Nothing was asked of it, or what was answered was told.
+        Failure::NoUpgrade | Failure::Refused | Failure::Unheard | Failure::Status(_) => return,
+        Failure::Timeout => Sight::ReadTimeout,
+        Failure::Empty => Sight::BrokenPipe,
+        Failure::Partial => Sight::ReadError,
+        Failure::Invalid => Sight::InvalidHead,
+    };
+    see(server, sight);
+}
+
+fn see(server: &Server, sight: Sight) {
+    if let Some(traffic) = &server.traffic {
+        traffic.see(sight);
+    }
+}
