@@ -212,7 +212,7 @@ fn each_mode_to_the_byte() {
         ("cookie(name: \"SRV\", post_only: true)", "", "", "", "END "),
         ("cookie(name: \"SRV\", mode: rewrite)", OWN, "", "", "Set-Cookie: SRV=s1; path=/x\r\nEND "),
         (
-            "cookie(name: \"SRV\", mode: rewrite, indirect: true)",
+            "cookie(name: \"SRV\", mode: passive, indirect: true)",
             OWN,
             "Cookie: SRV=s1\r\n",
             "Cookie: SRV=s1\r\n",

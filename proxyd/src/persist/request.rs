@@ -110,20 +110,19 @@ impl Presented {
             (self.found, self.first, self.last) = (found, None, None);
             return;
         }
-        // One that was named before is not left for another.
-        if self.ignored || self.server.is_some() {
-            if !matches!(self.found, Found::Down | Found::Expired | Found::Old) {
-                self.found = Found::Unused;
-            }
-            return;
-        }
-        let named = if name.is_empty() { Named::Nobody } else { find(name) };
+        // One that was named before is not left for another, and what was said first stays.
+        let named = match name {
+            _ if self.ignored || self.server.is_some() => None,
+            b"" => Some(Named::Nobody),
+            name => Some(find(name)),
+        };
         match named {
-            Named::Up(index) => (self.found, self.server) = (Found::Valid, Some(index)),
-            Named::DownYet(index) => (self.found, self.server) = (Found::Down, Some(index)),
-            Named::Down => self.found = Found::Down,
-            Named::Nobody if matches!(self.found, Found::Down | Found::Expired | Found::Old) => {}
-            Named::Nobody => self.found = Found::Invalid,
+            Some(Named::Up(index)) => (self.found, self.server) = (Found::Valid, Some(index)),
+            Some(Named::DownYet(index)) => (self.found, self.server) = (Found::Down, Some(index)),
+            Some(Named::Down) => self.found = Found::Down,
+            Some(Named::Nobody) if self.found == Found::None => self.found = Found::Invalid,
+            None if self.found == Found::None => self.found = Found::Unused,
+            Some(Named::Nobody) | None => {}
         }
     }
 

@@ -73,8 +73,8 @@ fn a_value_names_a_server_or_none() {
         ("SRV=s3; SRV=s0", (Found::Valid, Some(0))),
         ("SRV=x; SRV=s0", (Found::Valid, Some(0))),
         ("SRV=s3; SRV=x", (Found::Down, None)),
-        // As in HAProxy: the first that can be used is.
-        ("SRV=s0; SRV=s1", (Found::Unused, Some(0))),
+        ("SRV=s0; SRV=s1", (Found::Valid, Some(0))),
+        ("SRV=s2; SRV=s1", (Found::Down, Some(2))),
         ("srv=s0", (Found::None, None)),
         ("SRV", (Found::None, None)),
     ] {

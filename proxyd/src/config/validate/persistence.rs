@@ -77,8 +77,9 @@ fn combinations(written: &WrittenCookie, report: &mut Report) {
             wrong(name, message, "the server gives the cookie; only in mode `insert` it is given here");
         }
     }
-    if cookie.mode == CookieMode::Prefix && cookie.indirect {
-        let message = "`indirect` and mode `prefix` exclude each other".to_owned();
+    if cookie.indirect && matches!(cookie.mode, CookieMode::Prefix | CookieMode::Rewrite) {
+        let mode = if cookie.mode == CookieMode::Prefix { "prefix" } else { "rewrite" };
+        let message = format!("`indirect` and mode `{mode}` exclude each other");
         wrong("indirect", message, "clients would not get what the server changes in its own cookie");
     }
     if cookie.preserve && cookie.mode != CookieMode::Insert && !cookie.indirect {

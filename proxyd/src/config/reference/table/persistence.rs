@@ -51,7 +51,7 @@ pub const COOKIE: Section = Section {
         },
         flag(
             "indirect",
-            "A client that has the right cookie is given no other, also not by a server. In mode `insert` servers do not see the cookie.",
+            "A client that has the right cookie is given no other, also not by a server. In mode `insert` servers do not see the cookie. For modes `insert` and `passive`.",
         ),
         flag(
             "nocache",
