@@ -5,6 +5,7 @@
 
 mod first;
 mod least_conn;
+mod least_latency;
 mod random;
 mod round_robin;
 
@@ -36,6 +37,8 @@ impl Random {
 pub struct Ask<'a> {
     /// Servers that are none of the choice, since they were tried.
     pub tried: &'a [u32],
+    /// Milliseconds of the process's epoch, where the algorithm [asks for time](Algorithm::asks_for_time).
+    pub now_ms: u64,
 }
 
 /// What a pick came to.
@@ -74,6 +77,7 @@ fn among(backend: &Backend, group: &Group, ask: &Ask<'_>, random: &mut Random) -
         Algorithm::RoundRobin | Algorithm::StaticRr => round_robin::pick(backend, group, ask),
         Algorithm::LeastConn => least_conn::pick(backend, group, ask, random),
         Algorithm::First => first::pick(backend, group, ask),
+        Algorithm::LeastLatency => least_latency::pick(backend, group, ask, random),
         Algorithm::Random { draws } => random::pick(backend, group, ask, draws, random),
     }
 }

@@ -405,7 +405,7 @@ pub struct Server {
     pub verdict: Verdict,
 }
 
-/// How much a server takes at once; 0 is no limit.
+/// How much a server takes at once, and how soon; 0 is no limit.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Limits {
     /// Most requests or TCP connections at once.
@@ -414,6 +414,8 @@ pub struct Limits {
     pub minconn: u32,
     /// Most that wait for room on it.
     pub max_queue: u32,
+    /// How long it takes to get its whole share after it came up.
+    pub slow_start: Duration,
 }
 
 /// Where a server is.

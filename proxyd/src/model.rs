@@ -5,18 +5,23 @@
 
 pub mod access_log;
 pub mod backend;
+pub mod census;
 pub mod change;
 pub mod cookies;
 pub mod dismissal;
 pub mod frontend;
 pub mod history;
 pub mod journal;
+mod keeping;
+pub mod latency;
 pub mod lineup;
+pub mod loads;
 pub mod panic;
 pub mod process;
 pub mod queue;
 pub mod server;
 pub mod shared;
+pub mod slow_start;
 pub mod snapshot;
 pub mod sources;
 pub mod state;

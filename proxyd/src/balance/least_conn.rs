@@ -1,85 +1,92 @@
-//! The fewest requests for its weight.
+//! The fewest requests for its weight: of up to 64 servers exactly, of more the least of eight that are drawn.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 use super::{Ask, Picked, Random, usable};
 use crate::model::backend::Backend;
 use crate::model::lineup::Group;
-use crate::model::server::Server;
+use crate::model::loads::{Burden, COMPARED};
 
-/// Above so many servers a sample is compared instead of all.
-const SCAN_ALL: usize = 64;
-/// Servers it compares then.
+/// Servers that are compared of more than [`COMPARED`].
 const SAMPLE: usize = 8;
 
 /// Times another server is looked for when the one found was filled by another worker meanwhile.
 const AGAIN: usize = 3;
 
-/// The fewest requests for its weight; which of equals is left to chance.
 pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>, random: &mut Random) -> Picked {
-    let active = &*group.members;
-    let free = |index: u32| usable(backend, ask, index) && backend.has_room(index);
-    for _ in 0..AGAIN {
-        let mut lightest = Lightest::default();
-        if active.len() <= SCAN_ALL {
-            active.iter().copied().filter(|&i| free(i)).for_each(|i| lightest.compare(i, &backend.servers));
-        } else {
-            let drawn = std::iter::repeat_with(|| active[random.below(active.len())]).take(SAMPLE);
-            drawn.filter(|&i| free(i)).for_each(|i| lightest.compare(i, &backend.servers));
+    if ask.tried.is_empty() || backend.loads.len() > COMPARED {
+        for _ in 0..AGAIN {
+            let found = if backend.loads.len() <= COMPARED {
+                least(backend)
+            } else {
+                sampled(backend, &group.members, ask, random)
+            };
+            let Some(index) = found else { break };
+            if usable(backend, ask, index) && backend.enter(index) {
+                return Picked::Server(index);
+            }
+            // What is known of it is a moment old.
+            backend.weigh(index);
         }
-        let found = lightest.any(random).or_else(|| {
-            // A sample may hold nobody who is free.
-            let (before, from) = active.split_at(random.below(active.len()));
-            from.iter().chain(before).copied().find(|&i| free(i))
+    }
+    carefully(backend, &group.members, ask, random)
+}
+
+/// The least of all. Of equals it is the one that stands next after the last that was picked.
+fn least(backend: &Backend) -> Option<u32> {
+    let cursor = &backend.live.cursor;
+    let from = match cursor.load(Relaxed) {
+        from if from < backend.loads.len() => from,
+        _ => 0,
+    };
+    backend.weigh(from as u32);
+    let burden = backend.loads.least(from);
+    if !burden.is_free() {
+        return None;
+    }
+    cursor.store(burden.index() as usize + 1, Relaxed);
+    Some(burden.index())
+}
+
+fn sampled(backend: &Backend, members: &[u32], ask: &Ask<'_>, random: &mut Random) -> Option<u32> {
+    if members.is_empty() {
+        return None;
+    }
+    let mut least = (Burden::NONE, 0);
+    for _ in 0..SAMPLE {
+        let drawn = members[random.below(members.len())];
+        let burden = backend.loads.of(drawn);
+        if burden < least.0 && !ask.tried.contains(&drawn) {
+            least = (burden, drawn);
+        }
+    }
+    backend.weigh(members[random.below(members.len())]);
+    least.0.is_free().then_some(least.1)
+}
+
+/// One after the other, as each is now: for those who tried some, for backups, and where hardly anybody has room.
+fn carefully(backend: &Backend, members: &[u32], ask: &Ask<'_>, random: &mut Random) -> Picked {
+    if members.is_empty() {
+        return Picked::Nobody;
+    }
+    let load = |index: u32| {
+        let server = &backend.servers[index as usize];
+        (u64::from(server.served.load(Relaxed)) + 1, u64::from(server.share().max(1)))
+    };
+    for _ in 0..AGAIN {
+        let (before, from) = members.split_at(random.below(members.len()));
+        let free =
+            from.iter().chain(before).copied().filter(|&i| usable(backend, ask, i) && backend.has_room(i));
+        // Fractions, compared without dividing.
+        let least = free.map(|index| (index, load(index))).reduce(|least, other| {
+            let ((load, share), (others, its_share)) = (least.1, other.1);
+            if others * share < load * its_share { other } else { least }
         });
-        match found {
-            Some(index) if backend.enter(index) => return Picked::Server(index),
+        match least {
+            Some((index, _)) if backend.enter(index) => return Picked::Server(index),
             Some(_) => {}
             None => break,
         }
     }
-    if active.iter().any(|&i| usable(backend, ask, i)) { Picked::Full } else { Picked::Nobody }
-}
-
-/// The servers with the least load for their weight of those compared so far.
-struct Lightest {
-    equals: [u32; SCAN_ALL],
-    count: usize,
-    load: u64,
-    weight: u64,
-}
-
-impl Default for Lightest {
-    fn default() -> Self {
-        // More than any server can have.
-        Self { equals: [0; SCAN_ALL], count: 0, load: u64::from(u32::MAX) + 2, weight: 1 }
-    }
-}
-
-impl Lightest {
-    #[inline]
-    fn compare(&mut self, index: u32, servers: &[Arc<Server>]) {
-        let server = &servers[index as usize];
-        let (load, weight) = (u64::from(server.served.load(Relaxed)) + 1, u64::from(server.weight().max(1)));
-        // Fractions, compared without dividing.
-        let (this, least) = (load * self.weight, self.load * weight);
-        if this > least {
-            return;
-        }
-        if this < least {
-            (self.count, self.load, self.weight) = (0, load, weight);
-        }
-        self.equals[self.count] = index;
-        self.count += 1;
-    }
-
-    /// Any of them, so that none is favoured for where it stands.
-    fn any(&self, random: &mut Random) -> Option<u32> {
-        match self.count {
-            0 => None,
-            1 => Some(self.equals[0]),
-            count => Some(self.equals[random.below(count)]),
-        }
-    }
+    if members.iter().any(|&index| usable(backend, ask, index)) { Picked::Full } else { Picked::Nobody }
 }

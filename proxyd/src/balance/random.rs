@@ -1,4 +1,4 @@
-//! The least loaded of some that are drawn by weight.
+//! The better of some that are drawn by weight.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -7,12 +7,25 @@ use crate::model::backend::Backend;
 use crate::model::lineup::Group;
 use crate::model::server::Server;
 
+/// The one that carries the least for its weight.
 pub(super) fn pick(
     backend: &Backend,
     group: &Group,
     ask: &Ask<'_>,
     draws: u32,
     random: &mut Random,
+) -> Picked {
+    best_of(backend, group, ask, draws, random, is_lighter)
+}
+
+/// Draws servers that can be used; `is_better` says whether one is better than another.
+pub(super) fn best_of(
+    backend: &Backend,
+    group: &Group,
+    ask: &Ask<'_>,
+    draws: u32,
+    random: &mut Random,
+    is_better: impl Fn(&Server, &Server) -> bool,
 ) -> Picked {
     let order = &*group.order;
     if order.is_empty() {
@@ -27,7 +40,8 @@ pub(super) fn pick(
             continue;
         }
         match best {
-            Some(best) if is_lighter(&servers[best as usize], &servers[drawn as usize]) => {}
+            // Which of equals is left to chance, that is, to weights.
+            Some(best) if is_better(&servers[best as usize], &servers[drawn as usize]) => {}
             _ => best = Some(drawn),
         }
     }
@@ -44,5 +58,5 @@ pub(super) fn pick(
 /// Whether one carries less for its weight, in fractions that are compared without dividing.
 fn is_lighter(one: &Server, other: &Server) -> bool {
     let load = |server: &Server| u64::from(server.served.load(Relaxed));
-    load(one) * u64::from(other.weight()) < load(other) * u64::from(one.weight())
+    load(one) * u64::from(other.share()) < load(other) * u64::from(one.share())
 }

@@ -11,11 +11,18 @@ pub enum Algorithm {
     LeastConn,
     /// The first with room.
     First,
+    /// The quicker of two that are drawn by weight.
+    LeastLatency,
     /// The least loaded of some that are drawn by weight.
     Random { draws: u32 },
 }
 
 impl Algorithm {
+    /// Whether it goes by how long servers take.
+    pub const fn asks_for_time(&self) -> bool {
+        matches!(self, Self::LeastLatency)
+    }
+
     /// Whether weights can be changed at run time.
     pub const fn is_dynamic(&self) -> bool {
         !matches!(self, Self::StaticRr)

@@ -65,6 +65,7 @@ pub(super) fn algorithm(algorithm: &Algorithm) -> String {
         Algorithm::StaticRr => "static_rr".to_owned(),
         Algorithm::LeastConn => "least_conn".to_owned(),
         Algorithm::First => "first".to_owned(),
+        Algorithm::LeastLatency => "least_latency".to_owned(),
         Algorithm::Random { draws } => format!("random(draws: {draws})"),
     }
 }
@@ -397,7 +398,7 @@ fn server(server: &Server) -> String {
     };
     let mut text = format!("(name: {}, address: {}", quoted(&server.name), quoted(&address));
     let _ = write!(text, ", weight: {}", server.weight);
-    let Limits { maxconn, minconn, max_queue } = server.limits;
+    let Limits { maxconn, minconn, max_queue, slow_start } = server.limits;
     for (name, limit) in [("maxconn", maxconn), ("minconn", minconn), ("max_queue", max_queue)] {
         if limit > 0 {
             let _ = write!(text, ", {name}: {limit}");
@@ -405,6 +406,9 @@ fn server(server: &Server) -> String {
     }
     if let Some(cookie) = &server.cookie {
         let _ = write!(text, ", cookie: {}", quoted(cookie));
+    }
+    if !slow_start.is_zero() {
+        let _ = write!(text, ", slow_start: {}", duration(slow_start));
     }
     if server.backup {
         text.push_str(", backup: true");

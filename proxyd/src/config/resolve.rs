@@ -321,6 +321,7 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
             maxconn: limits.maxconn.unwrap_or(0),
             minconn: limits.minconn.unwrap_or(0),
             max_queue: limits.max_queue.unwrap_or(0),
+            slow_start: limits.slow_start.unwrap_or_default(),
         },
         verdict: verdict(written.verdict, &defaults.verdict),
         cookie: written.cookie.map(|cookie| cookie.value),

@@ -1,17 +1,18 @@
 //! A backend: its servers, their lineup, and what it counts.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use tokio::sync::Notify;
 
 use super::cookies::{CookieCounts, Cookies};
-use super::lineup::Lineup;
-use super::panic::{Alarm, Muster};
+use super::keeping::Keeper;
+use super::loads::{Load, Loads};
+use super::panic::Alarm;
 use super::queue::{Hold, Queue, Wants};
 use super::server::{Rates, Server};
+use super::slow_start::Ramp;
 use crate::config::{
     self, Algorithm, Backups, Check, Eject, Limits, Mode, Panic, Persist, Retries, ServerTimeouts,
 };
@@ -50,9 +51,9 @@ pub struct Backend {
     pub limits: Box<[Limits]>,
     /// Sessions at which limits that grow have grown.
     pub fullconn: u32,
-    lineup: ArcSwap<Lineup>,
-    /// Held while the lineup is prepared, so that the last one stored has seen every change.
-    preparing: Mutex<()>,
+    pub(super) keeper: Keeper,
+    /// What the servers carry, kept where the algorithm looks for the least.
+    pub loads: Loads,
     pub live: Arc<BackendLive>,
 }
 
@@ -99,17 +100,6 @@ impl BackendLive {
     }
 }
 
-/// How many servers can take traffic.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Usable {
-    /// Active servers that are up, drained ones too.
-    pub active: u32,
-    /// Backup servers that are up.
-    pub backup: u32,
-    /// Sum of the weights that are used now: of the active, else of the backups that step in.
-    pub weight: u32,
-}
-
 impl Backend {
     pub fn new(
         name: Arc<str>,
@@ -119,7 +109,7 @@ impl Backend {
         servers: Vec<Arc<Server>>,
         live: Arc<BackendLive>,
     ) -> Self {
-        Self {
+        let backend = Self {
             name,
             id,
             mode: conf.mode,
@@ -140,84 +130,20 @@ impl Backend {
             eject: conf.eject,
             limits: conf.servers.iter().map(|server| server.limits).collect(),
             fullconn,
-            lineup: ArcSwap::from_pointee(Lineup::build(&servers, &conf.balance, conf.backups)),
+            keeper: Keeper::new(conf, &servers),
+            loads: match conf.balance {
+                Algorithm::LeastConn => Loads::new(servers.len()),
+                _ => Loads::default(),
+            },
             servers,
-            preparing: Mutex::default(),
             live,
-        }
-    }
-
-    /// The lineup of now.
-    pub fn lineup(&self) -> arc_swap::Guard<Arc<Lineup>> {
-        self.lineup.load()
-    }
-
-    /// Prepares the lineup anew, after a state or weight changed. Until what it returns is dropped no other does.
-    pub(super) fn rebuild(&self) -> MutexGuard<'_, ()> {
-        let held = self.preparing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.judge_panic();
-        self.lineup.store(Arc::new(Lineup::build(&self.servers, &self.balance, self.backups)));
-        held
-    }
-
-    /// Whether health is believed, said to all servers where it has changed.
-    fn judge_panic(&self) {
-        if self.panic.is_none() {
-            return;
-        }
-        let belief = self.muster().belief(self.panic);
-        if self.live.panic.set(belief) != belief {
-            self.servers.iter().for_each(|server| server.believe(belief));
-        }
-    }
-
-    /// Who is there and who is up, for panic.
-    pub fn muster(&self) -> Muster {
-        let mut muster = Muster::default();
-        for server in self.servers.iter().filter(|server| server.weight() > 0) {
-            match (server.backup, server.is_offered(), server.is_well()) {
-                (false, true, well) => {
-                    muster.offered += 1;
-                    muster.well += u32::from(well);
-                }
-                (true, _, true) => muster.backups += 1,
-                _ => {}
-            }
-        }
-        muster
+        };
+        (0..backend.servers.len() as u32).for_each(|index| backend.weigh(index));
+        backend
     }
 
     pub fn server(&self, name: &str) -> Option<&Arc<Server>> {
         self.servers.iter().find(|s| *s.name == *name)
-    }
-
-    pub fn usable(&self) -> Usable {
-        let mut usable = Usable::default();
-        // Of the first backup, or of all where all step in.
-        let mut backups = 0;
-        for server in &self.servers {
-            if !server.is_eligible() {
-                continue;
-            }
-            if server.backup {
-                if usable.backup == 0 || self.backups == Backups::All {
-                    backups += server.weight();
-                }
-                usable.backup += 1;
-            } else {
-                usable.active += 1;
-                usable.weight += server.weight();
-            }
-        }
-        if usable.active == 0 {
-            usable.weight = backups;
-        }
-        usable
-    }
-
-    /// UP or DOWN: a backend with servers is down when none can be picked.
-    pub fn is_up(&self) -> bool {
-        self.servers.is_empty() || self.usable().weight > 0
     }
 
     /// Takes room for one request on a server, if there is some.
@@ -226,10 +152,15 @@ impl Backend {
         let maxconn = server.maxconn();
         if maxconn == 0 {
             server.served.fetch_add(1, Relaxed);
+            self.weigh(index);
             return true;
         }
         let limit = self.limit(index, maxconn);
-        server.served.fetch_update(SeqCst, SeqCst, |n| (n < limit).then_some(n + 1)).is_ok()
+        let entered = server.served.fetch_update(SeqCst, SeqCst, |n| (n < limit).then_some(n + 1)).is_ok();
+        if entered {
+            self.weigh(index);
+        }
+        entered
     }
 
     /// Whether one more would find room on a server now.
@@ -243,6 +174,7 @@ impl Backend {
     pub fn leave(&self, index: u32) {
         let server = &self.servers[index as usize];
         server.served.fetch_sub(1, SeqCst);
+        self.weigh(index);
         // On a server without a limit there is always room, and so nobody waits for it.
         if server.maxconn() != 0 && self.live.queue.is_waited_in() {
             self.live.queue.serve(server);
@@ -252,10 +184,31 @@ impl Backend {
     /// What a server takes at the load of now: from `minconn` to `maxconn` in proportion, as HAProxy does it.
     fn limit(&self, index: u32, maxconn: u32) -> u32 {
         let minconn = self.limits[index as usize].minconn;
-        if minconn == 0 || minconn >= maxconn {
-            return maxconn;
+        let limit = if minconn == 0 || minconn >= maxconn {
+            maxconn
+        } else {
+            dynamic_limit(minconn, maxconn, self.live.stats.current(), self.fullconn)
+        };
+        match self.servers[index as usize].ramp() {
+            Ramp::FULL => limit,
+            ramp => ramp.limit(limit),
         }
-        dynamic_limit(minconn, maxconn, self.live.stats.current(), self.fullconn)
+    }
+
+    /// Notes what a server carries for its weight, where that is kept.
+    #[inline]
+    pub fn weigh(&self, index: u32) {
+        if !self.loads.are_kept() {
+            return;
+        }
+        let server = &self.servers[index as usize];
+        let load = server.is_eligible().then(|| Load {
+            served: server.served.load(Relaxed),
+            share: server.share(),
+            full: !self.has_room(index),
+            backup: server.backup,
+        });
+        self.loads.set(index, load);
     }
 
     /// Whether a limit depends on the load.
@@ -335,6 +288,7 @@ impl Backend {
             let same = before.servers.get(i).is_some_and(|old| Arc::ptr_eq(old, server));
             if same && before.limits[i].maxconn != self.limits[i].maxconn {
                 server.set_maxconn(self.limits[i].maxconn);
+                self.weigh(server.index());
             }
         }
         self.live.queue.settle(self);

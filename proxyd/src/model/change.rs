@@ -16,9 +16,10 @@ use super::backend::Backend;
 use super::dismissal::Dismissal;
 use super::frontend::Frontend;
 use super::history::{Order, Transition};
-use super::panic::Belief;
+use super::panic::{Belief, Muster};
 use super::server::{CheckStatus, Control, Fault, Outcome, Server};
 use super::shared::Shared;
+use super::slow_start::slowly;
 use super::state::{Event, State};
 use crate::config::Agent;
 use crate::log;
@@ -96,7 +97,10 @@ impl Shared {
         // Held to the end, so that a server's changes are told in the order they happened.
         let mut control = server.lock();
         let before = control.state;
-        let after = before.after(event);
+        let mut after = before.after(event);
+        if !backend.limits[server.index() as usize].slow_start.is_zero() {
+            after = slowly(before, after);
+        }
         if event == Event::CheckPassed
             && let Some(traffic) = &server.traffic
         {
@@ -126,6 +130,13 @@ impl Shared {
         }
         control.state = after;
         server.publish(&after);
+        if after.oper == Oper::Starting {
+            if before.oper != Oper::Starting {
+                backend.begin_to_warm(server, &mut control, now_ms);
+            }
+        } else if control.warming.is_some() {
+            Backend::stop_warming(server, &mut control);
+        }
         if before.is_up() && !after.is_up() {
             control.down_since = Some(now_ms);
         } else if !before.is_up()
@@ -154,7 +165,7 @@ impl Shared {
             || before.is_up() != after.is_up()
             || before.is_offered() != after.is_offered()
         {
-            requeued = self.relineup(backend);
+            requeued = self.relineup(backend, server);
         }
         if uncounted(&was) != uncounted(&is) {
             server.remember(transition(self.epoch.wall(now_ms), [&was, &is], cause, &control));
@@ -222,7 +233,7 @@ impl Shared {
             return;
         }
         server.set_weight(weight);
-        self.relineup(backend);
+        self.relineup(backend, server);
         let mut fields = from_to(&before.to_string(), &weight.to_string());
         cause.describe(&mut fields);
         self.journal_add("weight", server_key(server), fields);
@@ -235,6 +246,7 @@ impl Shared {
             return;
         }
         server.set_maxconn(maxconn);
+        backend.weigh(server.index());
         let mut fields = from_to(&before.to_string(), &maxconn.to_string());
         cause.describe(&mut fields);
         self.journal_add("server_maxconn", server_key(server), fields);
@@ -346,17 +358,19 @@ impl Shared {
         log::notice(format_args!("files of TLS: {changed} changed, {added} added, {removed} removed"));
     }
 
-    /// Prepares the backend's lineup anew and tells when the backend itself went up or down, or into panic. Returns
+    /// Has the backend's lineup prepared anew and tells when the backend itself went up or down, or into panic. Returns
     /// how many of those who waited could be served.
-    fn relineup(&self, backend: &Backend) -> u32 {
+    fn relineup(&self, backend: &Backend, server: &Server) -> u32 {
         // Held to the end: of two changes at a time the one that tells last has seen both.
-        let _held = backend.rebuild();
+        let standing = backend.note(server.index());
+        self.tending.notify_one();
         let requeued = backend.live.queue.settle(backend);
         let now_ms = self.epoch.now_ms();
         let live = &backend.live;
-        self.tell_panic(backend);
+        let muster = standing.muster();
+        self.tell_panic(backend, muster);
         let was_down = live.down_since.load(Relaxed) != 0;
-        let is_down = !backend.is_up();
+        let is_down = !standing.is_up();
         if was_down == is_down {
             return requeued;
         }
@@ -376,13 +390,12 @@ impl Shared {
     }
 
     /// Tells of a backend that has just gone into panic, or come out of it.
-    fn tell_panic(&self, backend: &Backend) {
+    fn tell_panic(&self, backend: &Backend, muster: Muster) {
         let (before, after) = (backend.live.panic.told(), backend.live.panic.belief());
         if before == after {
             return;
         }
         backend.live.panic.tell(after);
-        let muster = backend.muster();
         let (name, manned, offered) = (&backend.name, muster.manned(), muster.offered);
         let reason = format!("{manned} of {offered} servers are up");
         let words = |belief| match belief {

@@ -33,12 +33,15 @@ const MAX_TURN: u64 = 16_384;
 impl Lineup {
     pub fn build(servers: &[Arc<Server>], algorithm: &Algorithm, backups: Backups) -> Self {
         let turns = match algorithm {
-            Algorithm::RoundRobin | Algorithm::StaticRr | Algorithm::Random { .. } => Turns::Taken,
+            Algorithm::RoundRobin
+            | Algorithm::StaticRr
+            | Algorithm::Random { .. }
+            | Algorithm::LeastLatency => Turns::Taken,
             Algorithm::LeastConn | Algorithm::First => Turns::None,
         };
         let group = |backup: bool, turns: Turns| {
             let eligible = servers.iter().zip(0..).filter(|(s, _)| s.backup == backup && s.is_eligible());
-            let eligible: Vec<(u32, u32)> = eligible.map(|(s, index)| (index, s.weight())).collect();
+            let eligible: Vec<(u32, u32)> = eligible.map(|(s, index)| (index, s.share())).collect();
             Group {
                 members: eligible.iter().map(|&(index, _)| index).collect(),
                 order: match turns {

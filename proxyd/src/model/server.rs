@@ -14,8 +14,10 @@ use proto::addr::Address;
 
 use super::dismissal::Dismissals;
 use super::history::{History, Transition};
+use super::latency::Latency;
 use super::panic::Belief;
 use super::queue::OwnLine;
+use super::slow_start::{Ramp, STEPS};
 use super::state::{Event, State};
 use super::traffic::Traffic;
 use crate::config::{Agent, Uplink, Verdict};
@@ -48,6 +50,8 @@ pub struct Server {
     /// Changes of the address, so that a kept connection can be told from one to where the server is now.
     moves: AtomicU32,
     weight: AtomicU32,
+    /// How far it has warmed up: steps above, percent below.
+    ramp: AtomicU32,
     /// Most it carries at once; 0 is no limit.
     maxconn: AtomicU32,
     /// [`word`] bits: read at every pick, so that a change holds from the next one on.
@@ -66,6 +70,8 @@ pub struct Server {
     pub dismissals: Dismissals,
     /// How often it was left out, by [`Fault`].
     pub ejections: [Tally; 2],
+    /// How long it takes to answer; known where it is asked for.
+    pub latency: Latency,
     /// Requests or connections it carries now, over all workers.
     pub served: CachePadded<AtomicU32>,
     /// Those who wait for it and no other.
@@ -110,6 +116,8 @@ pub struct Control {
     pub down_ms: u64,
     /// Since when it is down, if it is.
     pub down_since: Option<u64>,
+    /// Since when it warms up, if it does.
+    pub warming: Option<u64>,
     pub check: CheckReport,
     /// The same of its agent.
     pub agent: CheckReport,
@@ -255,6 +263,8 @@ impl Server {
             address: ArcSwap::from_pointee(parts.address),
             moves: AtomicU32::new(0),
             weight: AtomicU32::new(parts.weight),
+            ramp: AtomicU32::new(packed(Ramp::FULL)),
+            latency: Latency::default(),
             maxconn: AtomicU32::new(parts.maxconn),
             word: AtomicU8::new(word::of(&state)),
             checking: AtomicBool::new(false),
@@ -269,6 +279,7 @@ impl Server {
                 changed_at: parts.now_ms,
                 down_ms: 0,
                 down_since: None,
+                warming: None,
                 check: CheckReport::default(),
                 agent: CheckReport::default(),
             }),
@@ -347,6 +358,35 @@ impl Server {
     /// Weight as set by the operator.
     pub fn weight(&self) -> u32 {
         self.weight.load(Relaxed)
+    }
+
+    /// How far it has warmed up.
+    pub fn ramp(&self) -> Ramp {
+        unpacked(self.ramp.load(Relaxed))
+    }
+
+    /// Returns where it was before.
+    pub(super) fn set_ramp(&self, ramp: Ramp) -> Ramp {
+        unpacked(self.ramp.swap(packed(ramp), Relaxed))
+    }
+
+    /// Its part of the traffic now, in sixteenths of a weight.
+    pub fn share(&self) -> u32 {
+        self.weight() * self.ramp().steps
+    }
+
+    /// The weight it has while it warms up, as it is shown.
+    pub fn effective_weight(&self) -> u32 {
+        self.share().div_ceil(STEPS)
+    }
+
+    pub(super) fn is_warming(&self) -> bool {
+        self.ramp() != Ramp::FULL
+    }
+
+    /// Its place in the backend's list.
+    pub fn index(&self) -> u32 {
+        self.id - 1
     }
 
     /// Most it is to carry at once; 0 is no limit.
@@ -445,6 +485,14 @@ impl Server {
     pub fn path(&self) -> String {
         format!("{}/{}", self.backend, self.name)
     }
+}
+
+const fn packed(ramp: Ramp) -> u32 {
+    ramp.steps << 8 | ramp.percent
+}
+
+const fn unpacked(ramp: u32) -> Ramp {
+    Ramp { steps: ramp >> 8, percent: ramp & 0xff }
 }
 
 /// What of a server's state workers read, in one byte.

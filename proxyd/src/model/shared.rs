@@ -38,6 +38,8 @@ pub struct Shared {
     pub dismissed: Notify,
     /// Told when stopping begins.
     pub stopping: Notify,
+    /// Told when there may be something for [`Shared::tend`] to do.
+    pub tending: Notify,
     /// Told when a new graph is there.
     pub published: Notify,
 }
@@ -68,6 +70,7 @@ impl Shared {
             room: Notify::new(),
             dismissed: Notify::new(),
             stopping: Notify::new(),
+            tending: Notify::new(),
             published: Notify::new(),
         }
     }
@@ -88,6 +91,7 @@ impl Shared {
         }
         self.generation.fetch_add(1, std::sync::atomic::Ordering::Release);
         self.published.notify_waiters();
+        self.tending.notify_one();
     }
 
     pub fn generation(&self) -> u32 {

@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::inbox::{Message, Workers};
-use super::pressure;
+use super::{lineups, pressure};
 use crate::config::{AdminSocket, Config, Memory};
 use crate::model::shared::{Listener, Shared};
 use crate::net::bind::{self, BindError, SocketFile};
@@ -78,6 +78,7 @@ pub async fn run(
     let Control { shared, metrics, sockets, memory, files } = control;
     let Threads { workers, mut accepting, mut ends } = threads;
     tokio::task::spawn_local(admin::serve(Arc::clone(&shared), sockets, source));
+    tokio::task::spawn_local(lineups::run(Arc::clone(&shared)));
     tokio::task::spawn_local(sampler::run(Arc::clone(&shared)));
     tokio::task::spawn_local(pressure::run(Arc::clone(&shared), workers.clone(), memory));
     let mut terminate = signal(SignalKind::terminate())?;

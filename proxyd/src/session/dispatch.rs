@@ -62,6 +62,24 @@ impl Slot {
     }
 }
 
+impl Slot {
+    /// Tells how long the server took, where picks go by that. Returns when that was.
+    pub fn took(&self, worker: &Worker, since: Instant, until: Instant) -> Instant {
+        if self.backend.backend.balance.asks_for_time() {
+            let took = until.saturating_duration_since(since);
+            self.view.server.latency.observe(took, worker.shared.epoch.ms(until));
+        }
+        until
+    }
+
+    /// It gave no answer: if it was waited for to the end, it took that long.
+    pub fn took_none(&self, worker: &Worker, failure: Failure, since: Instant, limit: Duration) {
+        if failure == Failure::Timeout {
+            self.took(worker, since, since + limit);
+        }
+    }
+}
+
 impl Drop for Slot {
     fn drop(&mut self) {
         self.view.cells().leave();
@@ -358,7 +376,10 @@ impl Tries {
                 Some((index, _)) if model.enter(index) => Picked::Server(index),
                 Some(_) => Picked::Full,
                 None => {
-                    let ask = Ask { tried: &self.tried };
+                    let mut ask = Ask { tried: &self.tried, now_ms: 0 };
+                    if model.balance.asks_for_time() {
+                        ask.now_ms = worker.shared.epoch.ms(timings.start + timings.waited);
+                    }
                     balance::pick(model, &ask, &mut worker.random.borrow_mut())
                 }
             };

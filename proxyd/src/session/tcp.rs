@@ -103,24 +103,32 @@ impl Session<'_> {
             Behalf { addresses: self.addresses, private: &private, stream: &self.client, upgrade: false };
         let course = (&mut self.timings, &mut self.way);
         let found = connect(self.worker, &self.backend, &mut self.meter, behalf, &mut timer, course).await;
-        let (_, server) = match found {
+        let server = match found {
             Ok(found) => self.server.insert(found),
             Err(termination) => return termination,
         };
         let connected = clock::now();
         self.timings.connected = Some(connected);
+        // Of what is said afterwards nothing is known.
+        server.0.took(self.worker, self.timings.start + self.timings.waited, connected);
         #[cfg(debug_assertions)]
         assert!(!(self.worker.faults && &*self.frontend.frontend.name == "faulty"), "a fault was asked for");
         if let (Some(trace), Some(log)) = (&mut self.trace, &self.frontend.frontend.log)
             && log.wants_source
         {
-            trace.source = server.stream.local_addr();
+            trace.source = server.1.stream.local_addr();
         }
         let limits = (&self.frontend.frontend.timeouts, &self.backend.backend.timeouts);
         let mut down_buffer = Buffer::medium();
         let mut exchange = Exchange::new(
             Side::new(&mut self.client, &mut self.buffer, limits.0.client, limits.0.client_fin, connected),
-            Side::new(&mut server.stream, &mut down_buffer, limits.1.server, limits.1.server_fin, connected),
+            Side::new(
+                &mut server.1.stream,
+                &mut down_buffer,
+                limits.1.server,
+                limits.1.server_fin,
+                connected,
+            ),
             &mut timer,
             &self.meter,
         );

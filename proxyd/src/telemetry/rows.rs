@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use proto::addr::Address;
 use proto::command::{Filter, Hide, ProxyRef};
 use proto::level::Level;
+use proto::state::Oper;
 use proto::stats::{Col, Kind, Row, ValueType};
 use proto::watch::{Ages, Sample};
 
@@ -241,7 +242,7 @@ impl Scene<'_> {
             (Col::Qcur, u64::from(live.queue.waiting())),
             (Col::Qmax, live.queue.most(self.maxima)),
             (Col::Weight, u64::from(usable.weight)),
-            (Col::Uweight, u64::from(usable.weight)),
+            (Col::Uweight, u64::from(usable.full_weight)),
             (Col::Act, u64::from(usable.active)),
             (Col::Bck, u64::from(usable.backup)),
             (Col::Chkdown, self.tally(&live.downs)),
@@ -269,6 +270,8 @@ impl Scene<'_> {
                 Algorithm::First => "first",
                 Algorithm::Random { .. } => "random",
                 Algorithm::LeastConn => "leastconn",
+                // Not one of HAProxy's.
+                Algorithm::LeastLatency => "least_latency",
             },
         );
         if let Some(cookies) = &backend.cookies {
@@ -308,7 +311,7 @@ impl Scene<'_> {
             (Col::Qmax, server.line.most(self.maxima)),
             (Col::Scur, now),
             (Col::Smax, most),
-            (Col::Weight, u64::from(server.weight())),
+            (Col::Weight, u64::from(server.effective_weight())),
             (Col::Uweight, u64::from(server.weight())),
             (Col::Act, u64::from(!server.backup)),
             (Col::Bck, u64::from(server.backup)),
@@ -318,6 +321,9 @@ impl Scene<'_> {
             (Col::NeedConnEst, now),
         ] {
             put(&mut row, col, number);
+        }
+        if state.oper == Oper::Starting && !state.admin.is_drain() {
+            put(&mut row, Col::Throttle, u64::from(server.ramp().throttle(server.weight())));
         }
         let max_queue =
             server.id.checked_sub(1).and_then(|i| backend.limits.get(i as usize)).map_or(0, |l| l.max_queue);

@@ -31,6 +31,7 @@ pub(super) fn read(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<
         AlgorithmWord::StaticRr => plain(Algorithm::StaticRr, word, settings, report),
         AlgorithmWord::LeastConn => plain(Algorithm::LeastConn, word, settings, report),
         AlgorithmWord::First => plain(Algorithm::First, word, settings, report),
+        AlgorithmWord::LeastLatency => plain(Algorithm::LeastLatency, word, settings, report),
         AlgorithmWord::Random => random(word, settings, report),
     }?;
     Some(Spanned { value: algorithm, span: value.node.span })

@@ -1,5 +1,7 @@
 //! One of `servers`, and `server_defaults`.
 
+use std::time::Duration;
+
 use proto::addr::Address;
 
 use super::super::reference::SERVER_DEFAULTS;
@@ -40,6 +42,7 @@ pub(in crate::config) struct Limits {
     pub(in crate::config) maxconn: Option<u32>,
     pub(in crate::config) minconn: Option<u32>,
     pub(in crate::config) max_queue: Option<u32>,
+    pub(in crate::config) slow_start: Option<Duration>,
     /// Where the last of `maxconn` and `minconn` stands.
     pub(in crate::config) span: Option<Span>,
 }
@@ -108,10 +111,12 @@ impl Limits {
     fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
         let mut read = |name| fields.get(name)?.number(0..=MOST, report);
         let (maxconn, minconn, max_queue) = (read("maxconn"), read("minconn"), read("max_queue"));
+        let slow_start = fields.get("slow_start").and_then(|value| value.duration(report));
         Self {
             maxconn: maxconn.as_ref().map(|maxconn| maxconn.value),
             minconn: minconn.as_ref().map(|minconn| minconn.value),
             max_queue: max_queue.map(|max_queue| max_queue.value),
+            slow_start: slow_start.map(|slow_start| slow_start.value),
             span: minconn.or(maxconn).map(|limit| limit.span),
         }
     }
@@ -122,6 +127,7 @@ impl Limits {
             maxconn: self.maxconn.or(defaults.maxconn),
             minconn: self.minconn.or(defaults.minconn),
             max_queue: self.max_queue.or(defaults.max_queue),
+            slow_start: self.slow_start.or(defaults.slow_start),
             span: self.span.or(defaults.span),
         }
     }

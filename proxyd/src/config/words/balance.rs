@@ -11,6 +11,7 @@ pub(crate) enum AlgorithmWord {
     LeastConn,
     First,
     Random,
+    LeastLatency,
 }
 
 pub(crate) const ALGORITHMS: Choices<AlgorithmWord> = Choices {
@@ -21,6 +22,7 @@ pub(crate) const ALGORITHMS: Choices<AlgorithmWord> = Choices {
         ("least_conn", AlgorithmWord::LeastConn),
         ("first", AlgorithmWord::First),
         ("random", AlgorithmWord::Random),
+        ("least_latency", AlgorithmWord::LeastLatency),
     ],
     also: &[
         ("roundrobin", AlgorithmWord::RoundRobin),

@@ -103,7 +103,7 @@ fn a_waiter_gets_no_server_that_it_tried() {
 
 #[test]
 fn the_line_is_as_long_as_the_servers_allow() {
-    let limits = Limits { maxconn: 1, minconn: 0, max_queue: 1 };
+    let limits = Limits { maxconn: 1, max_queue: 1, ..Limits::default() };
     let (_, _, backend) = backend(&[limits, limits]);
     assert!(backend.enter(0) && backend.enter(1));
     let _line = [join(&backend, any()).unwrap(), join(&backend, any()).unwrap()];
@@ -113,7 +113,7 @@ fn the_line_is_as_long_as_the_servers_allow() {
 
 #[tokio::test]
 async fn who_is_held_to_a_server_waits_for_it() {
-    let limits = Limits { maxconn: 1, minconn: 0, max_queue: 1 };
+    let limits = Limits { maxconn: 1, max_queue: 1, ..Limits::default() };
     let (config, _, _) = backend(&[limits, maxconn(1)]);
     let shared = testing::shared_of(&config);
     let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
@@ -144,7 +144,7 @@ async fn who_is_held_to_a_server_waits_for_it() {
 
 #[test]
 fn a_limit_follows_the_load() {
-    let limits = Limits { maxconn: 4, minconn: 1, max_queue: 0 };
+    let limits = Limits { maxconn: 4, minconn: 1, ..Limits::default() };
     let (mut config, _, _) = backend(&[limits]);
     config.backends[0].fullconn = Some(8);
     let snapshot = testing::snapshot(&config, None);

@@ -295,6 +295,7 @@ impl Connection {
                     break answer;
                 }
                 Err(Unanswered::Server(failure)) => {
+                    slot.took_none(&self.place.worker, failure, begun, server_timeout);
                     return Err(Unsuccessful { failure, answer_begun: interim > 0 });
                 }
                 Err(Unanswered::Client(gone)) => return Ok(self.gave_up(gone, refused)),
@@ -305,8 +306,7 @@ impl Connection {
             return Err(unwanted);
         }
         persisted.answer(&mut self.down_head, &backend.backend, slot, answer.status);
-        let answered = clock::now();
-        timings.answered = Some(answered);
+        let answered = *timings.answered.insert(slot.took(&self.place.worker, begun, clock::now()));
         let mut down = Transfer::new(
             std::mem::take(&mut self.down_head),
             as_read(&upstream.stream, answer.body),

@@ -5,13 +5,14 @@ use super::super::{Field, Preset, Section};
 
 pub(super) const BALANCE: Field = Field {
     name: "balance",
-    shape: "`round_robin`, `static_rr`, `least_conn`, `first` or `random(..)`",
+    shape: "`round_robin`, `static_rr`, `least_conn`, `first`, `random(..)` or `least_latency`",
     preset: Preset::Value(|| print::algorithm(&defaults::BALANCE)),
     meaning: "How the next server is chosen. `round_robin`: in turns, as often as its weight says, exactly and over all \
               workers. `static_rr`: the same with weights that stay as configured. `least_conn`: the fewest requests \
               for its weight; of up to 64 servers exactly, of more the least of eight that are drawn; of equals the one that \
               waited longest. `first`: the first that has room below its `maxconn`, so that the last can be \
-              switched off. HAProxy's `roundrobin` and `leastconn` are taken too.",
+              switched off. `least_latency`: of two that are drawn by weight the one that has \
+              answered more quickly, times what it carries; a slow answer counts at once and is forgotten by half in ten seconds. HAProxy's `roundrobin` and `leastconn` are taken too.",
 };
 
 pub(super) const BACKUPS: Field = Field {

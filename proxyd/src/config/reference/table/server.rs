@@ -34,6 +34,14 @@ const MAX_QUEUE: Field = Field {
               together; one more is answered with 503.",
 };
 
+const SLOW_START: Field = Field {
+    name: "slow_start",
+    shape: "duration",
+    preset: Preset::Unset("all at once"),
+    meaning: "How long a server that comes up takes to get its whole share: its weight grows in sixteenths, and its `maxconn` by \
+              percents. Not at the start of the process. The weight of `static_rr` does not grow.",
+};
+
 const HTTP: Field = Field {
     name: "http",
     shape: "`http1`, `h2` or `auto`",
@@ -133,6 +141,7 @@ pub const SERVER_DEFAULTS: Section = Section {
         MAXCONN,
         MINCONN,
         MAX_QUEUE,
+        SLOW_START,
         AGENT_FIELD,
         OBSERVE,
         ERROR_LIMIT,
@@ -149,7 +158,7 @@ pub const SERVER_DEFAULTS: Section = Section {
         socket::SERVER_USER_TIMEOUT,
         tls::SERVER_TLS_FIELD,
     ],
-    later: &["slow_start", "check"],
+    later: &["check"],
 };
 
 /// One of `servers`.
@@ -175,6 +184,7 @@ pub const SERVER: Section = Section {
         MAXCONN,
         MINCONN,
         MAX_QUEUE,
+        SLOW_START,
         AGENT_FIELD,
         OBSERVE,
         ERROR_LIMIT,
@@ -193,5 +203,5 @@ pub const SERVER: Section = Section {
         socket::SERVER_KEEPALIVE,
         socket::SERVER_USER_TIMEOUT,
     ],
-    later: &["slow_start", "check"],
+    later: &["check"],
 };
