@@ -4,6 +4,7 @@
 //! problem at once. Nothing here opens a socket; the file system is touched only through [`source::Source`].
 
 mod balance;
+mod check;
 pub mod condition;
 mod cookie_key;
 pub mod defaults;
@@ -42,6 +43,7 @@ use proto::addr::Address;
 use proto::level::Level;
 
 pub use balance::{Algorithm, Backups};
+pub use check::{Check, CheckKind, StatusRange, Timing};
 pub use flags::from_flags;
 pub use http::{
     CertField, ClientCertHeader, ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions, ServerHttp2,
@@ -296,7 +298,6 @@ pub struct Backend {
     pub mode: Mode,
     pub balance: Algorithm,
     pub backups: Backups,
-    pub check: Option<Check>,
     pub persistence: Option<Cookie>,
     pub persist: Persist,
     pub servers: Vec<Server>,
@@ -360,34 +361,6 @@ impl Default for Retries {
     }
 }
 
-/// How a server's health is asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Check {
-    pub kind: CheckKind,
-    pub interval: Duration,
-    pub timeout: Duration,
-    /// Passed checks until a server is up again.
-    pub rise: u32,
-    /// Failed checks until a server is down.
-    pub fall: u32,
-}
-
-/// What a check does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum CheckKind {
-    /// The connection is accepted.
-    Tcp,
-    /// A request is answered with a status of `expect`.
-    Http { method: String, path: String, host: Option<String>, expect: StatusRange },
-}
-
-/// Statuses from `first` to `last`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct StatusRange {
-    pub first: u16,
-    pub last: u16,
-}
-
 /// One server of a backend.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Server {
@@ -403,6 +376,8 @@ pub struct Server {
     pub uplink: Uplink,
     /// What decides on its state beside its check.
     pub verdict: Verdict,
+    /// Its own, or the backend's.
+    pub check: Option<Arc<Check>>,
 }
 
 /// How much a server takes at once, and how soon; 0 is no limit.

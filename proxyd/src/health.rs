@@ -1,9 +1,10 @@
 //! Health checks: each server is asked at its interval, whatever the workers are doing.
 //!
-//! Checks run on a thread of their own. First checks are spread over the interval, so that many servers are not asked
-//! at once. What an answer means for the server's state is decided by the model.
+//! Checks run on a thread of their own, a task for each server. First checks are spread over the interval, so that many
+//! servers are not asked at once. What an answer means for the server's state is decided by the model.
 
 pub mod agent;
+pub mod beat;
 pub mod observe;
 pub mod outlier;
 pub mod probe;
@@ -17,13 +18,15 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 
-use crate::clock::{self, Instant};
+use crate::balance::Random;
+use crate::clock;
 use crate::config::Check;
 use crate::model::backend::Backend;
 use crate::model::change::Cause;
 use crate::model::server::Server;
 use crate::model::shared::Shared;
 use crate::model::state::Event;
+use beat::{Beat, gap};
 use prober::{Network, Prober};
 
 /// Which task asks which server for which backend; both may be new after a reload.
@@ -33,35 +36,42 @@ type Key = (*const Backend, *const Server);
 const SUPERVISION: Duration = Duration::from_secs(5);
 
 /// Asks all servers of the graph of now, and of those that follow, until the task is dropped.
-pub async fn run(shared: Arc<Shared>) {
-    run_by(shared, Rc::new(Network)).await;
+pub async fn run(shared: Arc<Shared>, seed: u64) {
+    run_by(shared, seed, Rc::new(Network)).await;
 }
 
 /// The same, by somebody else's means.
-pub async fn run_by(shared: Arc<Shared>, prober: Rc<dyn Prober>) {
+pub async fn run_by(shared: Arc<Shared>, seed: u64, prober: Rc<dyn Prober>) {
+    let mut seeds = Random::new(seed);
     let mut tasks: HashMap<Key, JoinHandle<()>> = HashMap::new();
     loop {
         let mut published = pin!(shared.published.notified());
         published.as_mut().enable();
         let snapshot = shared.snapshot();
-        let mut wanted = HashMap::new();
-        for backend in &snapshot.backends {
-            let Some(check) = &backend.check else { continue };
-            for (i, server) in backend.servers.iter().enumerate() {
-                if server.verdict.track.is_some() {
-                    continue;
-                }
-                let key = (Arc::as_ptr(backend), Arc::as_ptr(server));
-                // A task never ends by itself; one that panicked is begun anew.
-                let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
-                    let first = clock::now() + spread(check.interval, i, backend.servers.len());
-                    let (shared, backend, server) =
-                        (Arc::clone(&shared), Arc::clone(backend), Arc::clone(server));
-                    let prober = Rc::clone(&prober);
-                    tokio::task::spawn_local(ask(shared, backend, server, check.clone(), first, prober))
-                });
-                wanted.insert(key, task);
-            }
+        let checked = |backend: &Arc<Backend>| -> Vec<(Arc<Backend>, Arc<Server>, Arc<Check>)> {
+            let servers = backend.servers.iter().filter(|server| server.verdict.track.is_none());
+            let with = servers.filter_map(|server| Some((server, server.check.as_ref()?)));
+            with.map(|(server, check)| (Arc::clone(backend), Arc::clone(server), Arc::clone(check))).collect()
+        };
+        let all: Vec<_> = snapshot.backends.iter().flat_map(checked).collect();
+        let (start, n) = (clock::now(), all.len());
+        let mut wanted = HashMap::with_capacity(n);
+        for (i, (backend, server, check)) in all.into_iter().enumerate() {
+            let key = (Arc::as_ptr(&backend), Arc::as_ptr(&server));
+            // A task never ends by itself; one that panicked is begun anew.
+            let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
+                let beat = Beat::first(start, &check.timing, i, n);
+                let random = Random::new(seeds.below(usize::MAX) as u64);
+                let prober = Rc::clone(&prober);
+                tokio::task::spawn_local(ask(
+                    Arc::clone(&shared),
+                    (backend, server, check),
+                    beat,
+                    random,
+                    prober,
+                ))
+            });
+            wanted.insert(key, task);
         }
         for (_, task) in tasks.drain() {
             task.abort();
@@ -74,22 +84,22 @@ pub async fn run_by(shared: Arc<Shared>, prober: Rc<dyn Prober>) {
     }
 }
 
-/// Server `i` of `n` is asked first at its share of the interval.
-fn spread(interval: Duration, i: usize, n: usize) -> Duration {
-    interval.mul_f64(i as f64 / n.max(1) as f64)
-}
-
 async fn ask(
     shared: Arc<Shared>,
-    backend: Arc<Backend>,
-    server: Arc<Server>,
-    check: Check,
-    first: Instant,
+    (backend, server, check): (Arc<Backend>, Arc<Server>, Arc<Check>),
+    mut beat: Beat,
+    mut random: Random,
     prober: Rc<dyn Prober>,
 ) {
-    let mut due = first;
+    let timing = &check.timing;
     loop {
-        tokio::time::sleep_until(due).await;
+        tokio::select! {
+            () = tokio::time::sleep_until(beat.due()) => {}
+            () = server.hurried() => {
+                beat.sooner(clock::now() + timing.fast_interval);
+                continue;
+            }
+        }
         if server.checks_run() {
             let (moves, address) = (server.moves(), server.address());
             let outcome = {
@@ -102,7 +112,8 @@ async fn ask(
                 shared.server_event(&backend, &server, event, Cause::Check(&outcome));
             }
         }
-        due = next(due, clock::now(), check.interval);
+        let gap = gap(&server.control().state, timing, &mut random);
+        beat.next(clock::now(), gap);
     }
 }
 
@@ -119,29 +130,5 @@ impl<'a> Checking<'a> {
 impl Drop for Checking<'_> {
     fn drop(&mut self) {
         self.0.set_checking(false);
-    }
-}
-
-/// Whole intervals from the last one; those that were missed are left out.
-fn next(due: Instant, now: Instant, interval: Duration) -> Instant {
-    let next = due + interval;
-    if next > now { next } else { now + interval }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn first_checks_are_spread() {
-        let s = Duration::from_secs(2);
-        assert_eq!([0, 1, 3].map(|i| spread(s, i, 4)), [0, 500, 1500].map(Duration::from_millis));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn checks_keep_their_beat() {
-        let (start, s) = (clock::now(), Duration::from_secs(1));
-        assert_eq!(next(start, start + s / 2, s), start + s);
-        assert_eq!(next(start, start + s * 3, s), start + s * 4);
     }
 }

@@ -16,6 +16,7 @@ mod keeping;
 pub mod latency;
 pub mod lineup;
 pub mod loads;
+pub mod outcome;
 pub mod panic;
 pub mod process;
 pub mod queue;

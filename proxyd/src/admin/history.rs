@@ -19,6 +19,9 @@ pub(super) fn text(transitions: &[Transition]) -> String {
         }
         if let Some(outcome) = check {
             let _infallible = writeln!(text, "  last check: {outcome}");
+            if !outcome.answer.is_empty() {
+                let _infallible = writeln!(text, "  it answered: \"{}\"", outcome.answer.escape_ascii());
+            }
         }
     }
     text
@@ -37,12 +40,13 @@ fn object(transition: &Transition) -> Value {
         object["by"] = who.as_ref().into();
         object["command"] = line.as_ref().into();
     }
-    if let Some(Outcome { status, code, duration, info }) = check {
+    if let Some(Outcome { status, code, duration, info, answer }) = check {
         object["check"] = json!({
             "status": status.word(),
             "code": code,
             "duration_ms": duration.as_millis() as u64,
             "info": info,
+            "answer": answer.escape_ascii().to_string(),
         });
     }
     object
@@ -61,6 +65,7 @@ mod tests {
             code: Some(503),
             duration: Duration::from_millis(2),
             info: "Busy".into(),
+            answer: (*b"HTTP/1.1 503 Busy\r\n").into(),
         };
         let by = Order { who: "uid 0 (root)".into(), line: "disable server app/app1".into() };
         vec![
@@ -88,7 +93,8 @@ mod tests {
         assert_eq!(
             text(&some()),
             "1970-01-01T00:00:01.000Z UP -> DOWN: Layer7 wrong status, code: 503, info: \"Busy\", check duration: 2ms\n  \
-             last check: Layer7 wrong status, code: 503, info: \"Busy\", check duration: 2ms\n\
+             last check: Layer7 wrong status, code: 503, info: \"Busy\", check duration: 2ms\n  \
+             it answered: \"HTTP/1.1 503 Busy\\r\\n\"\n\
              1970-01-01T00:00:02.500Z DOWN -> MAINT: changed from CLI\n  \
              by uid 0 (root): disable server app/app1\n"
         );

@@ -48,6 +48,8 @@ pub const RETRY_ON: [Reason; 2] = [Reason::ConnFailure, Reason::EmptyResponse];
 pub const REPLAY: u32 = 16 * 1024;
 
 pub const CHECK_INTERVAL: Duration = Duration::from_secs(2);
+/// Percent.
+pub const CHECK_SPREAD: u32 = 0;
 pub const CHECK_RISE: u32 = 2;
 pub const CHECK_FALL: u32 = 3;
 pub const CHECK_METHOD: &str = "GET";

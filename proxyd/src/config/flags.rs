@@ -7,6 +7,7 @@ use proto::level::Level;
 use super::report::{Report, Span};
 use super::resolve::{Shared, proxy_log};
 use super::span::Spanned;
+use super::syntax::check::Timing;
 use super::syntax::traffic::{Retries, Timeouts};
 use super::syntax::{address, check};
 use super::{
@@ -20,7 +21,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
     let mut report = Report::default();
     let bind = part("--listen", listen, &mut report).pop();
     let bind = bind.and_then(|text| address::listener(&text, &mut report));
-    let servers: Vec<Server> = part("--to", to, &mut report)
+    let mut servers: Vec<Server> = part("--to", to, &mut report)
         .iter()
         .filter_map(|text| address::server(text, &mut report))
         .enumerate()
@@ -33,9 +34,13 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
             cookie: None,
             uplink: Uplink::default(),
             verdict: Verdict::default(),
+            check: None,
         })
         .collect();
-    let check = check.and_then(|path| http_check(path, &mut report));
+    let check = check.and_then(|path| http_check(path, &mut report)).map(Arc::new);
+    for server in &mut servers {
+        server.check.clone_from(&check);
+    }
     if report.has_errors() {
         return Err(report);
     }
@@ -62,7 +67,6 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
         mode: shared.mode(),
         balance: defaults::BALANCE,
         backups: defaults::BACKUPS,
-        check,
         servers,
         fullconn: None,
         timeouts: shared.server(&Timeouts::default()),
@@ -105,9 +109,6 @@ fn http_check(path: &str, report: &mut Report) -> Option<Check> {
             host: None,
             expect: defaults::CHECK_EXPECT,
         },
-        interval: defaults::CHECK_INTERVAL,
-        timeout: defaults::CHECK_INTERVAL,
-        rise: defaults::CHECK_RISE,
-        fall: defaults::CHECK_FALL,
+        timing: Timing::default().resolved(),
     })
 }

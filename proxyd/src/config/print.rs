@@ -1,5 +1,6 @@
 //! Writes RON: a configuration as a file that says the same, and the table of defaults.
 
+pub(super) mod check;
 mod http;
 mod persistence;
 pub(super) mod socket;
@@ -8,6 +9,7 @@ mod tls;
 mod verdict;
 
 use std::fmt::Write as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::units;
@@ -18,9 +20,9 @@ use super::resolve::{self, Shared};
 use super::syntax::log::ProxyLog as WrittenLog;
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::{
-    Accept, Algorithm, Backend, Backups, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend,
-    Global, Limits, LogTarget, Memory, Mode, Persist, ProxyLog, Retries, Route, Server, ServerAddress,
-    ServerTimeouts, StatusRange,
+    Accept, Algorithm, Backend, Backups, Check, ClientTimeouts, Config, ForwardHeaders, Frontend, Global,
+    Limits, LogTarget, Memory, Mode, Persist, ProxyLog, Retries, Route, Server, ServerAddress,
+    ServerTimeouts,
 };
 use crate::log::target::{Framing, Place, Sample};
 
@@ -46,10 +48,6 @@ pub(super) fn percent(value: u32) -> String {
 
 pub(super) fn file_mode(mode: u32) -> String {
     format!("\"{mode:04o}\"")
-}
-
-pub(super) fn status(range: StatusRange) -> String {
-    format!("status(\"{}-{}\")", range.first, range.last)
 }
 
 pub(super) const fn mode(mode: Mode) -> &'static str {
@@ -335,8 +333,9 @@ fn backend(backend: &Backend, shared: &Common) -> String {
     if backend.backups != Backups::default() {
         let _ = writeln!(text, "            backups: {},", backups(backend.backups));
     }
-    if let Some(kind) = &backend.check {
-        let _ = writeln!(text, "            check: {},", check(kind));
+    let common = common_check(&backend.servers);
+    if let Some(common) = common {
+        let _ = writeln!(text, "            check: {},", check::check(common));
     }
     if let Some(cookie) = &backend.persistence {
         let _ = writeln!(text, "            persistence: {},", persistence::cookie(cookie));
@@ -367,31 +366,18 @@ fn backend(backend: &Backend, shared: &Common) -> String {
     }
     text.push_str("            servers: [\n");
     for entry in &backend.servers {
-        let _ = writeln!(text, "                {},", server(entry));
+        let _ = writeln!(text, "                {},", server(entry, common));
     }
     text.push_str("            ],\n        ),\n");
     text
 }
 
-fn check(check: &Check) -> String {
-    let mut text = match &check.kind {
-        CheckKind::Tcp => "tcp(".to_owned(),
-        CheckKind::Http { method, path, host, expect } => {
-            let mut text = format!("http(method: {}, path: {}, ", quoted(method), quoted(path));
-            if let Some(host) = host {
-                let _ = write!(text, "host: {}, ", quoted(host));
-            }
-            let _ = write!(text, "expect: {}, ", status(*expect));
-            text
-        }
-    };
-    let (interval, timeout) = (duration(check.interval), duration(check.timeout));
-    let _ =
-        write!(text, "interval: {interval}, timeout: {timeout}, rise: {}, fall: {})", check.rise, check.fall);
-    text
+/// What stands at the backend: the check of the first server that has one.
+fn common_check(servers: &[Server]) -> Option<&Arc<Check>> {
+    servers.iter().find_map(|server| server.check.as_ref())
 }
 
-fn server(server: &Server) -> String {
+fn server(server: &Server, common: Option<&Arc<Check>>) -> String {
     let address = match &server.address {
         ServerAddress::Literal(address) => address.to_string(),
         ServerAddress::Host { name, port } => format!("{name}:{port}"),
@@ -415,6 +401,11 @@ fn server(server: &Server) -> String {
     }
     verdict::verdict(&mut text, &server.verdict);
     socket::uplink(&mut text, &server.uplink);
+    match &server.check {
+        own if own.as_ref() == common => {}
+        Some(own) => _ = write!(text, ", check: {}", check::check(own)),
+        None => text.push_str(", check: none"),
+    }
     text.push(')');
     text
 }

@@ -6,7 +6,7 @@ use super::defaults as preset;
 use super::log_format::LogFormat;
 use super::syntax::Document;
 use super::syntax::backend::Backend as WrittenBackend;
-use super::syntax::check::{Check as WrittenCheck, CheckKind as WrittenKind};
+use super::syntax::check::Written as WrittenCheck;
 use super::syntax::defaults::Defaults as WrittenDefaults;
 use super::syntax::frontend::Frontend as WrittenFrontend;
 use super::syntax::global::Global as WrittenGlobal;
@@ -21,9 +21,9 @@ use super::syntax::verdict::Verdict as WrittenVerdict;
 use super::table::Table;
 use super::words::LeaveOut;
 use super::{
-    AdminSocket, Backend, Check, CheckKind, ClientCertHeader, ClientTimeouts, Config, ErrorPage,
-    ForwardHeaders, Frontend, Global, HttpOptions, Limits, LogTarget, Mode, Observe, ProxyLog, Retries,
-    Route, Server, ServerHttp2, ServerTimeouts, Trusted, Uplink, Verdict,
+    AdminSocket, Backend, Check, ClientCertHeader, ClientTimeouts, Config, ErrorPage, ForwardHeaders,
+    Frontend, Global, HttpOptions, Limits, LogTarget, Mode, Observe, ProxyLog, Retries, Route, Server,
+    ServerHttp2, ServerTimeouts, Trusted, Uplink, Verdict,
 };
 
 use crate::log::target::{Framing, Place, Target};
@@ -234,19 +234,26 @@ pub(super) fn proxy_log(own: Option<WrittenLog>, shared: &WrittenLog, mode: Mode
 
 fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
     let defaults = written.server_defaults;
+    let common = check(None, written.check.as_ref()).map(Arc::new);
+    let checked = |server: &WrittenServer| match &server.check {
+        None => common.clone(),
+        own => check(own.as_ref(), written.check.as_ref()).map(Arc::new),
+    };
     Backend {
         name: written.name.map(|name| name.value).unwrap_or_default(),
         mode: written.mode.map_or_else(|| shared.mode(), |mode| mode.value),
         balance: written.balance.map_or(preset::BALANCE, |balance| balance.value),
         backups: written.backups.map_or(preset::BACKUPS, |backups| backups.value),
-        check: written.check.map(check),
         persistence: written.persistence.map(|written| written.cookie),
         persist: written.persist.map(|persist| persist.value).unwrap_or_default(),
         servers: written
             .servers
             .into_iter()
             .flatten()
-            .filter_map(|written| server(written, &defaults))
+            .filter_map(|written| {
+                let check = checked(&written);
+                server(written, &defaults, check)
+            })
             .collect(),
         fullconn: written.fullconn.map(|fullconn| fullconn.value),
         timeouts: shared.server(&written.timeouts),
@@ -269,23 +276,14 @@ fn pages(written: Vec<WrittenPage>, below: &[ErrorPage]) -> Vec<ErrorPage> {
     pages
 }
 
-fn check(written: WrittenCheck) -> Check {
-    let interval = written.interval.unwrap_or(preset::CHECK_INTERVAL);
-    Check {
-        kind: match written.kind {
-            WrittenKind::Tcp => CheckKind::Tcp,
-            WrittenKind::Http { method, path, host, expect } => CheckKind::Http {
-                method: method.unwrap_or_else(|| preset::CHECK_METHOD.to_owned()),
-                path: path.unwrap_or_else(|| preset::CHECK_PATH.to_owned()),
-                host,
-                expect: expect.unwrap_or(preset::CHECK_EXPECT),
-            },
-        },
-        interval,
-        timeout: written.timeout.unwrap_or(interval),
-        rise: written.rise.unwrap_or(preset::CHECK_RISE),
-        fall: written.fall.unwrap_or(preset::CHECK_FALL),
-    }
+/// A server's own check, with what it leaves out of its timing as the backend's says; else the backend's.
+fn check(own: Option<&WrittenCheck>, shared: Option<&WrittenCheck>) -> Option<Check> {
+    let (WrittenCheck::Check(written), shared) = (own.or(shared)?, shared) else { return None };
+    let timing = match shared {
+        Some(WrittenCheck::Check(shared)) => written.timing.clone().over(&shared.timing),
+        Some(WrittenCheck::Off) | None => written.timing.clone(),
+    };
+    Some(Check { kind: written.kind.clone(), timing: timing.resolved() })
 }
 
 /// What a server says, and what it leaves out as `server_defaults` say.
@@ -307,7 +305,7 @@ fn verdict(written: WrittenVerdict, defaults: &WrittenVerdict) -> Verdict {
 }
 
 /// `None` for a server without an address, which is an error before it gets here.
-fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
+fn server(written: WrittenServer, defaults: &ServerDefaults, check: Option<Arc<Check>>) -> Option<Server> {
     let limits = written.limits.or(defaults.limits);
     let uplink = written.uplink.resolved(&defaults.uplink, is_unix(written.address.as_ref()));
     let http = written.http.as_ref().or(defaults.http.as_ref());
@@ -326,5 +324,6 @@ fn server(written: WrittenServer, defaults: &ServerDefaults) -> Option<Server> {
         verdict: verdict(written.verdict, &defaults.verdict),
         cookie: written.cookie.map(|cookie| cookie.value),
         uplink: Uplink { http: http.map_or(preset::SERVER_HTTP, |http| http.value), http2, ..uplink },
+        check,
     })
 }

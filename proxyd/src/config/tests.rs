@@ -115,8 +115,11 @@ fn the_first_example_means_what_it_says() {
     assert_eq!(frontend.timeouts.client, Duration::from_secs(30));
     assert_eq!(config.backends[0].timeouts.tunnel, defaults::TUNNEL);
     let [backend] = config.backends.as_slice() else { panic!("{config:?}") };
-    let check = backend.check.as_ref().unwrap();
-    assert_eq!((check.interval, check.timeout), (Duration::from_secs(2), Duration::from_secs(2)));
+    let check = backend.servers[0].check.as_ref().unwrap();
+    assert_eq!(
+        (check.timing.interval, check.timing.timeout),
+        (Duration::from_secs(2), Duration::from_secs(2))
+    );
     let CheckKind::Http { method, path, expect, .. } = &check.kind else { panic!("{check:?}") };
     assert_eq!((method.as_str(), path.as_str()), ("GET", "/healthz"));
     assert_eq!(*expect, StatusRange { first: 200, last: 399 });
@@ -236,16 +239,18 @@ fn one_thing_may_be_written_in_several_ways() {
         .backends
         .remove(0)
     };
+    let check = |settings: &str| backend(settings).servers[0].check.as_deref().cloned();
     for settings in ["check: tcp", "check: tcp()", "check: /* why */ tcp( )"] {
-        assert_eq!(backend(settings).check.map(|check| check.kind), Some(CheckKind::Tcp), "{settings}");
+        assert_eq!(check(settings).map(|check| check.kind), Some(CheckKind::Tcp), "{settings}");
     }
-    assert_eq!(backend("check: http").check, backend(r#"check: http(path: "/",)"#).check);
-    assert_eq!(backend("check: None").check, None);
+    assert_eq!(check("check: http"), check(r#"check: http(path: "/",)"#));
+    assert_eq!(check("check: None"), None);
+    assert_eq!(check("check: none"), None);
     for settings in ["balance: leastconn", "balance: least_conn", "balance: least_conn()"] {
         assert_eq!(backend(settings).balance, Algorithm::LeastConn, "{settings}");
     }
     for (expect, first, last) in [("status(204)", 204, 204), (r#"status("204")"#, 204, 204)] {
-        let check = backend(&format!("check: http(expect: {expect})")).check.unwrap();
+        let check = check(&format!("check: http(expect: {expect})")).unwrap();
         let CheckKind::Http { expect, .. } = check.kind else { panic!() };
         assert_eq!(expect, StatusRange { first, last });
     }
@@ -406,6 +411,40 @@ fn colour_is_only_added() {
 }
 
 #[test]
+fn a_servers_check_goes_before_that_of_its_backend() {
+    let config = load_whole(
+        r#"(
+            frontends: [(name: "web", bind: [":0"], default_backend: "app")],
+            backends: [(
+                name: "app",
+                check: http(interval: "1s", fast_interval: "200ms", timeout: "500ms", rise: 4, spread: "5%"),
+                servers: [
+                    (name: "a", address: "[::1]:80"),
+                    (name: "b", address: "[::1]:80", check: tcp(interval: "3s", fall: 1)),
+                    (name: "c", address: "[::1]:80", check: none),
+                ],
+            )],
+        )"#,
+    );
+    let [a, b, c] = config.backends[0].servers.as_slice() else { panic!("{config:?}") };
+    let ms = Duration::from_millis;
+    let common = Timing {
+        interval: ms(1000),
+        fast_interval: ms(200),
+        down_interval: ms(1000),
+        timeout: ms(500),
+        spread: 5,
+        rise: 4,
+        fall: 3,
+    };
+    assert_eq!(a.check.as_ref().unwrap().timing, common);
+    let own = Timing { interval: ms(3000), down_interval: ms(3000), fall: 1, ..common };
+    assert_eq!(**b.check.as_ref().unwrap(), Check { kind: CheckKind::Tcp, timing: own });
+    assert_eq!(c.check, None);
+    assert_eq!(load_whole(&to_ron(&config)), config);
+}
+
+#[test]
 fn control_bytes_of_a_file_reach_no_terminal() {
     let report = report_of(
         "(frontends: [(name: \"\\u{1b}[2J\", bind: [\"\u{1b}]0;x\u{7}\"], default_backend: \"b\")])",
@@ -419,7 +458,7 @@ fn flags_make_a_configuration() {
     assert_said("flags", &to_ron(&config));
     assert_eq!(load_whole(&to_ron(&config)), config);
     let unchecked = from_flags(":0", "unix@/run/app.sock", None).unwrap();
-    assert_eq!(unchecked.backends[0].check, None);
+    assert_eq!(unchecked.backends[0].servers[0].check, None);
     assert_eq!(load_whole(&to_ron(&unchecked)), unchecked);
 }
 

@@ -1,6 +1,7 @@
 //! What no value shows alone: names that clash, references to nothing, places taken twice. Each part looks at the
 //! whole document and reports all it finds.
 
+mod checks;
 mod listeners;
 mod logs;
 mod names;
@@ -26,6 +27,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     servers::check(document, report);
     verdicts::check(document, report);
     persistence::check(document, report);
+    checks::check(document, report);
     let idle = document.frontends.is_empty() && document.listen.is_empty();
     if idle && document.partial == Partial::Whole && !report.has_errors() {
         report.push(

@@ -89,6 +89,7 @@ async fn ask(server: &Server, agent: &Agent) -> Result<(Vec<u8>, clock::Instant)
         code: None,
         duration: clock::now() - begun,
         info,
+        answer: Box::default(),
     };
     let deadline = begun + agent.interval;
     let address = match (agent.address, &*server.address()) {
@@ -194,13 +195,12 @@ fn outcome(words: &Words, begun: clock::Instant) -> Outcome {
         }
     };
     let code = health.map(|_| 0);
-    Outcome { status, code, duration: clock::now() - begun, info }
+    Outcome { status, code, duration: clock::now() - begun, info, answer: Box::default() }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config;
     use crate::model::testing;
 
     fn told(answer: &str) -> (CheckStatus, String) {
@@ -225,12 +225,12 @@ mod tests {
     fn an_answer_is_heeded() {
         let mut config = testing::config();
         config.backends[0].servers[0].verdict.agent =
-            Some(config::Agent { address: None, port: 1, interval: testing::SECOND, send: String::new() });
+            Some(Agent { address: None, port: 1, interval: testing::SECOND, send: String::new() });
         let shared = testing::shared_of(&config);
         let snapshot = shared.snapshot();
         let backend = snapshot.backend("app").unwrap();
         let server = &backend.servers[0];
-        let mut say = |answer: &str| {
+        let say = |answer: &str| {
             heed(&shared, backend, server, answer.as_bytes(), clock::now());
             let state = server.control().state;
             (server.status_word(&state).into_owned(), server.weight(), server.maxconn())

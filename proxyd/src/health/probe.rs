@@ -11,6 +11,7 @@ use proto::addr::Address;
 
 use crate::clock::{self, Instant};
 use crate::config::{Check, CheckKind, SendProxy, ServerHttp, StatusRange};
+use crate::model::outcome::KEPT_ANSWER;
 use crate::model::server::{CheckStatus, Outcome, Server};
 use crate::net::buffer::Buffer;
 use crate::net::connect::{Origin, connect, is_local_shortage};
@@ -25,21 +26,22 @@ use crate::tls::Originator;
 /// Asks once; the timeout covers all of it.
 pub async fn probe(address: &Address, server: &Server, check: &Check) -> Outcome {
     let start = clock::now();
-    let deadline = start + check.timeout;
+    let deadline = start + check.timing.timeout;
     let mut timer = Timer::default();
     let finding = find(address, server, check, deadline, &mut timer).await;
-    let Finding { status, code, info } = finding;
-    Outcome { status, code, duration: clock::now() - start, info }
+    let Finding { status, code, info, answer } = finding;
+    Outcome { status, code, duration: clock::now() - start, info, answer }
 }
 
 struct Finding {
     status: CheckStatus,
     code: Option<u16>,
     info: String,
+    answer: Box<[u8]>,
 }
 
 fn finding(status: CheckStatus, info: impl Into<String>) -> Finding {
-    Finding { status, code: None, info: info.into() }
+    Finding { status, code: None, info: info.into(), answer: Box::default() }
 }
 
 async fn find(
@@ -233,7 +235,8 @@ async fn ask(
             };
             buffer.filled(n);
             if let Some(found) = judge(buffer.data(), n == 0 || buffer.is_full(), expect) {
-                return Poll::Ready(found);
+                let kept = buffer.len().min(KEPT_ANSWER);
+                return Poll::Ready(Finding { answer: buffer.data()[..kept].into(), ..found });
             }
         }
     };
@@ -250,7 +253,12 @@ fn judge(bytes: &[u8], is_all: bool, expect: StatusRange) -> Option<Finding> {
             let code = response.code.unwrap_or_default();
             let passed = (expect.first..=expect.last).contains(&code);
             let status = if passed { CheckStatus::L7Ok } else { CheckStatus::L7Status };
-            Some(Finding { status, code: Some(code), info: response.reason.unwrap_or_default().to_owned() })
+            Some(Finding {
+                status,
+                code: Some(code),
+                info: response.reason.unwrap_or_default().to_owned(),
+                answer: Box::default(),
+            })
         }
         Ok(httparse::Status::Partial) if bytes.is_empty() => {
             Some(finding(CheckStatus::L7Response, "closed without an answer"))

@@ -22,6 +22,7 @@ pub struct Network;
 
 impl Prober for Network {
     fn ask<'a>(&'a self, address: &'a Address, server: &'a Server, check: &'a Check) -> Asking<'a> {
+        // On the heap while it lasts: of thousands of servers few are asked at once.
         Box::pin(probe::probe(address, server, check))
     }
 }

@@ -13,9 +13,7 @@ use super::panic::Alarm;
 use super::queue::{Hold, Queue, Wants};
 use super::server::{Rates, Server};
 use super::slow_start::Ramp;
-use crate::config::{
-    self, Algorithm, Backups, Check, Eject, Limits, Mode, Panic, Persist, Retries, ServerTimeouts,
-};
+use crate::config::{self, Algorithm, Backups, Eject, Limits, Mode, Panic, Persist, Retries, ServerTimeouts};
 use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::Tally;
@@ -31,7 +29,6 @@ pub struct Backend {
     pub backups: Backups,
     pub timeouts: ServerTimeouts,
     pub retries: Retries,
-    pub check: Option<Check>,
     /// By which clients stay with their servers.
     pub cookies: Option<Cookies>,
     pub persist: Persist,
@@ -117,7 +114,6 @@ impl Backend {
             backups: conf.backups,
             timeouts: conf.timeouts,
             retries: conf.retries,
-            check: conf.check.clone(),
             cookies: Cookies::new(conf, &servers),
             persist: conf.persist.clone(),
             pages: Pages::new(&conf.pages),

@@ -115,6 +115,7 @@ impl Shared {
                     code: None,
                     duration: Duration::ZERO,
                     info: words.to_owned(),
+                    answer: Box::default(),
                 });
             }
             _ => {}

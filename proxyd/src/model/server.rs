@@ -6,21 +6,22 @@ use std::sync::atomic::{
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use proto::addr::Address;
+use tokio::sync::Notify;
 
 use super::dismissal::Dismissals;
 use super::history::{History, Transition};
 use super::latency::Latency;
+pub use super::outcome::{CheckStatus, Outcome};
 use super::panic::Belief;
 use super::queue::OwnLine;
 use super::slow_start::{Ramp, STEPS};
 use super::state::{Event, State};
 use super::traffic::Traffic;
-use crate::config::{Agent, Uplink, Verdict};
+use crate::config::{Agent, Check, Uplink, Verdict};
 use crate::http::parting::Parting;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::{Peak, Tally};
@@ -40,6 +41,8 @@ pub struct Server {
     pub initial_weight: u32,
     /// What decides on its state beside its check.
     pub verdict: Verdict,
+    /// How its health is asked for.
+    pub check: Option<Arc<Check>>,
     /// How it is connected to.
     pub uplink: Uplink,
     /// Connections begin with a handshake.
@@ -58,6 +61,8 @@ pub struct Server {
     word: AtomicU8,
     /// A check is under way.
     checking: AtomicBool,
+    /// Wakes whoever waits for the time of its next check.
+    hurry: Notify,
     control: Mutex<Control>,
     /// As configured, or as an operator changed it.
     agent: Mutex<Option<Agent>>,
@@ -129,101 +134,6 @@ pub struct CheckReport {
     pub outcome: Option<Outcome>,
 }
 
-/// How one check ended.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Outcome {
-    pub status: CheckStatus,
-    /// Status code of an HTTP answer.
-    pub code: Option<u16>,
-    pub duration: Duration,
-    /// What the system or the server said, for people.
-    pub info: String,
-}
-
-/// HAProxy's check statuses (management guide, `check_status`).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum CheckStatus {
-    /// Nothing was said of the server's health.
-    Checked,
-    /// Not a check: its traffic tells.
-    Hana,
-    /// Could not be tried: a socket error of ours.
-    SockErr,
-    L4Ok,
-    L4Timeout,
-    L4Con,
-    L6Ok,
-    L6Timeout,
-    L6Response,
-    L7Timeout,
-    L7Response,
-    L7Ok,
-    L7Status,
-}
-
-impl CheckStatus {
-    pub const fn passed(self) -> bool {
-        matches!(self, Self::L4Ok | Self::L6Ok | Self::L7Ok)
-    }
-
-    /// The word of `show stat`.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Checked => "CHECKED",
-            Self::Hana => "HANA",
-            Self::SockErr => "SOCKERR",
-            Self::L4Ok => "L4OK",
-            Self::L4Timeout => "L4TOUT",
-            Self::L4Con => "L4CON",
-            Self::L6Ok => "L6OK",
-            Self::L6Timeout => "L6TOUT",
-            Self::L6Response => "L6RSP",
-            Self::L7Timeout => "L7TOUT",
-            Self::L7Response => "L7RSP",
-            Self::L7Ok => "L7OK",
-            Self::L7Status => "L7STS",
-        }
-    }
-
-    /// The long form, `check_desc` and the log.
-    pub const fn text(self) -> &'static str {
-        match self {
-            Self::Checked => "No status change",
-            Self::Hana => "Health analyze",
-            Self::SockErr => "Socket error",
-            Self::L4Ok => "Layer4 check passed",
-            Self::L4Timeout => "Layer4 timeout",
-            Self::L4Con => "Layer4 connection problem",
-            Self::L6Ok => "Layer6 check passed",
-            Self::L6Timeout => "Layer6 timeout",
-            Self::L6Response => "Layer6 invalid response",
-            Self::L7Timeout => "Layer7 timeout",
-            Self::L7Response => "Layer7 invalid response",
-            Self::L7Ok => "Layer7 check passed",
-            Self::L7Status => "Layer7 wrong status",
-        }
-    }
-
-    /// `srv_check_status` of `show servers state`.
-    pub const fn number(self) -> u32 {
-        match self {
-            Self::Checked => 3,
-            Self::Hana => 4,
-            Self::SockErr => 5,
-            Self::L4Ok => 6,
-            Self::L4Timeout => 7,
-            Self::L4Con => 8,
-            Self::L6Ok => 9,
-            Self::L6Timeout => 10,
-            Self::L6Response => 11,
-            Self::L7Timeout => 12,
-            Self::L7Response => 13,
-            Self::L7Ok => 15,
-            Self::L7Status => 17,
-        }
-    }
-}
-
 /// What a server is made of.
 #[derive(Debug)]
 pub struct Parts {
@@ -237,8 +147,7 @@ pub struct Parts {
     pub uplink: Uplink,
     pub tls: Option<Arc<Originator>>,
     pub address: Address,
-    /// Rise and fall.
-    pub check: Option<(u32, u32)>,
+    pub check: Option<Arc<Check>>,
     pub workers: usize,
     /// Milliseconds of the process's epoch.
     pub now_ms: u64,
@@ -247,9 +156,12 @@ pub struct Parts {
 impl Server {
     pub fn new(parts: Parts) -> Self {
         let agent = parts.verdict.agent.clone();
-        let state = State::new(parts.check);
+        // One that follows another has no verdict of its own.
+        let check = parts.check.as_ref().filter(|_| parts.verdict.track.is_none());
+        let state = State::new(check.map(|check| (check.timing.rise, check.timing.fall)));
         // An agent is believed at its first word, as HAProxy has it.
         let state = if agent.is_some() { state.with_agent(1, 1) } else { state };
+        let traffic = parts.verdict.observe.map(Traffic::new);
         Self {
             name: parts.name,
             backend: parts.backend,
@@ -257,6 +169,7 @@ impl Server {
             backup: parts.backup,
             initial_weight: parts.weight,
             verdict: parts.verdict,
+            check: parts.check,
             uplink: parts.uplink,
             tls: parts.tls,
             source_turn: AtomicU32::new(0),
@@ -268,10 +181,11 @@ impl Server {
             maxconn: AtomicU32::new(parts.maxconn),
             word: AtomicU8::new(word::of(&state)),
             checking: AtomicBool::new(false),
+            hurry: Notify::new(),
             agent: Mutex::new(agent),
             asking: AtomicBool::new(false),
             history: Mutex::default(),
-            traffic: parts.verdict.observe.map(Traffic::new),
+            traffic,
             dismissals: Dismissals::default(),
             ejections: Default::default(),
             control: Mutex::new(Control {
@@ -353,6 +267,16 @@ impl Server {
 
     pub fn set_asking(&self, asking: bool) {
         self.asking.store(asking, Relaxed);
+    }
+
+    /// The next check need not wait for its time: something else has been seen of the server.
+    pub fn check_soon(&self) {
+        self.hurry.notify_one();
+    }
+
+    /// Ready once the next check is wanted sooner.
+    pub async fn hurried(&self) {
+        self.hurry.notified().await;
     }
 
     /// Weight as set by the operator.

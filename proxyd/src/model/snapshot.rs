@@ -266,6 +266,7 @@ fn backend(
             && kept.initial_weight == server.weight
             && kept.uplink == server.uplink
             && kept.verdict == server.verdict
+            && kept.check == server.check
         {
             servers.push(Arc::clone(kept));
             continue;
@@ -299,7 +300,7 @@ fn backend(
             uplink: server.uplink.clone(),
             tls,
             address,
-            check: conf.check.as_ref().filter(|_| server.verdict.track.is_none()).map(|c| (c.rise, c.fall)),
+            check: server.check.clone(),
             workers: site.workers,
             now_ms: site.now_ms,
         })));

@@ -9,7 +9,7 @@ use crate::config::log_format::LogFormat;
 use crate::config::{
     Algorithm, Backend, Backups, Bind, Check, CheckKind, ClientTimeouts, Config, ForwardHeaders, Frontend,
     Global, HttpOptions, Limits, Mode, Persist, ProxyLog, Retries, Server, ServerAddress, ServerTimeouts,
-    Trusted, Uplink, Verdict,
+    Timing, Trusted, Uplink, Verdict,
 };
 use crate::model::process::Process;
 use crate::model::shared::Shared;
@@ -76,13 +76,6 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
         mode,
         balance: Algorithm::RoundRobin,
         backups: Backups::First,
-        check: checked.then_some(Check {
-            kind: CheckKind::Tcp,
-            interval: SECOND,
-            timeout: SECOND,
-            rise: 2,
-            fall: 3,
-        }),
         servers: servers
             .iter()
             .enumerate()
@@ -95,6 +88,7 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
                 cookie: None,
                 uplink: Uplink::default(),
                 verdict: Verdict::default(),
+                check: checked.then(|| Arc::new(check())),
             })
             .collect(),
         fullconn: None,
@@ -113,6 +107,19 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
         persistence: None,
         persist: Persist::default(),
     }
+}
+
+pub(crate) fn check() -> Check {
+    let timing = Timing {
+        interval: SECOND,
+        fast_interval: SECOND,
+        down_interval: SECOND,
+        timeout: SECOND,
+        spread: 0,
+        rise: 2,
+        fall: 3,
+    };
+    Check { kind: CheckKind::Tcp, timing }
 }
 
 pub(crate) fn snapshot(config: &Config, previous: Option<&Snapshot>) -> Snapshot {

@@ -84,8 +84,8 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
         };
         thread(format!("worker-{index}"), || worker::run(start), ended.clone())?;
     }
-    let checked = Arc::clone(&shared);
-    thread("checks".into(), || on_local_runtime(health::run(checked)), ended)?;
+    let (checked, seed) = (Arc::clone(&shared), random());
+    thread("checks".into(), move || on_local_runtime(health::run(checked, seed)), ended)?;
 
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let threads = Threads { workers: Workers::new(inboxes), accepting, ends };

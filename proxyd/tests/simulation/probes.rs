@@ -56,7 +56,13 @@ impl Prober for Simulated {
                 }
             });
             world.say(&format!("check of {path}: {}", status.word()));
-            Outcome { status, code: None, duration: clock::now() - began, info: String::new() }
+            Outcome {
+                status,
+                code: None,
+                duration: clock::now() - began,
+                info: String::new(),
+                answer: Box::default(),
+            }
         })
     }
 }

@@ -99,7 +99,7 @@ impl World {
         let socket = admin::Socket { listener, path: "sim.sock".into(), level: Level::Admin };
         tokio::task::spawn_local(admin::serve(Arc::clone(&shared), vec![socket], "sim".to_owned()));
         tokio::task::spawn_local(telemetry::sampler::run(Arc::clone(&shared)));
-        tokio::task::spawn_local(health::run_by(shared, Rc::new(Simulated(Rc::clone(&world)))));
+        tokio::task::spawn_local(health::run_by(shared, seed, Rc::new(Simulated(Rc::clone(&world)))));
         world
     }
 

@@ -6,7 +6,7 @@ use super::super::shape::Fields;
 use super::super::span::Spanned;
 use super::super::words::{BACKUPS, MODES};
 use super::super::{Algorithm, Backups, Eject, Mode, Panic, Persist};
-use super::check::Check;
+use super::check::Written as Check;
 use super::http::Page;
 use super::persistence::WrittenCookie;
 use super::server::{Server, ServerDefaults};

@@ -1,34 +1,51 @@
-//! `check`: `tcp`, `tcp(..)`, `http` or `http(..)`.
+//! `check` of a backend or a server: `tcp`, `tcp(..)`, `http(..)` and so on, or `none`.
 
 use std::time::Duration;
 
-use super::super::StatusRange;
+use super::super::check::{CheckKind, StatusRange, Timing as Resolved};
+use super::super::defaults;
 use super::super::reference::{HTTP_CHECK, TCP_CHECK};
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value, no_choice};
 use super::super::span::{Kind, Spanned};
 use super::super::words::{CHECKS, CheckWord};
 
+/// Checks in a row that can be asked for: sums of two such numbers are numbers still.
+const MOST_CHECKS: u32 = 1_000_000;
+/// In percent.
+const MOST_SPREAD: u32 = 50;
+
+/// `check` as written.
+#[derive(Clone, Debug)]
+pub(in crate::config) enum Written {
+    /// `none`
+    Off,
+    Check(Box<Check>),
+}
+
 /// A check as written.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(in crate::config) struct Check {
     pub(in crate::config) kind: CheckKind,
-    pub(in crate::config) interval: Option<Duration>,
-    pub(in crate::config) timeout: Option<Duration>,
-    pub(in crate::config) rise: Option<u32>,
-    pub(in crate::config) fall: Option<u32>,
+    pub(in crate::config) timing: Timing,
 }
 
-/// What it does, as written.
-#[derive(Debug)]
-pub(in crate::config) enum CheckKind {
-    Tcp,
-    Http { method: Option<String>, path: Option<String>, host: Option<String>, expect: Option<StatusRange> },
+/// When it is sent, as written.
+#[derive(Clone, Debug, Default)]
+pub(in crate::config) struct Timing {
+    pub(in crate::config) interval: Option<Spanned<Duration>>,
+    pub(in crate::config) fast_interval: Option<Spanned<Duration>>,
+    pub(in crate::config) down_interval: Option<Spanned<Duration>>,
+    pub(in crate::config) timeout: Option<Spanned<Duration>>,
+    spread: Option<u32>,
+    rise: Option<u32>,
+    fall: Option<u32>,
 }
 
-impl Check {
+impl Written {
     pub(super) fn read(value: Value<'_, '_>, report: &mut Report) -> Option<Self> {
         let (word, settings) = match &value.node.kind {
+            Kind::Word("none") => return Some(Self::Off),
             Kind::Word(word) => (*word, None),
             Kind::Variant(word, settings) => (*word, Some(settings)),
             _ => {
@@ -57,16 +74,74 @@ impl Check {
             Some(settings) => Some(Fields::open(settings, section, report)?),
         };
         let fields = fields.as_ref();
-        let mut duration = |name| Some(fields?.get(name)?.duration(report)?.value);
-        let (interval, timeout) = (duration("interval"), duration("timeout"));
-        let mut count = |name| Some(fields?.get(name)?.number(1..=u32::MAX, report)?.value);
-        let (rise, fall) = (count("rise"), count("fall"));
+        let timing = fields.map(|fields| Timing::read(fields, report)).unwrap_or_default();
         let kind = match kind {
             CheckWord::Tcp => CheckKind::Tcp,
             CheckWord::Http => http(fields, report),
         };
-        Some(Self { kind, interval, timeout, rise, fall })
+        Some(Self::Check(Box::new(Check { kind, timing })))
     }
+}
+
+impl Timing {
+    fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
+        let mut duration = |name| fields.get(name)?.duration(report);
+        let (interval, fast_interval) = (duration("interval"), duration("fast_interval"));
+        let (down_interval, timeout) = (duration("down_interval"), duration("timeout"));
+        let spread = fields.get("spread").and_then(|value| spread(value, report));
+        let mut count = |name| Some(fields.get(name)?.number(1..=MOST_CHECKS, report)?.value);
+        Self {
+            interval,
+            fast_interval,
+            down_interval,
+            timeout,
+            spread,
+            rise: count("rise"),
+            fall: count("fall"),
+        }
+    }
+
+    /// These words, and what they leave out as `below` says.
+    pub(in crate::config) fn over(self, below: &Self) -> Self {
+        Self {
+            // Intervals that follow from another one follow from the one beside them.
+            fast_interval: self.fast_interval.or_else(|| below.fast_interval.clone()),
+            down_interval: self.down_interval.or_else(|| below.down_interval.clone()),
+            timeout: self.timeout.or_else(|| below.timeout.clone()),
+            interval: self.interval.or_else(|| below.interval.clone()),
+            spread: self.spread.or(below.spread),
+            rise: self.rise.or(below.rise),
+            fall: self.fall.or(below.fall),
+        }
+    }
+
+    /// What holds.
+    pub(in crate::config) fn resolved(&self) -> Resolved {
+        let value = |written: &Option<Spanned<Duration>>| written.as_ref().map(|written| written.value);
+        let interval = value(&self.interval).unwrap_or(defaults::CHECK_INTERVAL);
+        Resolved {
+            interval,
+            fast_interval: value(&self.fast_interval).unwrap_or(interval),
+            down_interval: value(&self.down_interval).unwrap_or(interval),
+            timeout: value(&self.timeout).unwrap_or(interval),
+            spread: self.spread.unwrap_or(defaults::CHECK_SPREAD),
+            rise: self.rise.unwrap_or(defaults::CHECK_RISE),
+            fall: self.fall.unwrap_or(defaults::CHECK_FALL),
+        }
+    }
+}
+
+/// A share of an interval; with more than half of it checks would come in pairs.
+fn spread(value: Value<'_, '_>, report: &mut Report) -> Option<u32> {
+    let share = value.percent(report)?;
+    if share.value <= MOST_SPREAD {
+        return Some(share.value);
+    }
+    report.push(
+        Diagnostic::error("bad-share", format!("`{}` is more than half an interval", value.name))
+            .at(share.span, format!("expected \"0%\" to \"{MOST_SPREAD}%\"")),
+    );
+    None
 }
 
 fn http(fields: Option<&Fields<'_, '_>>, report: &mut Report) -> CheckKind {
@@ -74,12 +149,17 @@ fn http(fields: Option<&Fields<'_, '_>>, report: &mut Report) -> CheckKind {
     let (method, path, host) = (text("method"), text("path"), text("host"));
     CheckKind::Http {
         method: method
-            .and_then(|method| checked(method, is_method, "a method", "a word such as \"GET\"", report)),
-        path: path.and_then(|path| request_path(path, report)),
+            .and_then(|method| checked(method, is_method, "a method", "a word such as \"GET\"", report))
+            .unwrap_or_else(|| defaults::CHECK_METHOD.to_owned()),
+        path: path
+            .and_then(|path| request_path(path, report))
+            .unwrap_or_else(|| defaults::CHECK_PATH.to_owned()),
         host: host.and_then(|host| {
             checked(host, is_host, "a host", "a host name such as \"app.internal\"", report)
         }),
-        expect: fields.and_then(|fields| expect(fields.get("expect")?, report)),
+        expect: fields
+            .and_then(|fields| expect(fields.get("expect")?, report))
+            .unwrap_or(defaults::CHECK_EXPECT),
     }
 }
 

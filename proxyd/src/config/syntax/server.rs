@@ -10,6 +10,7 @@ use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
 use super::super::words::SERVER_HTTPS;
 use super::super::{ServerAddress, ServerHttp};
+use super::check::Written as Check;
 use super::http::WrittenServerHttp2;
 use super::socket::Uplink;
 use super::tls::ServerTls;
@@ -34,6 +35,7 @@ pub(in crate::config) struct Server {
     pub(in crate::config) verdict: Verdict,
     /// Its files are read later.
     pub(in crate::config) tls: Option<ServerTls>,
+    pub(in crate::config) check: Option<Check>,
 }
 
 /// How much it takes, as written.
@@ -79,6 +81,7 @@ impl Server {
             tls: fields.get("tls").and_then(|value| ServerTls::read(value, report)),
             http: http(fields, report),
             http2: WrittenServerHttp2::read(fields, report),
+            check: fields.get("check").and_then(|value| Check::read(value, report)),
         }
     }
 }

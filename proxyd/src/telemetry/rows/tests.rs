@@ -16,7 +16,13 @@ const BY: Cause<'static> = Cause::Command { by: "test", line: "test" };
 fn checked(shared: &Shared, server: &str, status: CheckStatus, code: Option<u16>, info: &str) {
     let snapshot = shared.snapshot();
     let backend = snapshot.backend("app").unwrap();
-    let outcome = Outcome { status, code, duration: Duration::from_millis(1), info: info.to_owned() };
+    let outcome = Outcome {
+        status,
+        code,
+        duration: Duration::from_millis(1),
+        info: info.to_owned(),
+        answer: Box::default(),
+    };
     let event = if status.passed() { Event::CheckPassed } else { Event::CheckFailed };
     shared.server_event(backend, backend.server(server).unwrap(), event, Cause::Check(&outcome));
 }

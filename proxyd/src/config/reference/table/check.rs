@@ -1,20 +1,39 @@
 //! Health checks.
 
 use super::super::super::defaults;
-use super::super::super::print::{self, duration, status};
+use super::super::super::print::check::status;
+use super::super::super::print::{self, duration};
 use super::super::{Field, Preset, Section};
 
 const INTERVAL: Field = Field {
     name: "interval",
     shape: "duration",
     preset: Preset::Value(|| duration(defaults::CHECK_INTERVAL)),
-    meaning: "From one check to the next.",
+    meaning: "From one check to the next of a server that is up.",
+};
+const FAST_INTERVAL: Field = Field {
+    name: "fast_interval",
+    shape: "duration",
+    preset: Preset::Unset("`interval`"),
+    meaning: "The same while a server is on its way up or down: some checks passed or failed, and not enough.",
+};
+const DOWN_INTERVAL: Field = Field {
+    name: "down_interval",
+    shape: "duration",
+    preset: Preset::Unset("`interval`"),
+    meaning: "The same while a server is down.",
+};
+const SPREAD: Field = Field {
+    name: "spread",
+    shape: "share up to `\"50%\"`",
+    preset: Preset::Value(|| format!("\"{}%\"", defaults::CHECK_SPREAD)),
+    meaning: "By how much each interval is made shorter or longer at random. First checks are spread over the interval in any case.",
 };
 const CHECK_TIMEOUT: Field = Field {
     name: "timeout",
     shape: "duration",
     preset: Preset::Unset("`interval`"),
-    meaning: "How long a check may take.",
+    meaning: "How long all of a check may take; not longer than `interval`.",
 };
 const RISE: Field = Field {
     name: "rise",
@@ -34,8 +53,8 @@ pub const TCP_CHECK: Section = Section {
     what: "a tcp check",
     title: "check: tcp(..)",
     about: "Passes when the connection is accepted. `tcp` and `tcp()` are the same.",
-    fields: &[INTERVAL, CHECK_TIMEOUT, RISE, FALL],
-    later: &["fast_interval", "down_interval"],
+    fields: &[INTERVAL, FAST_INTERVAL, DOWN_INTERVAL, CHECK_TIMEOUT, SPREAD, RISE, FALL],
+    later: &[],
 };
 
 /// `http(..)`.
@@ -69,9 +88,12 @@ pub const HTTP_CHECK: Section = Section {
             meaning: "Statuses that pass.",
         },
         INTERVAL,
+        FAST_INTERVAL,
+        DOWN_INTERVAL,
         CHECK_TIMEOUT,
+        SPREAD,
         RISE,
         FALL,
     ],
-    later: &["fast_interval", "down_interval", "headers", "body", "version"],
+    later: &["headers", "body", "version"],
 };

@@ -45,9 +45,9 @@ const ROUTES: Field = Field {
 };
 const CHECK: Field = Field {
     name: "check",
-    shape: "`tcp` or `http(..)`",
+    shape: "`tcp`, `http(..)` or `none`",
     preset: Preset::Unset("servers are not checked"),
-    meaning: "How the health of the servers is asked for.",
+    meaning: "How the health of the servers is asked for. `none` is the same as to leave it out.",
 };
 const TIMEOUTS: Field = Field {
     name: "timeouts",

@@ -57,6 +57,13 @@ const HTTP2: Field = Field {
     meaning: "How HTTP/2 is spoken with it, where `http` is `h2` or `auto`.",
 };
 
+const CHECK: Field = Field {
+    name: "check",
+    shape: "as `check` of a backend",
+    preset: Preset::Unset("that of the backend"),
+    meaning: "How its own health is asked for. Intervals, timeout, spread, rise and fall that it leaves out are those of the backend's check. `none` is not at all.",
+};
+
 /// `http2` of servers.
 pub const SERVER_HTTP2: Section = Section {
     what: "`http2` of a server",
@@ -196,6 +203,7 @@ pub const SERVER: Section = Section {
         tls::SERVER_TLS_FIELD,
         HTTP,
         HTTP2,
+        CHECK,
         socket::SEND_PROXY_FIELD,
         socket::SOURCE,
         socket::INTERFACE,
@@ -203,5 +211,5 @@ pub const SERVER: Section = Section {
         socket::SERVER_KEEPALIVE,
         socket::SERVER_USER_TIMEOUT,
     ],
-    later: &["check"],
+    later: &[],
 };

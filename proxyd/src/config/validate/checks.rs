@@ -1,0 +1,43 @@
+//! Checks that cannot be sent as they are asked for.
+
+use super::super::report::{Diagnostic, Report};
+use super::super::syntax::Document;
+use super::super::syntax::check::{Timing, Written};
+use super::backends;
+
+pub(super) fn check(document: &Document, report: &mut Report) {
+    for backend in backends(document) {
+        let shared = match &backend.check {
+            Some(Written::Check(shared)) => Some(&shared.timing),
+            _ => None,
+        };
+        if let Some(shared) = shared {
+            in_time(shared, report);
+        }
+        for server in backend.servers.iter().flatten() {
+            let Some(Written::Check(own)) = &server.check else { continue };
+            let own = &own.timing;
+            // What comes of the backend alone has been said of it.
+            if own.interval.is_some() || own.timeout.is_some() {
+                in_time(&shared.map_or_else(|| own.clone(), |shared| own.clone().over(shared)), report);
+            }
+        }
+    }
+}
+
+/// The next check waits for the end of the one before.
+fn in_time(timing: &Timing, report: &mut Report) {
+    let resolved = timing.resolved();
+    let Some(timeout) = timing.timeout.as_ref().filter(|_| resolved.timeout > resolved.interval) else {
+        return;
+    };
+    let diagnostic = Diagnostic::error("check-timeout", "`timeout` of a check is longer than its `interval`")
+        .at(timeout.span, "checks that take so long are lost: the next ones are not sent in time");
+    report.push(match &timing.interval {
+        Some(interval) => diagnostic.at(interval.span, "the next check is due here"),
+        None => diagnostic.help(format!(
+            "the interval is {} where it is left out",
+            super::super::print::duration(resolved.interval)
+        )),
+    });
+}
