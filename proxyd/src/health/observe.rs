@@ -36,7 +36,9 @@ pub async fn run(shared: Arc<Shared>) {
                 wanted.insert(key, task);
             }
         }
-        tasks.into_values().for_each(|task| task.abort());
+        for task in tasks.into_values() {
+            task.abort();
+        }
         tasks = wanted;
         tokio::select! {
             () = published => {}
@@ -76,7 +78,7 @@ mod tests {
 
     #[test]
     fn what_is_done() {
-        let passed = Cause::Traffic("");
+        let passed = Cause::Command { by: "test", line: "" };
         for (on_error, word) in [
             (OnError::FastInterval, "UP"),
             (OnError::FailCheck, "UP 2/3"),
