@@ -61,7 +61,7 @@ pub async fn run_by(shared: Arc<Shared>, seed: u64, prober: Rc<dyn Prober>) {
             // A task never ends by itself; one that panicked is begun anew.
             let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
                 let beat = Beat::first(start, &check.timing, i, n);
-                let random = Random::new(seeds.below(usize::MAX) as u64);
+                let random = Random::new(seeds.below(u32::MAX as usize) as u64);
                 let prober = Rc::clone(&prober);
                 tokio::task::spawn_local(ask(
                     Arc::clone(&shared),
