@@ -8,6 +8,7 @@ use std::time::Duration;
 use proto::state::Oper;
 use proxyd::balance::{Ask, Picked, Random};
 use proxyd::clock::{self, Instant};
+use proxyd::config::{Algorithm, Backups, PanicMode};
 use proxyd::model::backend::Backend;
 use proxyd::model::server::Server;
 use proxyd::session::queue::NoServer;
@@ -18,14 +19,34 @@ use crate::world::World;
 /// A change is taken up everywhere within this time: lineups are prepared at most so often.
 const GRACE: Duration = Duration::from_millis(25);
 
-/// Whether its state allows new requests, told from the state itself and not from what was made of it.
-fn may_be_used(server: &Server) -> bool {
-    let state = server.control().state;
-    !state.admin.is_maint() && !state.admin.is_drain() && matches!(state.oper, Oper::Running | Oper::Starting)
+fn is_offered(server: &Server) -> bool {
+    let admin = server.control().state.admin;
+    !admin.is_maint() && !admin.is_drain()
 }
 
-fn is_eligible(server: &Server) -> bool {
-    may_be_used(server) && server.weight() > 0
+fn is_well(server: &Server) -> bool {
+    let state = server.control().state;
+    is_offered(server) && matches!(state.oper, Oper::Running | Oper::Starting) && !state.ejected
+}
+
+/// Whether its state allows new requests, told from the states themselves and not from what was made of them.
+fn may_be_used(backend: &Backend, server: &Server) -> bool {
+    let Some(panic) = backend.panic else { return is_well(server) };
+    let count = |wanted: &dyn Fn(&Server) -> bool| {
+        backend.servers.iter().filter(|server| server.weight() > 0 && wanted(server)).count()
+    };
+    let offered = count(&|server| !server.backup && is_offered(server));
+    let up = count(&|server| !server.backup && is_well(server))
+        + count(&|server| server.backup && is_well(server));
+    match panic.then {
+        _ if offered == 0 || up.min(offered) * 100 >= panic.below as usize * offered => is_well(server),
+        PanicMode::All => is_offered(server),
+        PanicMode::None => false,
+    }
+}
+
+fn is_eligible(backend: &Backend, server: &Server) -> bool {
+    may_be_used(backend, server) && server.weight() > 0
 }
 
 impl World {
@@ -48,10 +69,13 @@ impl World {
         let state = server.control().state;
         // Who waited was given its server a moment before it could run.
         let at_once = clock::now() == since;
-        let strictly = at_once || self.is_settled(server, Duration::ZERO);
+        let strictly = match backend.panic {
+            None => at_once || self.is_settled(server, Duration::ZERO),
+            Some(_) => self.is_current(backend) && self.is_backend_settled(backend),
+        };
         // What began there and may go nowhere else stays while the server is up.
         let is_held = again && !backend.retries.redispatch && state.is_up();
-        if !may_be_used(server) && !is_held && strictly {
+        if !may_be_used(backend, server) && !is_held && strictly {
             self.fail(format!("{path} is picked in state {} {:?}", state.status().word(), state));
         }
         if !self.is_settled(server, GRACE) || !self.is_current(backend) {
@@ -60,12 +84,12 @@ impl World {
         if server.weight() == 0 && (backend.retries.redispatch || !again) {
             self.fail(format!("{path} is picked with weight 0"));
         }
-        let first = backend.servers.iter().find(|it| it.backup && is_eligible(it));
+        let first = backend.servers.iter().find(|it| it.backup && is_eligible(backend, it));
         if server.backup && self.is_backend_settled(backend) && !again {
-            if let Some(active) = backend.servers.iter().find(|it| !it.backup && is_eligible(it)) {
+            if let Some(active) = backend.servers.iter().find(|it| !it.backup && is_eligible(backend, it)) {
                 self.fail(format!("the backup {path} is picked beside {}", active.path()));
             }
-            if first.is_some_and(|first| first.id != server.id) {
+            if backend.backups == Backups::First && first.is_some_and(|first| first.id != server.id) {
                 self.fail(format!("{path} is picked, and another backup stands in front of it"));
             }
         }
@@ -81,7 +105,7 @@ impl World {
         let waited = clock::now() - since;
         match none {
             NoServer::Nobody if !again && self.is_current(backend) && self.is_backend_settled(backend) => {
-                if let Some(server) = backend.servers.iter().find(|server| is_eligible(server)) {
+                if let Some(server) = backend.servers.iter().find(|server| is_eligible(backend, server)) {
                     self.fail(format!("nobody was found in {name}, and {} is there", server.path()));
                 }
             }
@@ -140,7 +164,7 @@ impl World {
                 continue;
             }
             let free = |(index, server): (usize, &Arc<Server>)| {
-                !server.backup && is_eligible(server) && backend.has_room(index as u32)
+                !server.backup && is_eligible(backend, server) && backend.has_room(index as u32)
             };
             if let Some(index) = backend.servers.iter().enumerate().position(free) {
                 self.fail(format!("request {id} waits, and {} has room", backend.servers[index].path()));
@@ -178,13 +202,21 @@ impl World {
     pub(crate) fn judge_picks(&self) {
         let snapshot = self.shared.snapshot();
         for backend in &snapshot.backends {
-            let active: Vec<_> = backend.servers.iter().filter(|it| !it.backup && is_eligible(it)).collect();
-            let backups = backend.servers.iter().filter(|it| it.backup && is_eligible(it)).take(1);
-            let expected: Vec<_> = if active.is_empty() { backups.collect() } else { active };
+            let active: Vec<_> =
+                backend.servers.iter().filter(|it| !it.backup && is_eligible(backend, it)).collect();
+            let backups = backend.servers.iter().filter(|it| it.backup && is_eligible(backend, it));
+            let by_turns = !active.is_empty() || backend.backups == Backups::All;
+            let mut expected: Vec<_> = if active.is_empty() { backups.collect() } else { active };
+            if !by_turns || backend.balance == Algorithm::First {
+                expected.truncate(1);
+            }
             let weights: u32 = expected.iter().map(|server| server.weight()).sum();
+            // Chance picks everybody at some time.
+            let by_chance = by_turns && matches!(backend.balance, Algorithm::Random { .. });
+            let rounds = if by_chance { 20 } else { 1 };
             let mut random = Random::new(7);
             let mut picked: BTreeMap<u32, u32> = BTreeMap::new();
-            for _ in 0..weights {
+            for _ in 0..weights * rounds {
                 let Some(index) = pick(backend, &mut random) else {
                     self.fail(format!("nobody is picked in {}", backend.name));
                     break;
@@ -196,11 +228,13 @@ impl World {
             }
             for server in expected {
                 let times = picked.get(&(server.id - 1)).copied().unwrap_or(0);
-                if times != server.weight() {
+                let right = if by_chance { times > 0 } else { times == server.weight() };
+                if !right {
                     self.fail(format!(
-                        "{} with weight {} is picked {times} times of {weights}",
+                        "{} with weight {} is picked {times} times of {}",
                         server.path(),
-                        server.weight()
+                        server.weight(),
+                        weights * rounds
                     ));
                 }
             }

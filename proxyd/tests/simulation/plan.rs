@@ -19,6 +19,9 @@ pub(crate) struct Plan {
 pub(crate) struct BackendPlan {
     pub(crate) name: String,
     pub(crate) balance: &'static str,
+    pub(crate) backups: &'static str,
+    /// Percent of the servers, and what is done below it.
+    pub(crate) panic: Option<(u64, &'static str)>,
     pub(crate) check: Option<CheckPlan>,
     pub(crate) servers: Vec<ServerPlan>,
     pub(crate) connect: Duration,
@@ -43,7 +46,22 @@ pub(crate) struct ServerPlan {
     pub(crate) backup: bool,
     pub(crate) maxconn: u64,
     pub(crate) max_queue: u64,
+    /// It is not checked, but is as that one.
+    pub(crate) track: Option<String>,
 }
+
+const BALANCE: [&str; 10] = [
+    "round_robin",
+    "round_robin",
+    "round_robin",
+    "least_conn",
+    "least_conn",
+    "static_rr",
+    "first",
+    "random",
+    "random(draws: 1)",
+    "random(draws: 5)",
+];
 
 const WEIGHTS: [u64; 8] = [1, 1, 1, 2, 3, 10, 50, 100];
 
@@ -53,7 +71,15 @@ fn ms(ms: u64) -> Duration {
 
 impl Plan {
     pub(crate) fn drawn(dice: &mut Dice) -> Self {
-        let backends = (0..dice.between(1, 2)).map(|n| BackendPlan::drawn(&format!("b{n}"), dice)).collect();
+        let mut backends: Vec<_> =
+            (0..dice.between(1, 2)).map(|n| BackendPlan::drawn(&format!("b{n}"), dice)).collect();
+        if let [first, second] = &mut backends[..]
+            && first.check.is_some()
+        {
+            for server in &mut second.servers {
+                server.track = dice.percent(15).then(|| format!("{}/{}", first.name, first.servers[0].name));
+            }
+        }
         Self { backends }
     }
 
@@ -123,7 +149,9 @@ impl BackendPlan {
         let count = dice.of(&[1, 2, 2, 3, 3, 3, 4, 6, 8]);
         Self {
             name: name.to_owned(),
-            balance: dice.of(&["round_robin", "round_robin", "least_conn"]),
+            balance: dice.of(&BALANCE),
+            backups: dice.of(&["first", "first", "all"]),
+            panic: dice.percent(25).then(|| (dice.of(&[30, 50, 70, 100]), dice.of(&["all", "all", "none"]))),
             check,
             servers: (0..count).map(|n| ServerPlan::drawn(n, dice)).collect(),
             connect: ms(dice.of(&[50, 200, 1000])),
@@ -135,8 +163,8 @@ impl BackendPlan {
     }
 
     fn write(&self, out: &mut String) {
-        let Self { name, balance, connect, queue, server, retries, redispatch, .. } = self;
-        writeln!(out, "(name: \"{name}\", balance: {balance},").unwrap();
+        let Self { name, balance, backups, connect, queue, server, retries, redispatch, .. } = self;
+        writeln!(out, "(name: \"{name}\", balance: {balance}, backups: {backups},").unwrap();
         writeln!(
             out,
             "timeouts: (connect: \"{}ms\", queue: \"{}ms\", server: \"{}ms\"),",
@@ -147,6 +175,9 @@ impl BackendPlan {
         .unwrap();
         writeln!(out, "retries: (max: {retries}, redispatch: {redispatch}, on: [conn_failure, empty_response, response_timeout]),")
             .unwrap();
+        if let Some((below, then)) = self.panic {
+            writeln!(out, "panic: (below: \"{below}%\", then: {then}),").unwrap();
+        }
         if let Some(CheckPlan { interval, timeout, rise, fall }) = &self.check {
             let (interval, timeout) = (interval.as_millis(), timeout.as_millis());
             writeln!(out, "check: tcp(interval: \"{interval}ms\", timeout: \"{timeout}ms\", rise: {rise}, fall: {fall}),")
@@ -154,16 +185,22 @@ impl BackendPlan {
         }
         writeln!(out, "servers: [").unwrap();
         for (n, server) in self.servers.iter().enumerate() {
-            let ServerPlan { name, weight, backup, maxconn, max_queue } = server;
+            let ServerPlan { name, weight, backup, maxconn, max_queue, track } = server;
+            let track = track.as_ref().map(|other| format!(", track: \"{other}\"")).unwrap_or_default();
             writeln!(
                 out,
                 "(name: \"{name}\", address: \"192.0.2.{}:80\", weight: {weight}, backup: {backup}, \
-                maxconn: {maxconn}, max_queue: {max_queue}),",
+                maxconn: {maxconn}, max_queue: {max_queue}{track}),",
                 n + 1
             )
             .unwrap();
         }
         writeln!(out, "]),").unwrap();
+    }
+
+    /// Whether a server may have any weight.
+    pub(crate) fn is_dynamic(&self) -> bool {
+        !matches!(self.balance, "static_rr" | "first")
     }
 
     /// The longest a request may look for a server: twice in line, and the pauses around it.
@@ -180,6 +217,7 @@ impl ServerPlan {
             backup: n > 0 && dice.percent(15),
             maxconn: dice.of(&[0, 0, 1, 2, 5]),
             max_queue: dice.of(&[0, 0, 0, 2]),
+            track: None,
         }
     }
 }

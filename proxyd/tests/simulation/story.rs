@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::console::Console;
 use crate::dice::Dice;
-use crate::plan::CheckPlan;
+use crate::plan::{BackendPlan, CheckPlan};
 use crate::replica::Replica;
 use crate::world::{Truth, World};
 
@@ -69,7 +69,7 @@ async fn step(
         35..50 => world.set_truth(&path, dice.of(&[Truth::Well, Truth::Well, Truth::Refuses, Truth::Hangs])),
         50..55 => world.abandon(dice.number()),
         55..85 => {
-            let command = drawn(&path, world.check_of(&path).is_some(), dice);
+            let command = drawn(world, &path, dice);
             world.say(&format!("> {command}"));
             world.touch(&path);
             let said = console.ask(&command).await?;
@@ -114,16 +114,21 @@ async fn step(
     Ok(())
 }
 
-fn drawn(path: &str, checked: bool, dice: &mut Dice) -> String {
+fn drawn(world: &World, path: &str, dice: &mut Dice) -> String {
+    let (checked, tracks) = (world.check_of(path).is_some(), world.tracked_by(path).is_some());
+    let backend = path.split('/').next().unwrap_or_default();
+    let dynamic = world.plan.borrow().backend(backend).is_some_and(BackendPlan::is_dynamic);
+    let weights: &[_] =
+        if dynamic { &["0", "1", "2", "100", "256", "50%", "100%"] } else { &["0%", "100%", "100%"] };
     match dice.below(20) {
         0..4 => format!("set server {path} state ready"),
         4..6 => format!("set server {path} state drain"),
         6..8 => format!("set server {path} state maint"),
         8 => format!("disable server {path}"),
         9 => format!("enable server {path}"),
-        10 => format!("set server {path} health {}", dice.of(&["up", "stopping", "down"])),
+        10 if !tracks => format!("set server {path} health {}", dice.of(&["up", "stopping", "down"])),
         11 if checked => format!("{} health {path}", dice.of(&["enable", "enable", "disable"])),
-        12..15 => format!("set weight {path} {}", dice.of(&["0", "1", "2", "100", "256", "50%", "100%"])),
+        12..15 => format!("set weight {path} {}", dice.of(weights)),
         15..17 => format!("set maxconn server {path} {}", dice.of(&["0", "1", "2", "10"])),
         17 => format!("set server {path} addr 192.0.2.{}", dice.between(1, 200)),
         18 => "clear counters".to_owned(),
@@ -137,16 +142,17 @@ async fn calm(world: &Rc<World>, console: &mut Console, replica: &mut Replica) -
     let mut longest = Duration::from_secs(1);
     for path in world.paths() {
         world.set_truth(&path, Truth::Well);
-        let health = match world.check_of(&path) {
-            Some(_) => format!("enable health {path}"),
-            None => format!("set server {path} health up"),
-        };
-        for command in [
+        let mut commands = vec![
             format!("set server {path} state ready"),
-            health,
             format!("set weight {path} 100%"),
             format!("set maxconn server {path} 0"),
-        ] {
+        ];
+        if world.check_of(&path).is_some() {
+            commands.push(format!("enable health {path}"));
+        } else if world.tracked_by(&path).is_none() {
+            commands.push(format!("set server {path} health up"));
+        }
+        for command in commands {
             let said = console.ask(&command).await?;
             if !said.is_empty() {
                 return Err(format!("{command} is answered: {said}"));
@@ -166,7 +172,7 @@ async fn calm(world: &Rc<World>, console: &mut Console, replica: &mut Replica) -
     for path in world.paths() {
         if let Some((_, server)) = world.find(&path) {
             let word = server.control().state.status().word().into_owned();
-            if word != "UP" && word != "no check" {
+            if !is_well(&word) {
                 return Err(format!("{path} is well, and {word} after {longest:?}"));
             }
         }
@@ -178,7 +184,7 @@ async fn calm(world: &Rc<World>, console: &mut Console, replica: &mut Replica) -
         if replica.compare(world, console).await? {
             let up = |path: &String| {
                 let status = replica.field(&format!("s/{path}"), "status");
-                status.is_some_and(|status| status == "UP" || status == "no check")
+                status.is_some_and(|status| is_well(&status))
             };
             return match world.paths().iter().find(|path| !up(path)) {
                 Some(path) => Err(format!("{path} is up, and the stream does not say so")),
@@ -189,4 +195,8 @@ async fn calm(world: &Rc<World>, console: &mut Console, replica: &mut Replica) -
         world.settle().await;
     }
     Err("no sample of now can be had".to_owned())
+}
+
+fn is_well(status: &str) -> bool {
+    matches!(status, "UP" | "no check")
 }

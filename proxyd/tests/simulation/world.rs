@@ -147,8 +147,17 @@ impl World {
     }
 
     pub(crate) fn check_of(&self, path: &str) -> Option<CheckPlan> {
-        let (backend, _) = path.split_once('/')?;
-        self.plan.borrow().backend(backend)?.check
+        let (backend, server) = path.split_once('/')?;
+        let plan = self.plan.borrow();
+        let backend = plan.backend(backend)?;
+        backend.check.filter(|_| backend.servers.iter().any(|it| it.name == server && it.track.is_none()))
+    }
+
+    /// The server that this one tracks.
+    pub(crate) fn tracked_by(&self, path: &str) -> Option<String> {
+        let (backend, server) = path.split_once('/')?;
+        let plan = self.plan.borrow();
+        plan.backend(backend)?.servers.iter().find(|it| it.name == server)?.track.clone()
     }
 
     /// A command or reload concerns this server: what was seen of its checks so far says nothing any more.
