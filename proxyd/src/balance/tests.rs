@@ -268,10 +268,7 @@ fn weights_hold_when_they_change() {
         let mut site = Site::new(algorithm.clone(), &[100, 100, 100], 0);
         site.counts(17);
         site.set_weight(1, 50);
-        // A second change within the same 20 ms waits for the next lineup, but for its server nobody picks now.
         site.set_weight(0, 0);
-        assert_eq!(site.counts(300)[0], 0, "{algorithm:?}");
-        testing::settle(&site.shared);
         let counts = site.counts(3000);
         match algorithm {
             Algorithm::RoundRobin | Algorithm::StaticRr => assert_eq!(counts, [0, 1000, 2000]),

@@ -1,4 +1,5 @@
-//! Keeps a backend's lineup: what changes is counted at once, and prepared for picks every 20 ms at most.
+//! Keeps a backend's lineup: what changes is counted at once, and prepared for picks at once where that costs next to
+//! nothing, else every 20 ms at most.
 //!
 //! A server that goes is passed over at once, since a pick looks at its state as well. One that comes, and a new weight,
 //! may have to wait for the next lineup. Servers that warm up are given their shares from here.
@@ -24,7 +25,9 @@ use super::slow_start::{self, Ramp};
 use crate::clock::{self, Instant};
 use crate::config;
 
-/// Between one lineup and the next.
+/// A lineup with no more places and servers together takes no longer than the change itself.
+const SMALL: usize = 512;
+/// Between one larger lineup and the next.
 const PAUSE: Duration = Duration::from_millis(20);
 /// A pause is so many times as long as preparing took, so that many servers take no more than a sixteenth of a core.
 const REST: u32 = 15;
@@ -155,12 +158,15 @@ impl Backend {
             self.keeper.waits.store(true, Release);
             return;
         }
-        self.keeper.lineup.store(Arc::new(Lineup::build(&self.servers, &self.balance, self.backups)));
+        let lineup = Lineup::build(&self.servers, &self.balance, self.backups);
+        let is_small = self.servers.len() + lineup.places() <= SMALL;
+        self.keeper.lineup.store(Arc::new(lineup));
         standing.census = Census::of(self.servers.iter().map(|server| &**server));
         (0..self.servers.len() as u32).for_each(|index| self.weigh(index));
         standing.stale = false;
         let done = clock::now();
-        standing.free_at = Some(done + PAUSE.max(REST * done.duration_since(now)));
+        let pause = PAUSE.max(REST * done.duration_since(now));
+        standing.free_at = (!is_small).then(|| done + pause);
     }
 
     /// A server comes up and is to warm up.

@@ -56,6 +56,11 @@ impl Lineup {
         };
         Self { active: group(false, turns), backup: group(true, backup) }
     }
+
+    /// How much was prepared.
+    pub(super) fn places(&self) -> usize {
+        self.active.order.len() + self.backup.order.len()
+    }
 }
 
 /// Whether a group is picked from by turns.

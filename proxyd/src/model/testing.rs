@@ -137,8 +137,3 @@ pub(crate) fn shared_of(config: &Config) -> Arc<Shared> {
     let process = Process::new(2, 1000, 4096, "b00t".to_owned());
     Arc::new(Shared::new(snapshot(config, None), process, Epoch::new()))
 }
-
-/// Has prepared what waits for it, without waiting for its time.
-pub(crate) fn settle(shared: &Shared) {
-    shared.snapshot().backends.iter().for_each(|backend| backend.refresh());
-}

@@ -37,28 +37,44 @@ async fn pass(ms: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn lineups_are_20_ms_apart() {
+async fn small_lineups_are_prepared_at_once() {
     let (shared, backend) = site(Algorithm::RoundRobin);
-    let set = |weight| shared.set_weight(&backend, &backend.servers[1], weight, BY);
-    set(100);
-    assert_eq!(places(&backend), [1, 1], "the first is prepared at once");
-    assert_eq!(shared.tend(), None);
-    for weight in [25, 10, 20] {
-        set(weight);
+    for (weight, seen) in [(100, [1, 1]), (25, [4, 1]), (0, [1, 0]), (50, [2, 1])] {
+        shared.set_weight(&backend, &backend.servers[1], weight, BY);
+        assert_eq!(places(&backend), seen);
+        assert_eq!(shared.tend(), None);
     }
-    assert_eq!(places(&backend), [1, 1]);
-    assert_eq!(backend.usable().weight, 120, "what is counted is counted at once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_lineups_are_20_ms_apart() {
+    let (shared, backend) = site(Algorithm::RoundRobin);
+    let set = |index: usize, weight| shared.set_weight(&backend, &backend.servers[index], weight, BY);
+    set(0, 256);
+    set(1, 255);
+    assert_eq!(places(&backend), [256, 255], "that one is the first that is large");
+    assert_eq!(shared.tend(), None);
+    for weight in [25, 10, 253] {
+        set(1, weight);
+    }
+    assert_eq!(places(&backend), [256, 255]);
+    assert_eq!(backend.usable().weight, 509, "what is counted is counted at once");
     let due = shared.tend().unwrap();
     assert_eq!(due - clock::now(), Duration::from_millis(20));
     pass(19).await;
     assert_eq!(shared.tend(), Some(due));
-    assert_eq!(places(&backend), [1, 1]);
+    assert_eq!(places(&backend), [256, 255]);
     pass(1).await;
     assert_eq!(shared.tend(), None);
-    assert_eq!(places(&backend), [5, 1]);
-    pass(100).await;
-    set(50);
-    assert_eq!(places(&backend), [2, 1]);
+    assert_eq!(places(&backend), [256, 253]);
+    // Whoever is the only one is not waited for.
+    let event = |index: usize, event| shared.server_event(&backend, &backend.servers[index], event, BY);
+    set(1, 255);
+    event(0, Event::Maint);
+    event(1, Event::Maint);
+    event(2, Event::Maint);
+    event(1, Event::Ready);
+    assert_eq!(places(&backend), [0, 1]);
 }
 
 #[tokio::test(start_paused = true)]
