@@ -4,6 +4,7 @@
 
 mod prompt;
 mod reuse;
+mod storm;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

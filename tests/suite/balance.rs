@@ -1,8 +1,9 @@
 //! Which server gets the next request.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use harness::origin::http::Origin;
+use harness::origin::http::{Answer, Origin};
 use harness::{Client, Config, Daemon, eventually};
 
 /// Who answers `n` requests, each over a connection of its own.
@@ -126,4 +127,139 @@ fn least_conn_counts_in_tcp_mode_too() {
         assert_eq!(name, b"app2\n");
         held.push((name, client));
     }
+}
+
+#[test]
+fn static_rr_takes_no_other_weight_than_its_own() {
+    let (one, two) = (Origin::start("app1"), Origin::start("app2"));
+    let config = Config::http([("app1", one.addr())]).server("app2", two.addr(), "weight: 50");
+    let daemon = Daemon::start(&config.with("balance: static_rr"));
+    assert_eq!(tally(&order(&daemon, 30)), BTreeMap::from([("app1", 20), ("app2", 10)]));
+    let refused = "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.";
+    for weight in ["25", "50%", "100"] {
+        assert_eq!(daemon.admin(&format!("set weight app/app2 {weight}")).trim(), refused, "{weight}");
+    }
+    assert_eq!(daemon.admin("set weight app/app2 0%"), "");
+    assert_eq!(tally(&order(&daemon, 10)), BTreeMap::from([("app1", 10)]));
+    assert_eq!(daemon.admin("set weight app/app2 100%"), "");
+    assert_eq!(daemon.admin("set weight app/app2 50"), "");
+    assert_eq!(tally(&order(&daemon, 30)), BTreeMap::from([("app1", 20), ("app2", 10)]));
+}
+
+#[test]
+fn the_algorithm_has_haproxys_name() {
+    for (balance, name) in [
+        ("round_robin", "roundrobin"),
+        ("static_rr", "static-rr"),
+        ("least_conn", "leastconn"),
+        ("first", "first"),
+        ("random", "random"),
+        ("random(draws: 3)", "random"),
+        ("least_latency", "least_latency"),
+    ] {
+        let one = Origin::start("app1");
+        let config = Config::http([("app1", one.addr())]).with(&format!("balance: {balance}"));
+        let daemon = Daemon::start(&config);
+        assert_eq!(daemon.stat("app", "BACKEND", "algo"), name);
+        assert_eq!(order(&daemon, 2), ["app1", "app1"], "{balance}");
+    }
+}
+
+#[test]
+fn first_fills_one_server_after_the_other() {
+    let names = ["app1", "app2", "app3"];
+    let servers = names.map(harness::origin::tcp::Tcp::named);
+    let config = Config::tcp(names.into_iter().zip(servers.iter().map(|it| it.addr())));
+    let config = config.with("balance: first, server_defaults: (maxconn: 2)");
+    let daemon = Daemon::start(&config);
+    let address = daemon.listener("web");
+    let open = || {
+        let mut client = Client::tcp(address);
+        let name = String::from_utf8(client.read_until("\n")).unwrap();
+        (name.trim().to_owned(), client)
+    };
+    let mut held: Vec<(String, Client)> = (0..5).map(|_| open()).collect();
+    let said = |held: &[(String, Client)]| held.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(said(&held), ["app1", "app1", "app2", "app2", "app3"]);
+    drop(held.remove(0));
+    eventually("one has gone", || (daemon.count("app", "app1", "scur") == 1).then_some(()));
+    held.push(open());
+    assert_eq!(held[4].0, "app1");
+    assert_eq!(daemon.admin("set maxconn server app/app1 4"), "");
+    held.extend([open(), open()]);
+    assert_eq!(said(&held)[5..], ["app1", "app1"]);
+    held.push(open());
+    assert_eq!(held[7].0, "app3");
+}
+
+#[test]
+fn least_latency_leaves_the_slow_server_to_a_quarter() {
+    let slow = Origin::scripted(|_| {
+        harness::pause(Duration::from_millis(60));
+        Answer { bytes: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(), close: false }
+    });
+    let quick = Origin::start("quick");
+    let config =
+        Config::http([("slow", slow.addr()), ("quick", quick.addr())]).with("balance: least_latency");
+    let daemon = Daemon::start(&config);
+    let address = daemon.listener("web");
+    let ask = |n: usize| (0..n).for_each(|_| assert_eq!(harness::client::get(address, "/").status, 200));
+    ask(20);
+    let before = slow.hits();
+    ask(60);
+    // It is taken only where both draws fall on it: a quarter on average, and half in one of 100,000 runs.
+    let after = slow.hits() - before;
+    assert!(after < 30, "{after} of 60 went to the slow one");
+}
+
+#[test]
+fn all_backups_step_in_where_that_is_asked_for() {
+    let origins = ["app1", "spare1", "spare2"].map(Origin::start);
+    let config = Config::http([("app1", origins[0].addr())])
+        .server("spare1", origins[1].addr(), "backup: true")
+        .server("spare2", origins[2].addr(), "backup: true, weight: 50")
+        .with("backups: all");
+    let daemon = Daemon::start(&config);
+    assert_eq!(tally(&order(&daemon, 10)), BTreeMap::from([("app1", 10)]));
+    daemon.admin("set server app/app1 state maint");
+    assert_eq!(daemon.stat("app", "BACKEND", "weight"), "150");
+    assert_eq!(tally(&order(&daemon, 30)), BTreeMap::from([("spare1", 20), ("spare2", 10)]));
+    daemon.admin("set server app/app1 state ready");
+    assert_eq!(tally(&order(&daemon, 10)), BTreeMap::from([("app1", 10)]));
+}
+
+#[test]
+fn a_server_that_comes_up_is_warmed_up() {
+    let (one, two) = (Origin::start("app1"), Origin::start("app2"));
+    let config =
+        Config::http([("app1", one.addr())]).server("app2", two.addr(), r#"slow_start: "3s", maxconn: 100"#);
+    let daemon = Daemon::start(&config);
+    let state = || {
+        let text = daemon.admin("show servers state app");
+        let line = text.lines().find(|line| line.contains(" app2 ")).unwrap().to_owned();
+        line.split(' ').nth(5).unwrap().to_owned()
+    };
+    let weight = || daemon.count("app", "app2", "weight");
+    assert_eq!((weight(), daemon.stat("app", "app2", "throttle"), state()), (100, String::new(), "2".into()));
+    daemon.admin("set server app/app2 state maint; set server app/app2 state ready");
+    let begun = weight();
+    assert!(begun < 50, "{begun}");
+    assert_eq!(daemon.count("app", "app2", "uweight"), 100);
+    assert_eq!(daemon.stat("app", "app2", "status"), "no check");
+    assert_eq!(state(), "1");
+    assert!(daemon.count("app", "app2", "throttle") < 50);
+    // A sixteenth or two of what it will have.
+    let early = tally(&order(&daemon, 17)).get("app2").copied().unwrap_or(0);
+    assert!(early < 8, "{early}");
+    let mut seen = vec![begun];
+    eventually("it is warm", || {
+        let now = weight();
+        assert!(*seen.last().unwrap() <= now, "{seen:?} {now}");
+        seen.push(now);
+        (now == 100 && daemon.stat("app", "app2", "throttle").is_empty()).then_some(())
+    });
+    seen.dedup();
+    assert!(seen.len() > 5, "in steps: {seen:?}");
+    assert_eq!(state(), "2");
+    assert_eq!(tally(&order(&daemon, 20)), BTreeMap::from([("app1", 10), ("app2", 10)]));
 }

@@ -85,3 +85,55 @@ fn hashes_nothing(word: &str, settings: &Node<'_>, report: &mut Report) -> bool 
     }
     some
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::config::source::Memory;
+    use crate::config::{Backend, Backups, load, to_ron};
+
+    fn backend(settings: &str) -> Backend {
+        let read =
+            |text: String| load(&Memory::default().with("f.ron", text), &["f.ron".into()]).unwrap().config;
+        let config = read(format!(
+            r#"(listen: [(
+                name: "a", bind: [":1"], {settings},
+                servers: [(name: "s", address: "[::1]:1"), (name: "t", address: "[::1]:2", slow_start: "90s")],
+            )])"#
+        ));
+        assert_eq!(read(to_ron(&config)), config, "{settings}");
+        config.backends[0].clone()
+    }
+
+    #[test]
+    fn algorithms_have_a_word_and_some_have_settings() {
+        for (said, meant) in [
+            ("round_robin", Algorithm::RoundRobin),
+            ("roundrobin()", Algorithm::RoundRobin),
+            ("static_rr", Algorithm::StaticRr),
+            ("staticrr", Algorithm::StaticRr),
+            ("leastconn", Algorithm::LeastConn),
+            ("first()", Algorithm::First),
+            ("least_latency", Algorithm::LeastLatency),
+            ("random", Algorithm::Random { draws: 2 }),
+            ("random()", Algorithm::Random { draws: 2 }),
+            ("random(draws: 64)", Algorithm::Random { draws: 64 }),
+        ] {
+            assert_eq!(backend(&format!("balance: {said}")).balance, meant, "{said}");
+        }
+    }
+
+    #[test]
+    fn what_a_backend_says_of_its_servers() {
+        assert_eq!(backend("balance: first").backups, Backups::First);
+        assert_eq!(backend("backups: all").backups, Backups::All);
+        let slow = |settings: &str| -> Vec<Duration> {
+            backend(settings).servers.iter().map(|server| server.limits.slow_start).collect()
+        };
+        let s = Duration::from_secs;
+        assert_eq!(slow("backups: first"), [s(0), s(90)]);
+        assert_eq!(slow(r#"server_defaults: (slow_start: "5s")"#), [s(5), s(90)]);
+    }
+}
