@@ -234,7 +234,13 @@ impl Server {
 
     /// Whether what began on it goes on there: it is up, drained or not, whatever its weight.
     pub fn keeps_sessions(&self) -> bool {
-        self.word.load(Relaxed) & word::UP != 0
+        let word = self.word.load(Relaxed);
+        match word & word::DISBELIEF {
+            0 => word & word::UP != 0,
+            // Another server is believed no more than this one.
+            word::ALL => word & (word::UP | word::OFFERED) != 0,
+            _ => false,
+        }
     }
 
     /// Whether a check is to be sent now.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::config::{Config, Limits};
+use crate::model::panic::Belief;
 use crate::model::snapshot::Snapshot;
 use crate::model::state::Event;
 use crate::model::testing;
@@ -140,6 +141,27 @@ async fn who_is_held_to_a_server_waits_for_it() {
     let mut forced = join(&backend, Wants::Only(0, Hold::Forced)).unwrap();
     backend.leave(0);
     assert_eq!(poll(&mut forced), Poll::Ready(Some(0)), "whatever its state");
+}
+
+#[tokio::test]
+async fn sessions_stay_in_panic_as_new_ones_come() {
+    let (config, _, _) = backend(&[maxconn(1)]);
+    let shared = testing::shared_of(&config);
+    let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
+    let cause = crate::model::change::Cause::Command { by: "test", line: "" };
+    let server = &backend.servers[0];
+    let keeps = |event, belief| {
+        shared.server_event(&backend, server, event, cause);
+        server.believe(belief);
+        let kept = server.keeps_sessions();
+        server.believe(Belief::Health);
+        kept
+    };
+    assert!(keeps(Event::Ready, Belief::Health) && !keeps(Event::Ready, Belief::Nobody));
+    assert!(!keeps(Event::HealthDown, Belief::Health) && keeps(Event::HealthDown, Belief::All));
+    assert!(!keeps(Event::Drain, Belief::All), "it is down, and was not to be used");
+    assert!(keeps(Event::HealthUp, Belief::All), "it is drained and up");
+    assert!(!keeps(Event::Maint, Belief::All));
 }
 
 #[test]
