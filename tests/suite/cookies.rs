@@ -445,3 +445,19 @@ fn log_lines_tell_of_cookies() {
         ]
     );
 }
+
+#[test]
+fn odd_cookies_do_no_harm() {
+    for mode in ["insert, indirect: true", "rewrite", "prefix", "passive"] {
+        let odd = "Set-Cookie: =;\r\nSet-Cookie2: x\r\nSet-Cookie2: x\r\nSet-Cookie: \r\nSet-Cookie: SRV\r\n";
+        let (origin, daemon) = scripted(&format!("cookie(name: \"SRV\", mode: {mode})"), odd);
+        for cookies in
+            [";;=,;", ";", "=", "SRV", "SRV=;SRV=~;SRV=|", "\"", "SRV=\"", "$", "a;SRV=s1;b", ";;SRV=s1"]
+        {
+            let request = format!("GET / HTTP/1.1\r\nHost: a\r\nCookie: {cookies}\r\nX: y\r\n\r\n");
+            let (answer, sent) = passes(&origin, &daemon, &request);
+            assert!(answer.contains("\r\nSet-Cookie2: x\r\nSet-Cookie2: x\r\n"), "{answer}");
+            assert!(sent.ends_with("X: y\r\n\r\n"), "{sent}");
+        }
+    }
+}

@@ -8,6 +8,7 @@ mod chunked;
 mod client_hello;
 mod command;
 mod configuration;
+mod cookies;
 mod h2_head;
 mod head;
 mod log_format;
@@ -17,6 +18,7 @@ pub use chunked::chunked;
 pub use client_hello::client_hello;
 pub use command::command;
 pub use configuration::configuration;
+pub use cookies::cookies;
 pub use h2_head::h2_head;
 pub use head::{request_head, response_head, target};
 pub use log_format::log_format;
@@ -26,11 +28,12 @@ pub use proxy_protocol::proxy_protocol;
 pub type Entry = fn(&[u8]);
 
 /// Every target by its name, which is that of its corpus as well.
-pub const TARGETS: [(&str, Entry); 10] = [
+pub const TARGETS: [(&str, Entry); 11] = [
     ("chunked", chunked),
     ("client_hello", client_hello),
     ("command", command),
     ("configuration", configuration),
+    ("cookies", cookies),
     ("h2_head", h2_head),
     ("log_format", log_format),
     ("proxy_protocol", proxy_protocol),
