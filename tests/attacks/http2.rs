@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use harness::frames::{self, Frame, PREFACE, hpack};
-use harness::{Canary, Crowd, Peer, eventually, pause};
+use harness::{Beside, Canary, Crowd, Peer, eventually, pause};
 
 use super::{Stage, scaled};
 
@@ -15,21 +15,23 @@ const LIMIT: Duration = Duration::from_secs(20);
 const CALM: Option<u32> = Some(11);
 const PROTOCOL_ERROR: Option<u32> = Some(1);
 
-/// A stage with a second canary, which speaks HTTP/2 as the attackers do.
+/// A stage with a second canary, which speaks HTTP/2 as the attackers do, but not where they are.
 struct Http2 {
     stage: Stage,
     canary: Canary,
+    _beside: Beside,
 }
 
 impl Http2 {
     fn set() -> Self {
+        let beside = Beside::start();
         let stage = Stage::set(|config| {
-            config.global(r#"metrics: (bind: "127.0.0.1:0")"#).defaults(
+            beside.to(config).global(r#"metrics: (bind: "127.0.0.1:0")"#).defaults(
                 r#"timeouts: (http_request: "2s", client: "1s", server: "5s", http_keep_alive: "1m")"#,
             )
         });
-        let canary = Canary::over_http2(stage.web, &stage.daemon);
-        Self { stage, canary }
+        let canary = Canary::over_http2(&beside, &stage.daemon);
+        Self { stage, canary, _beside: beside }
     }
 
     fn web(&self) -> SocketAddr {
@@ -363,7 +365,7 @@ fn more_streams_than_allowed_are_refused() {
 #[test]
 fn what_follows_a_goaway_is_bounded() {
     let stage = Http2::set();
-    let mut crowd = Crowd::connect(stage.web(), scaled(50, 500));
+    let mut crowd = Crowd::connect(stage.web(), scaled(10, 100));
     let mut words = [PREFACE, &Frame::settings(&[]).bytes(), &Frame::goaway(0, 0).bytes()].concat();
     for at in 0..50 {
         words.extend(frames::get(stream(at), "/bytes/10000"));

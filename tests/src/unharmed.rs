@@ -3,6 +3,7 @@
 
 mod machine;
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,10 +11,13 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::client::Client;
+use crate::config::Config;
 use crate::daemon::Daemon;
 use crate::eventually::{eventually, pause};
 use crate::frames::{self, Peer};
-use machine::Machine;
+use crate::origin::tcp::Tcp;
+use crate::wire::Reader;
+use machine::{Machine, Threads};
 
 /// Kept connections to servers, buffers of them and the like.
 const SLACK: usize = 8;
@@ -87,10 +91,45 @@ const WORKERS: &str = "worker-";
 const USUAL: Duration = Duration::from_millis(500);
 const BEARABLE: Duration = Duration::from_secs(5);
 
+/// A frontend that nobody attacks, and a server of its own: what is slow there is slow for the proxy's sake.
+#[derive(Debug)]
+pub struct Beside {
+    origin: Tcp,
+    threads: Threads,
+}
+
+impl Beside {
+    /// What the frontend is called.
+    pub const NAME: &str = "beside";
+
+    /// With a server that answers everything.
+    pub fn start() -> Self {
+        let threads = Threads::default();
+        let all = threads.clone();
+        let origin = Tcp::start(move |stream, _| {
+            all.join();
+            let mut reader = Reader::new(stream);
+            let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nwell\n";
+            while reader.head().is_ok_and(|head| head.is_some()) && reader.inner().write_all(answer).is_ok() {
+            }
+        });
+        Self { origin, threads }
+    }
+
+    /// Adds it.
+    #[must_use]
+    pub fn to(&self, config: Config) -> Config {
+        config
+            .frontend(Self::NAME, &format!("default_backend: {:?}", Self::NAME))
+            .backend(Self::NAME, "")
+            .server("origin", self.origin.address(), "")
+    }
+}
+
 impl Canary {
     /// Every other request over a connection of its own.
     pub fn start(to: SocketAddr, daemon: &Daemon) -> Self {
-        Self::sing(daemon, move || {
+        Self::sing(daemon, Threads::default(), move || {
             let mut kept = Client::tcp(to);
             move |fresh| {
                 let answer = if fresh { Client::tcp(to).get("/canary") } else { kept.get("/canary") };
@@ -99,9 +138,10 @@ impl Canary {
         })
     }
 
-    /// The same over HTTP/2 by prior knowledge.
-    pub fn over_http2(to: SocketAddr, daemon: &Daemon) -> Self {
-        Self::sing(daemon, move || {
+    /// The same over HTTP/2 by prior knowledge, where nobody else is.
+    pub fn over_http2(beside: &Beside, daemon: &Daemon) -> Self {
+        let to = daemon.listener(Beside::NAME);
+        Self::sing(daemon, beside.threads.clone(), move || {
             let (mut kept, mut stream) = (Peer::client(to), 1);
             move |fresh| {
                 if fresh {
@@ -119,17 +159,19 @@ impl Canary {
     /// `ask` makes what asks, over a connection of its own or not, for a status.
     fn sing<Ask: FnMut(bool) -> Option<u16>>(
         daemon: &Daemon,
+        servers: Threads,
         ask: impl FnOnce() -> Ask + Send + 'static,
     ) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let (stopped, daemon) = (Arc::clone(&stop), daemon.pid());
         let thread = thread::spawn(move || {
-            let (mut ask, machine, mut waits) = (ask(), Machine::beside(daemon, WORKERS), Vec::new());
+            let (mut ask, mut waits) = (ask(), Vec::new());
+            let mut machine = Machine::beside(daemon, WORKERS, servers);
             while !stopped.load(Ordering::Relaxed) {
                 let (asked, mark) = (Instant::now(), machine.mark());
                 assert_eq!(ask(waits.len() % 2 == 0), Some(200), "the canary is harmed");
                 let took = asked.elapsed();
-                waits.push(Wait { took, late: machine.late_since(mark) });
+                waits.push(Wait { took, late: machine.late_since(&mark) });
                 pause(BREATH);
             }
             waits

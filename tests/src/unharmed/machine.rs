@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -19,54 +19,94 @@ const NAP: Duration = Duration::from_millis(1);
 /// So many of its naps are remembered that were longer.
 const LONG_NAPS: usize = 4096;
 
-/// The machine as a client of a process sees it: on the thread that made this.
+/// The machine as those see it through whom a request goes.
 #[derive(Debug)]
 pub(super) struct Machine {
-    /// This thread and those of the process.
-    threads: Vec<File>,
+    /// Of the process; one of them has the request.
+    threads: Vec<Thread>,
+    /// This one, and those behind the process.
+    others: Threads,
     witness: Witness,
 }
 
+/// Threads that come and go.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Threads(Arc<Mutex<Vec<Thread>>>);
+
+impl Threads {
+    /// This one belongs to them.
+    pub(super) fn join(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend(Thread::current());
+    }
+
+    fn kept_waiting(&self) -> Duration {
+        // One after the other has the request.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter_mut().map(Thread::kept_waiting).sum()
+    }
+}
+
 /// A moment, to be asked about later.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Mark {
     at: Instant,
-    kept_waiting: Duration,
+    threads: Vec<Duration>,
+    others: Duration,
 }
 
 impl Machine {
-    /// Looks at threads of the process whose names begin so.
-    pub(super) fn beside(process: u32, names: &str) -> Self {
+    /// Looks at this thread, at `others`, and at those of a process whose names begin so.
+    pub(super) fn beside(process: u32, names: &str, others: Threads) -> Self {
         let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
         let named =
             |task: &PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|it| it.starts_with(names));
-        let tasks = tasks.map(|task| task.path()).filter(named).chain(["/proc/thread-self".into()]);
-        Self {
-            threads: tasks.filter_map(|task| File::open(task.join("schedstat")).ok()).collect(),
-            witness: Witness::start(),
-        }
+        let threads = tasks.map(|task| task.path()).filter(named).filter_map(|task| Thread::at(&task));
+        others.join();
+        Self { threads: threads.collect(), others, witness: Witness::start() }
     }
 
-    pub(super) fn mark(&self) -> Mark {
-        Mark { at: Instant::now(), kept_waiting: self.threads.iter().map(kept_waiting).sum() }
+    pub(super) fn mark(&mut self) -> Mark {
+        let threads = self.threads.iter_mut().map(Thread::kept_waiting).collect();
+        Mark { at: Instant::now(), threads, others: self.others.kept_waiting() }
     }
 
-    /// How long since then the machine kept these threads from running, one after the other, and others that are
-    /// between them.
-    pub(super) fn late_since(&self, mark: Mark) -> Duration {
-        self.mark().kept_waiting.saturating_sub(mark.kept_waiting) + self.witness.late_since(mark.at)
+    /// How long since then the machine kept those from running through whom a request went.
+    pub(super) fn late_since(&mut self, mark: &Mark) -> Duration {
+        let now = self.mark();
+        let threads = now.threads.iter().zip(&mark.threads).map(|(now, then)| now.saturating_sub(*then));
+        let through = threads.max().unwrap_or_default() + now.others.saturating_sub(mark.others);
+        // Where the machine itself stands still, nobody waits for it.
+        through.max(self.witness.late_since(mark.at))
     }
 }
 
-/// How long a thread was ready and did not run, ever.
-fn kept_waiting(thread: &File) -> Duration {
-    let mut bytes = [0; 80];
-    let n = thread.read_at(&mut bytes, 0).unwrap_or_default();
-    let text = String::from_utf8_lossy(&bytes[..n]);
-    text.split_ascii_whitespace()
-        .nth(1)
-        .and_then(|it| it.parse().ok())
-        .map_or(Duration::ZERO, Duration::from_nanos)
+/// What the kernel counts of a thread.
+#[derive(Debug)]
+struct Thread {
+    schedstat: File,
+    /// As it was when the thread lived.
+    kept_waiting: Duration,
+}
+
+impl Thread {
+    fn at(task: &Path) -> Option<Self> {
+        let schedstat = File::open(task.join("schedstat")).ok()?;
+        Some(Self { schedstat, kept_waiting: Duration::ZERO })
+    }
+
+    fn current() -> Option<Self> {
+        Self::at(Path::new("/proc/thread-self"))
+    }
+
+    /// How long it was ready and did not run, ever.
+    fn kept_waiting(&mut self) -> Duration {
+        let mut bytes = [0; 80];
+        let n = self.schedstat.read_at(&mut bytes, 0).unwrap_or_default();
+        let text = String::from_utf8_lossy(&bytes[..n]);
+        if let Some(ns) = text.split_ascii_whitespace().nth(1).and_then(|it| it.parse().ok()) {
+            self.kept_waiting = Duration::from_nanos(ns);
+        }
+        self.kept_waiting
+    }
 }
 
 /// A thread that sleeps, and knows how much too long.
@@ -110,12 +150,12 @@ impl Witness {
         Self { stop, naps, thread: Some(thread) }
     }
 
-    /// How much too long it slept since then.
+    /// How much too long it slept at most since then.
     fn late_since(&self, since: Instant) -> Duration {
         let naps = self.naps.lock().unwrap_or_else(PoisonError::into_inner);
         let over = naps.long.iter().rev().take_while(|(ended, _)| *ended >= since);
-        let over: Duration = over.map(|(ended, late)| (*late).min(*ended - since)).sum();
-        over + naps.begun.elapsed().saturating_sub(NAP).min(since.elapsed())
+        let now = naps.begun.elapsed().saturating_sub(NAP);
+        over.map(|(_, late)| *late).chain([now]).max().unwrap_or_default()
     }
 }
 
@@ -133,11 +173,11 @@ mod tests {
     use super::*;
 
     /// How long this took, and how late the machine was meanwhile.
-    fn seen(machine: &Machine, act: impl FnOnce()) -> (Duration, Duration) {
+    fn seen(machine: &mut Machine, act: impl FnOnce()) -> (Duration, Duration) {
         let (begun, mark) = (Instant::now(), machine.mark());
         act();
         let took = begun.elapsed();
-        (took, machine.late_since(mark))
+        (took, machine.late_since(&mark))
     }
 
     fn spin(until: impl Fn() -> bool) {
@@ -148,17 +188,17 @@ mod tests {
 
     #[test]
     fn who_waits_for_a_processor_is_told_from_who_waits_for_somebody() {
-        let machine = Machine::beside(std::process::id(), "nobody");
-        assert_eq!(machine.threads.len(), 1, "the kernel counts for this thread");
+        let mut machine = Machine::beside(std::process::id(), "nobody", Threads::default());
+        assert_ne!(machine.others.kept_waiting(), Duration::ZERO, "the kernel counts for this thread");
         let second = Duration::from_secs(1);
-        let (took, idle) = seen(&machine, || pause(second));
+        let (took, idle) = seen(&mut machine, || pause(second));
         let stop = AtomicBool::new(false);
         let processors = thread::available_parallelism().map_or(1, usize::from);
         thread::scope(|scope| {
             for _ in 0..3 * processors {
                 scope.spawn(|| spin(|| stop.load(Ordering::Relaxed)));
             }
-            let (spun, busy) = seen(&machine, || {
+            let (spun, busy) = seen(&mut machine, || {
                 let begun = Instant::now();
                 spin(|| begun.elapsed() > second);
             });
