@@ -8,7 +8,8 @@ use proto::command::{Command, Refusal, Severity};
 
 use super::reply::Reply;
 use crate::config::source::FileSystem;
-use crate::config::tls::certificate::{Certificate, Facts, moment};
+use crate::config::tls::certificate::Certificate;
+use crate::config::tls::facts::{Facts, moment};
 use crate::model::change::Cause;
 use crate::model::shared::Shared;
 use crate::tls::live::{Changes, Refused};

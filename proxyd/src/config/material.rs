@@ -17,7 +17,8 @@ use super::syntax::tls::{
     Alpn, BindTls as WrittenBind, ClientCerts as WrittenClients, ServerTls as WrittenServer,
     Tickets as WrittenTickets,
 };
-use super::tls::certificate::{Certificate, Problem, day};
+use super::tls::certificate::{Certificate, Problem};
+use super::tls::facts::day;
 use super::tls::reader::Reader;
 use super::tls::{BindTls, Ca, ClientCerts, HTTP_ALPN, ServerTls, Tickets, Trust};
 use super::words::Verify;

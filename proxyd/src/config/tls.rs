@@ -4,6 +4,7 @@
 
 pub mod authorities;
 pub mod certificate;
+pub mod facts;
 mod folder;
 pub mod reader;
 pub mod ticket_keys;

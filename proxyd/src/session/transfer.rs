@@ -3,6 +3,10 @@
 //! Memory is one buffer whatever the length: nothing is read while something waits to be written, so that the slower
 //! side sets the pace.
 
+mod kept;
+mod source;
+mod splice;
+
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,12 +14,15 @@ use std::task::{Context, Poll, ready};
 use smallvec::SmallVec;
 
 use crate::config::ClientCertHeader;
-use crate::http::chunked::{self, Decoder, Step};
+use crate::http::chunked;
 use crate::http::framing::Body;
-use crate::net::buffer::{Buffer, LARGE, SMALL};
+use crate::net::buffer::{Buffer, LARGE};
 use crate::net::h2::H2;
-use crate::net::splice::{self, Pipe};
+use crate::net::splice::Pipe;
 use crate::net::stream::Stream;
+use kept::Kept;
+use source::{Source, unchunk};
+use splice::{LONG, Spliced};
 
 /// A transfer under way. Progress is kept here, so that a poll can be abandoned at any point.
 #[derive(Debug)]
@@ -65,42 +72,6 @@ pub struct Transfer {
     barred: Option<Arc<[ClientCertHeader]>>,
 }
 
-#[derive(Debug)]
-enum Source {
-    Length(u64),
-    Chunked(Decoder),
-    UntilClose,
-}
-
-/// Payload that was written, for another time.
-#[derive(Debug)]
-struct Kept {
-    bytes: Vec<u8>,
-    /// How many more there may be.
-    room: usize,
-}
-
-impl Kept {
-    /// False where there is no room for them.
-    fn add(&mut self, payload: &[u8]) -> bool {
-        let Some(room) = self.room.checked_sub(payload.len()) else { return false };
-        self.room = room;
-        self.bytes.extend_from_slice(payload);
-        true
-    }
-}
-
-/// What came of an attempt to move bytes within the kernel.
-enum Spliced {
-    Some(u64),
-    End,
-    /// It has to be copied.
-    Not,
-}
-
-/// So many blocks of the longest kind make a transfer a long one, whose bytes need not come up here any more.
-const LONG: u32 = 2;
-
 /// Which side made a transfer fail.
 #[derive(Debug)]
 pub enum Broken {
@@ -126,12 +97,7 @@ pub struct Moved {
 impl Transfer {
     /// `prefix` is written first, then the body of `from` framed as `to` says.
     pub fn new(prefix: Vec<u8>, from: Body, to: Body) -> Self {
-        let source = match from {
-            Body::None => Source::Length(0),
-            Body::Length(length) => Source::Length(length),
-            Body::Chunked => Source::Chunked(Decoder::default()),
-            Body::UntilClose => Source::UntilClose,
-        };
+        let source = Source::from(from);
         Self {
             plain: prefix.is_empty() && from == Body::UntilClose && to == Body::UntilClose,
             prefix,
@@ -197,36 +163,6 @@ impl Transfer {
     pub fn at_most(mut self, bytes: u64) -> Self {
         self.most = bytes;
         self
-    }
-
-    /// Keeps what is written behind the head, up to so many bytes.
-    #[must_use]
-    pub fn keep(mut self, most: Option<usize>) -> Self {
-        self.kept = most.map(|room| Kept { bytes: Vec::new(), room });
-        self.plain &= most.is_none();
-        self
-    }
-
-    /// Back to the start, for another server; only while [`Self::body_is_gone`] says no.
-    pub fn rewind(&mut self) {
-        debug_assert!(!self.body_is_gone(), "what is gone cannot be sent again");
-        self.prefix_sent = 0;
-        self.written = 0;
-        self.rewound = true;
-        if let Some(kept) = &self.kept
-            && !kept.bytes.is_empty()
-        {
-            // It comes first, and the rest goes on from where it stood.
-            let behind = self.again.map_or(self.payload, |(_, behind)| behind);
-            self.again = Some((0, behind));
-            self.payload = kept.bytes.len();
-        }
-        self.end_due = false;
-    }
-
-    /// Some of the body is gone, and so it cannot be sent again.
-    pub fn body_is_gone(&self) -> bool {
-        self.written > 0 && self.body_begun && self.kept.is_none()
     }
 
     /// All is written.
@@ -358,47 +294,6 @@ impl Transfer {
         }
     }
 
-    /// The payload passes as it is.
-    fn is_spliceable(&self, from: &Stream, to: &Stream) -> bool {
-        !self.chunks
-            && self.kept.is_none()
-            && !matches!(self.source, Source::Chunked(_))
-            && from.is_plain()
-            && to.is_plain()
-    }
-
-    /// Moves bytes into a pipe, where there is one to be had.
-    fn poll_splice(&mut self, cx: &mut Context<'_>, from: &Stream) -> Poll<Result<Spliced, Broken>> {
-        let Some(mut pipe) = Pipe::take() else {
-            self.full = 0;
-            return Poll::Ready(Ok(Spliced::Not));
-        };
-        let most = match self.source {
-            Source::Length(left) => usize::try_from(left).unwrap_or(usize::MAX),
-            _ => usize::MAX,
-        };
-        match ready!(pipe.poll_fill(cx, from, most)) {
-            Ok(0) => Poll::Ready(Ok(Spliced::End)),
-            Ok(n) => {
-                if n < SMALL {
-                    // It is slow, or at its end: a copy is as cheap.
-                    self.full = 0;
-                }
-                if let Source::Length(left) = &mut self.source {
-                    *left -= n as u64;
-                    self.ended = *left == 0;
-                }
-                self.pipe = Some(pipe);
-                Poll::Ready(Ok(Spliced::Some(n as u64)))
-            }
-            Err(error) if splice::is_unsupported(&error) => {
-                self.full = 0;
-                Poll::Ready(Ok(Spliced::Not))
-            }
-            Err(error) => Poll::Ready(Err(Broken::Read(error))),
-        }
-    }
-
     /// Something waits for the other side to take it.
     pub fn has_output(&self) -> bool {
         if self.pipe.as_ref().is_some_and(|pipe| pipe.held() > 0) {
@@ -478,7 +373,7 @@ impl Transfer {
         }
         if ends {
             self.tail.extend_from_slice(b"0\r\n");
-            self.tail.extend_from_slice(trailers(&self.source, &self.trailers));
+            self.tail.extend_from_slice(self.source.trailers(&self.trailers));
             self.tail.extend_from_slice(b"\r\n");
         }
     }
@@ -516,7 +411,7 @@ impl Transfer {
         buffer: &mut Buffer,
         to: &mut H2,
     ) -> Poll<io::Result<usize>> {
-        let trailers = trailers(&self.source, &self.trailers);
+        let trailers = self.source.trailers(&self.trailers);
         let n = if self.prefix_sent < self.prefix.len() {
             let ends = self.ended && self.payload == 0 && trailers.is_empty();
             ready!(to.poll_head(cx, &self.prefix, ends))?;
@@ -576,38 +471,6 @@ impl Transfer {
             _ => &buffer.data()[..self.payload],
         }
     }
-}
-
-/// What comes behind the body, as lines.
-fn trailers<'a>(source: &'a Source, own: &'a [u8]) -> &'a [u8] {
-    if let Source::Chunked(decoder) = source { decoder.trailers() } else { own }
-}
-
-/// Decodes all of the buffer; returns the payload's length at its front and the bytes that are done with.
-fn unchunk(decoder: &mut Decoder, buffer: &mut Buffer) -> Result<(usize, usize), Broken> {
-    let (mut payload, mut taken) = (0, 0);
-    loop {
-        match decoder.step(&buffer.data()[taken..]).map_err(|chunked::Malformed| Broken::Malformed)? {
-            Step::Payload(range) => {
-                if payload == 0 {
-                    // The first piece stays where it is.
-                    buffer.consume(taken + range.start);
-                    taken = range.len();
-                } else {
-                    buffer.data_mut().copy_within(taken + range.start..taken + range.end, payload);
-                    taken += range.end;
-                }
-                payload += range.len();
-            }
-            Step::Framing(n) => taken += n,
-            Step::Partial => break,
-            Step::Done(n) => {
-                taken += n;
-                break;
-            }
-        }
-    }
-    Ok((payload, taken))
 }
 
 #[cfg(test)]

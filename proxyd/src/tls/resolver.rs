@@ -7,7 +7,8 @@ use rustls::SignatureScheme;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::config::tls::certificate::{Certificate, Kind, canonical};
+use crate::config::tls::certificate::Certificate;
+use crate::config::tls::facts::{Kind, canonical};
 
 /// The certificates of a bind.
 #[derive(Debug)]

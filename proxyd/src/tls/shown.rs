@@ -9,7 +9,7 @@ use proto::timestamp::civil;
 use rustls::pki_types::CertificateDer;
 use x509_parser::prelude::{FromDer, GeneralName, X509Certificate, X509Name};
 
-use crate::config::tls::certificate::{attribute_name, hexadecimal};
+use crate::config::tls::facts::{attribute_name, hexadecimal};
 use crate::config::{CertField, ClientCertHeader};
 
 /// What a certificate says of itself; a part that cannot be read is empty.

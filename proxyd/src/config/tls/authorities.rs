@@ -12,7 +12,8 @@ use rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use x509_parser::prelude::{CertificateRevocationList, FromDer};
 
 use super::super::source::Source;
-use super::certificate::{self, Problem, bad_pem, certificates, day, fingerprint};
+use super::certificate::{self, Problem, bad_pem, certificates, fingerprint};
+use super::facts::day;
 use super::{Ca, PROVIDER};
 use crate::clock;
 
