@@ -365,7 +365,7 @@ fn more_streams_than_allowed_are_refused() {
 #[test]
 fn what_follows_a_goaway_is_bounded() {
     let stage = Http2::set();
-    let mut crowd = Crowd::connect(stage.web(), scaled(10, 100));
+    let mut crowd = Crowd::connect(stage.web(), scaled(5, 50));
     let mut words = [PREFACE, &Frame::settings(&[]).bytes(), &Frame::goaway(0, 0).bytes()].concat();
     for at in 0..50 {
         words.extend(frames::get(stream(at), "/bytes/10000"));

@@ -1,11 +1,11 @@
 //! A connection in HTTP mode: one request after the other, each on a server's connection of its own choosing.
 
 mod forward;
+mod head;
 mod log;
 mod persistence;
+mod reply;
 
-use std::borrow::Cow;
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::Poll;
@@ -13,24 +13,20 @@ use std::time::Duration;
 
 use super::access_log::Trace;
 use super::client::Addresses;
-use super::exchange::write_all;
 use super::h2;
 use super::linger::{linger, poll_take};
 use super::private::Private;
-use super::view::{BackendView, FrontendView};
+use super::view::FrontendView;
 use super::worker::{Busy, Place};
 use crate::clock::{self, Instant};
 use crate::config::defaults::MAX_HEADER_BYTES;
-use crate::http::forwarded::Peer;
-use crate::http::grpc;
 use crate::http::refusal::Reason;
-use crate::http::reply::Reply;
-use crate::http::request::{self, Parsed, Site, Told};
 use crate::net::buffer::{self, Buffer};
 use crate::net::h2::H2;
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::stats::cells::Count;
+use head::Waited;
 
 /// Room for a head at first.
 const HEAD: usize = 1024;
@@ -79,18 +75,6 @@ enum Next {
     /// Close, but take what the client still sends first.
     Linger,
     /// It speaks HTTP/2.
-    Http2,
-}
-
-/// What waiting for a request brought.
-enum Waited {
-    Request(request::Facts),
-    Refused(Reason),
-    /// Nothing but line ends came in time.
-    Idle,
-    /// The client closed, or was never heard of.
-    Gone,
-    /// The preface of HTTP/2 (RFC 9113 3.4), or its beginning.
     Http2,
 }
 
@@ -319,164 +303,6 @@ impl Connection {
             place.wake_on_drain(cx.waker());
             client.poll_readable(cx).map(|ready| ready.is_ok())
         })
-    }
-
-    /// Reads a whole head; what the server is sent is then in `up_head`.
-    ///
-    /// The deadline is absolute: a drip of bytes does not move it.
-    async fn read_head(&mut self, deadline: Instant) -> Waited {
-        let longest = self.frontend.frontend.http.max_header_bytes;
-        let mut look = !self.buffer.is_empty();
-        let mut waited = false;
-        loop {
-            if look {
-                self.skip_line_ends();
-                match self.parse() {
-                    Ok(Parsed::Complete(facts)) => {
-                        if let Some(trace) = &mut self.trace {
-                            match &self.client {
-                                Stream::H2(stream) => {
-                                    trace.take_line_of_stream(self.buffer.data(), stream.scheme());
-                                }
-                                _ => trace.take_line(self.buffer.data()),
-                            }
-                        }
-                        self.buffer.consume(facts.length);
-                        if waited {
-                            self.now = clock::now();
-                        }
-                        return Waited::Request(facts);
-                    }
-                    Ok(Parsed::Partial) if self.buffer.len() >= longest => {
-                        return Waited::Refused(request::too_long(self.buffer.data()));
-                    }
-                    Ok(Parsed::Partial) => waited = true,
-                    Err(_) if self.speaks_http2() => return Waited::Http2,
-                    Err(reason) => return Waited::Refused(reason),
-                }
-            }
-            let (client, buffer) = (&mut self.client, &mut self.buffer);
-            let read = self.timer.within(deadline, |cx| client.poll_read(cx, buffer.room())).await;
-            let n = match read {
-                Ok(Ok(n)) => n,
-                Ok(Err(_reset)) => return Waited::Gone,
-                Err(Elapsed) if self.buffer.is_empty() && self.requests > 0 => return Waited::Idle,
-                Err(Elapsed) => return Waited::Refused(Reason::HeadTimeout),
-            };
-            if n == 0 {
-                if self.buffer.is_empty() {
-                    return Waited::Gone;
-                }
-                return Waited::Refused(Reason::EndsEarly);
-            }
-            // A head ends with a line end: until one comes there is nothing new to parse.
-            look = self.buffer.is_empty() || self.buffer.room()[..n].contains(&b'\n');
-            self.buffer.filled(n);
-            look |= self.buffer.len() >= longest;
-        }
-    }
-
-    /// Line ends in front of a request are skipped (RFC 9112 2.2).
-    fn skip_line_ends(&mut self) {
-        let n = self.buffer.data().iter().take_while(|b| matches!(b, b'\r' | b'\n')).count();
-        self.buffer.consume(n);
-    }
-
-    /// Only what a connection begins with may be a preface.
-    fn speaks_http2(&self) -> bool {
-        self.requests == 0
-            && self.frontend.frontend.http.http2.prior_knowledge
-            && !self.client.is_h2()
-            && h2::is_preface(self.buffer.data())
-    }
-
-    fn parse(&mut self) -> Result<Parsed, Reason> {
-        if self.buffer.is_empty() {
-            return Ok(Parsed::Partial);
-        }
-        let frontend = &self.frontend.frontend;
-        let client = self.addresses.client.map(|a| a.ip());
-        let headers = &frontend.client_cert_headers;
-        let lines = if headers.is_empty() { Cow::default() } else { self.addresses.told_lines(headers) };
-        let site = Site {
-            told: Told { headers, lines: &lines },
-            forward: frontend.forward,
-            options: &frontend.http,
-            // A Unix socket has no address that could be named.
-            peer: match client {
-                _ if frontend.trusted.is_empty() => Peer::Unjudged,
-                Some(client) if frontend.trusted.contains(client) => Peer::Trusted,
-                _ => Peer::Foreign,
-            },
-            client,
-            port: self.addresses.local_port,
-            scheme: if self.addresses.tls.is_some() { "https" } else { "http" },
-            only_host: self.addresses.tls.as_ref().and_then(|tls| tls.only_host()),
-            local: &|| self.addresses.destination().or_else(|| self.client.local_addr()),
-        };
-        if let Stream::H2(stream) = &self.client
-            && stream.fields() > frontend.http.max_headers
-        {
-            return Err(Reason::TooManyFields);
-        }
-        request::parse(self.buffer.data(), &mut self.up_head, &site)
-    }
-
-    /// Answers a request that was not understood, or did not come in time, and closes.
-    async fn refuse(&mut self, reason: Reason) -> Next {
-        let cells = self.frontend.cells();
-        cells.inc(Count::BadRequests);
-        cells.inc(Count::Intercepted);
-        cells.status(reason.reply().status());
-        self.frontend.refused(reason);
-        self.write_reply(reason.reply(), None, true, false).await;
-        self.log_refused(reason);
-        Next::Linger
-    }
-
-    /// Answers a request in a server's place. `whole` says that nothing of it is left to read.
-    async fn reply(
-        &mut self,
-        facts: &request::Facts,
-        reply: Reply,
-        backend: Option<&BackendView>,
-        whole: bool,
-    ) -> Next {
-        // An old client would have to be told that the connection stays.
-        let close = !whole || !facts.keep_alive || !facts.is_11 || self.place.worker.is_draining();
-        if !self.write_reply(reply, backend, close, facts.is_head).await {
-            Next::Close
-        } else if close {
-            Next::Linger
-        } else {
-            Next::Request
-        }
-    }
-
-    async fn write_reply(
-        &mut self,
-        reply: Reply,
-        backend: Option<&BackendView>,
-        close: bool,
-        to_head: bool,
-    ) -> bool {
-        self.down_head.clear();
-        if let Stream::H2(stream) = &mut self.client
-            && stream.is_call()
-        {
-            grpc::write(&mut self.down_head, reply);
-            let sent = poll_fn(|cx| stream.poll_head(cx, &self.down_head, true)).await;
-            self.frontend.cells().add(Count::BytesOut, self.down_head.len() as u64);
-            return sent.is_ok();
-        }
-        let page = backend.and_then(|backend| backend.backend.pages.get(reply));
-        let page =
-            page.or_else(|| self.frontend.frontend.pages.get(reply)).unwrap_or_else(|| reply.built_in());
-        page.write(&mut self.down_head, close, self.frontend.frontend.told_keep_alive, to_head);
-        let limit = self.frontend.frontend.timeouts.client;
-        let written = write_all(&mut self.client, &mut self.timer, limit, &self.down_head).await;
-        self.frontend.cells().add(Count::BytesOut, self.down_head.len() as u64);
-        written.is_ok()
     }
 
     /// Ends our side and takes what still comes for a moment.
