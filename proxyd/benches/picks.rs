@@ -41,14 +41,18 @@ fn run(algorithm: &str, servers: &str, picks: &str, workers: &str) -> Option<()>
 
 fn picked(backend: &Backend, picks: u64, seed: u64) -> bool {
     let mut random = Random::new(seed);
-    (0..picks).all(|_| black_box(pick(black_box(backend), &Ask::default(), &mut random)) != Picked::Nobody)
+    (0..picks).all(|n| {
+        // Keys that follow each other come to places that do not.
+        let ask = Ask { key: Some((n as u32).wrapping_mul(0x9e37_79b9)), ..Ask::default() };
+        black_box(pick(black_box(backend), &ask, &mut random)) != Picked::Nobody
+    })
 }
 
 /// Lineups of servers that all differ in weight, which is the most work.
 fn prepare(servers: &str, times: &str) -> Option<()> {
     let backend = backend("round_robin", servers, |n| 1 + n % 256)?;
     for _ in 0..times.parse().ok()? {
-        black_box(Lineup::build(black_box(&backend.servers), &Algorithm::RoundRobin, Backups::First));
+        black_box(Lineup::build(black_box(&backend.servers), &Algorithm::RoundRobin, Backups::First, None));
     }
     Some(())
 }

@@ -4,6 +4,8 @@
 //! and takes no lock.
 
 mod first;
+mod hashed;
+pub mod key;
 mod least_conn;
 mod least_latency;
 mod random;
@@ -20,6 +22,11 @@ pub struct Random(u64);
 impl Random {
     pub fn new(seed: u64) -> Self {
         Self(seed | 1)
+    }
+
+    /// Any number.
+    pub fn any(&mut self) -> u32 {
+        self.below(1 << 32) as u32
     }
 
     /// A number below `n`.
@@ -39,6 +46,8 @@ pub struct Ask<'a> {
     pub tried: &'a [u32],
     /// Milliseconds of the process's epoch, where the algorithm [asks for time](Algorithm::asks_for_time).
     pub now_ms: u64,
+    /// The hash of its key, where the backend balances by one and it has it.
+    pub key: Option<u32>,
 }
 
 /// What a pick came to.
@@ -46,6 +55,8 @@ pub struct Ask<'a> {
 pub enum Picked {
     /// The index of a server; room on it was taken.
     Server(u32),
+    /// The index of the server it belongs to, which has no room.
+    Busy(u32),
     /// There are servers, and none of them has room.
     Full,
     Nobody,
@@ -73,12 +84,13 @@ pub fn pick(backend: &Backend, ask: &Ask<'_>, random: &mut Random) -> Picked {
 }
 
 fn among(backend: &Backend, group: &Group, ask: &Ask<'_>, random: &mut Random) -> Picked {
-    match backend.balance {
+    match &backend.balance {
         Algorithm::RoundRobin | Algorithm::StaticRr => round_robin::pick(backend, group, ask),
         Algorithm::LeastConn => least_conn::pick(backend, group, ask, random),
         Algorithm::First => first::pick(backend, group, ask),
         Algorithm::LeastLatency => least_latency::pick(backend, group, ask, random),
-        Algorithm::Random { draws } => random::pick(backend, group, ask, draws, random),
+        Algorithm::Random { draws } => random::pick(backend, group, ask, *draws, random),
+        Algorithm::Hash(_) => hashed::pick(backend, group, ask),
     }
 }
 

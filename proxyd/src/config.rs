@@ -42,7 +42,7 @@ use std::time::Duration;
 use proto::addr::Address;
 use proto::level::Level;
 
-pub use balance::{Algorithm, Backups};
+pub use balance::{Algorithm, Backups, Hash, HashKind, HashedKey, ServerKey, UriKey};
 pub use check::{Check, CheckKind, StatusRange, Timing};
 pub use flags::from_flags;
 pub use http::{

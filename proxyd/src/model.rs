@@ -18,6 +18,7 @@ pub mod lineup;
 pub mod loads;
 pub mod outcome;
 pub mod panic;
+pub mod placement;
 pub mod process;
 pub mod queue;
 pub mod server;

@@ -7,6 +7,7 @@ pub mod access_log;
 pub mod client;
 pub mod dispatch;
 pub mod exchange;
+pub mod facts;
 pub mod h2;
 pub mod handshake;
 pub mod http;

@@ -167,10 +167,10 @@ fn post(client: &mut TcpStream) {
 }
 
 /// A worker on a thread of its own, whose allocations are counted.
-fn worker() -> SocketAddr {
+fn worker(balance: &str) -> SocketAddr {
     let text = format!(
         "(frontends: [(name: \"web\", bind: [\"127.0.0.1:0\"], default_backend: \"app\")],
-          backends: [(name: \"app\", servers: [(name: \"one\", address: \"{}\")])])",
+          backends: [(name: \"app\", balance: {balance}, servers: [(name: \"one\", address: \"{}\")])])",
         origin()
     );
     let config = config::load(&Memory::default().with("a.ron", text), &["a.ron".into()]).unwrap().config;
@@ -212,7 +212,14 @@ fn worker() -> SocketAddr {
 /// One test, since what it counts is one process's.
 #[test]
 fn every_allocation_has_a_name() {
-    let address = worker();
+    // Nor where a request is known by a key, and that has to be made.
+    let mut keyed = TcpStream::connect(worker("hash(key: \"method,lower\", kind: consistent)")).unwrap();
+    (0..100).for_each(|_| get(&mut keyed));
+    let before = COUNT.load(SeqCst);
+    (0..500).for_each(|_| get(&mut keyed));
+    assert_eq!(COUNT.load(SeqCst) - before, 0, "GET by a key");
+
+    let address = worker("round_robin");
     let connect = || TcpStream::connect(address).unwrap();
     let mut kept = connect();
     for _ in 0..100 {

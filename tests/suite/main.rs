@@ -38,6 +38,7 @@ mod faults;
 #[cfg(test)]
 mod forwarding;
 #[cfg(test)]
+mod hashing;
 mod health;
 #[cfg(test)]
 mod http;

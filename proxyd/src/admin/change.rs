@@ -111,7 +111,7 @@ fn set_server(
         ServerChange::Address { ip, port } => {
             let (address, told) = moved(&server.address(), ip, port)?;
             if let Some(address) = address {
-                shared.set_address(server, address, cause);
+                shared.set_address(backend, server, address, cause);
             }
             return Ok(Reply::Message(Severity::Warning, told.into()));
         }

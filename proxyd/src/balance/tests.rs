@@ -42,7 +42,7 @@ impl Site {
     }
 
     fn pick(&mut self, tried: &[u32]) -> Picked {
-        pick(&self.backend, &Ask { tried, now_ms: 1000 }, &mut self.random)
+        pick(&self.backend, &Ask { tried, now_ms: 1000, key: None }, &mut self.random)
     }
 
     /// Takes room and gives it back; `None` where there is none.
@@ -52,7 +52,7 @@ impl Site {
                 self.backend.leave(index);
                 Some(index)
             }
-            Picked::Full | Picked::Nobody => None,
+            Picked::Busy(_) | Picked::Full | Picked::Nobody => None,
         }
     }
 
@@ -361,7 +361,7 @@ proptest! {
                             let found = loads[found as usize];
                             prop_assert!(free.iter().all(|&i| found.0 * loads[i].1 <= loads[i].0 * found.1));
                         }
-                        Picked::Full => prop_assert!(free.is_empty()),
+                        Picked::Busy(_) | Picked::Full => prop_assert!(free.is_empty()),
                         Picked::Nobody => prop_assert!(weights.iter().all(|&weight| weight == 0)),
                     }
                 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use proto::level::Level;
 
 use super::reasons::Reason;
-use super::{Accept, Algorithm, Backups, Memory, Mode, OnError, ServerHttp, Splice, StatusRange};
+use super::{Accept, Algorithm, Backups, HashKind, Memory, Mode, OnError, ServerHttp, Splice, StatusRange};
 use crate::log::target::Facility;
 
 pub const ACCEPT: Accept = Accept::Balanced;
@@ -16,6 +16,8 @@ pub const BALANCE: Algorithm = Algorithm::RoundRobin;
 pub const BACKUPS: Backups = Backups::First;
 /// As HAProxy has it.
 pub const DRAWS: u32 = 2;
+/// The same.
+pub const HASH_KIND: HashKind = HashKind::MapBased;
 
 pub const CONNECT: Duration = Duration::from_secs(5);
 pub const CLIENT: Duration = Duration::from_mins(1);

@@ -1,5 +1,6 @@
 //! Writes RON: a configuration as a file that says the same, and the table of defaults.
 
+mod balance;
 pub(super) mod check;
 mod http;
 mod persistence;
@@ -65,6 +66,7 @@ pub(super) fn algorithm(algorithm: &Algorithm) -> String {
         Algorithm::First => "first".to_owned(),
         Algorithm::LeastLatency => "least_latency".to_owned(),
         Algorithm::Random { draws } => format!("random(draws: {draws})"),
+        Algorithm::Hash(hash) => balance::hash(hash),
     }
 }
 

@@ -13,6 +13,7 @@ pub(super) mod http;
 pub(super) mod log;
 pub(super) mod persistence;
 pub(super) mod route;
+mod sample;
 pub(super) mod server;
 pub(super) mod socket;
 pub(super) mod table;

@@ -9,6 +9,7 @@ use super::report::{Paint, Severity};
 use super::source::{FileSystem, Memory};
 use super::table::{Data, KeyType};
 use super::*;
+use crate::hash::Function;
 
 /// The certificate of the examples.
 const CERTIFICATE: &str = include_str!("../../../examples/certs/localhost.pem");
@@ -254,6 +255,41 @@ fn one_thing_may_be_written_in_several_ways() {
         let CheckKind::Http { expect, .. } = check.kind else { panic!() };
         assert_eq!(expect, StatusRange { first, last });
     }
+}
+
+#[test]
+fn what_hashes_a_key_is_read_and_written() {
+    let balance = |written: &str| {
+        let config = load_whole(&format!(
+            r#"(
+                frontends: [(name: "f", bind: [":1"], default_backend: "b")],
+                backends: [(name: "b", balance: {written}, servers: [(name: "s", address: "[::1]:1")])],
+            )"#
+        ));
+        assert_eq!(load_whole(&to_ron(&config)), config, "{}", to_ron(&config));
+        let Algorithm::Hash(hash) = &config.backends[0].balance else { panic!("{written}") };
+        hash.clone()
+    };
+    let plain = balance("source");
+    assert_eq!((plain.kind, plain.function), (HashKind::MapBased, Function::Sdbm));
+    assert_eq!((plain.avalanche, plain.balance_factor, plain.hash_key), (false, None, ServerKey::Id));
+    assert_eq!(balance("source()"), plain);
+    let uri = UriKey { length: Some(20), depth: Some(3), whole: true, path_only: true };
+    let written = "uri(length: 20, depth: 3, whole: true, path_only: true, kind: consistent, function: wt6)";
+    assert_eq!((balance(written).key, balance(written).function), (HashedKey::Uri(uri), Function::Wt6));
+    assert_eq!(balance("uri").key, HashedKey::Uri(UriKey::default()));
+    for word in ["header", "cookie", "url_param", "hdr"] {
+        assert_eq!(balance(&format!("{word}(\"x\")")), balance(&format!("{word}(name: \"x\")")), "{word}");
+    }
+    assert_eq!(balance("hdr(\"x\")").key, HashedKey::Header("x".into()));
+    let all = balance(
+        r#"hash(key: "req.hdr(a,1),field(1,',')", kind: maglev, function: none, avalanche: true,
+                balance_factor: "125%", hash_key: addr_port)"#,
+    );
+    assert_eq!((all.kind, all.balance_factor), (HashKind::Maglev, Some(125)));
+    assert_eq!((all.avalanche, all.hash_key), (true, ServerKey::AddressAndPort));
+    assert!(matches!(&all.key, HashedKey::Sample(sample) if &*sample.text == "req.hdr(a,1),field(1,',')"));
+    assert_eq!(balance("source(kind: maglev)").hash_key, ServerKey::Name);
 }
 
 #[test]

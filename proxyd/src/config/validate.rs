@@ -1,6 +1,7 @@
 //! What no value shows alone: names that clash, references to nothing, places taken twice. Each part looks at the
 //! whole document and reports all it finds.
 
+mod balance;
 mod checks;
 mod listeners;
 mod logs;
@@ -22,6 +23,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     names::check(document, report);
     references::check(document, report);
     routes::check(document, report);
+    balance::check(document, report);
     listeners::check(document, report);
     logs::check(document, report);
     servers::check(document, report);

@@ -29,8 +29,20 @@ pub struct Facts {
     pub connect: bool,
     /// The client may wait for 100 before it sends the body.
     pub expects: bool,
+    /// How the target was written.
+    pub form: Form,
     /// Bytes of the head.
     pub length: usize,
+}
+
+/// Forms of a target (RFC 9112 3.2).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Form {
+    /// A path alone, or what has none.
+    #[default]
+    Origin,
+    /// A whole URL of this scheme.
+    Absolute(&'static str),
 }
 
 impl Facts {
@@ -138,6 +150,7 @@ struct Target<'a> {
     authority: Option<&'a str>,
     /// Whom the client means.
     host: Option<&'a [u8]>,
+    form: Form,
     /// Some `Connection` option names a field.
     names: bool,
     claims: Claims,
@@ -190,6 +203,7 @@ impl<'a> Head<'a> {
             upgrade: upgrade && !http2 && !connect && options.upgrade && self.is_11 && body == Body::None,
             connect,
             expects: expects && body != Body::None,
+            form: target.form,
             length,
         };
         Ok((facts, target))
@@ -225,6 +239,7 @@ impl<'a> Head<'a> {
         let of = |path, authority| Target {
             path,
             authority,
+            form: Form::Origin,
             host: authority.map(str::as_bytes).or(host),
             names: false,
             claims: Claims::default(),
@@ -255,7 +270,8 @@ impl<'a> Head<'a> {
             return Err(Reason::HostDiffers);
         }
         let path = if path.is_empty() { if self.method == "OPTIONS" { "*" } else { "/" } } else { path };
-        Ok(of(path, Some(authority)))
+        let form = Form::Absolute(if default_port == ":443" { "https" } else { "http" });
+        Ok(Target { form, ..of(path, Some(authority)) })
     }
 
     fn write(&self, out: &mut Vec<u8>, facts: &Facts, target: &Target<'_>, site: &Site<'_>) {

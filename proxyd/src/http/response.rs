@@ -189,6 +189,7 @@ mod tests {
         upgrade: false,
         connect: false,
         expects: false,
+        form: request::Form::Origin,
         length: 0,
     };
 

@@ -59,6 +59,8 @@ pub struct Backend {
 pub struct BackendLive {
     /// Next place in the lineup's turn.
     pub cursor: CachePadded<AtomicUsize>,
+    /// Requests that servers carry, over all workers; counted where loads are bounded by it.
+    pub carried: CachePadded<AtomicU32>,
     /// Requests being retried now, over all workers.
     pub retrying: CachePadded<AtomicU32>,
     /// Told when one of them is over.
@@ -82,6 +84,7 @@ impl BackendLive {
     pub fn new(workers: usize, now_ms: u64) -> Self {
         Self {
             cursor: CachePadded::default(),
+            carried: CachePadded::default(),
             retrying: CachePadded::default(),
             retry_room: Notify::new(),
             queue: Queue::default(),
@@ -95,6 +98,16 @@ impl BackendLive {
             rates: Rates::default(),
         }
     }
+}
+
+/// Whether a server took another request within its share.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Entered {
+    Yes,
+    /// It has no room.
+    Full,
+    /// It carries what it may.
+    AboveShare,
 }
 
 impl Backend {
@@ -146,17 +159,43 @@ impl Backend {
     pub fn enter(&self, index: u32) -> bool {
         let server = &self.servers[index as usize];
         let maxconn = server.maxconn();
-        if maxconn == 0 {
+        let entered = if maxconn == 0 {
             server.served.fetch_add(1, Relaxed);
-            self.weigh(index);
-            return true;
-        }
-        let limit = self.limit(index, maxconn);
-        let entered = server.served.fetch_update(SeqCst, SeqCst, |n| (n < limit).then_some(n + 1)).is_ok();
+            true
+        } else {
+            self.enter_below(index, self.limit(index, maxconn))
+        };
         if entered {
             self.weigh(index);
+            if self.balance.bounds_loads() {
+                self.live.carried.fetch_add(1, Relaxed);
+            }
         }
         entered
+    }
+
+    fn enter_below(&self, index: u32, limit: u32) -> bool {
+        let served = &self.servers[index as usize].served;
+        served.fetch_update(SeqCst, SeqCst, |n| (n < limit).then_some(n + 1)).is_ok()
+    }
+
+    /// The same for a server that may carry so many by its share of the load.
+    pub fn enter_within(&self, index: u32, share: u32) -> Entered {
+        let maxconn = self.servers[index as usize].maxconn();
+        let limit = if maxconn == 0 { u32::MAX } else { self.limit(index, maxconn) };
+        if self.enter_below(index, limit.min(share)) {
+            self.live.carried.fetch_add(1, Relaxed);
+            Entered::Yes
+        } else if self.servers[index as usize].served.load(Relaxed) < share {
+            Entered::Full
+        } else {
+            Entered::AboveShare
+        }
+    }
+
+    /// Requests that its servers carry, where loads are bounded.
+    pub fn carried(&self) -> u32 {
+        self.live.carried.load(Relaxed)
     }
 
     /// Whether one more would find room on a server now.
@@ -171,6 +210,9 @@ impl Backend {
         let server = &self.servers[index as usize];
         server.served.fetch_sub(1, SeqCst);
         self.weigh(index);
+        if self.balance.bounds_loads() {
+            self.live.carried.fetch_sub(1, Relaxed);
+        }
         // On a server without a limit there is always room, and so nobody waits for it.
         if server.maxconn() != 0 && self.live.queue.is_waited_in() {
             self.live.queue.serve(server);
@@ -238,6 +280,7 @@ impl Backend {
     pub fn keeps(&self, index: u32, hold: Hold) -> bool {
         match hold {
             Hold::Kept => self.servers[index as usize].keeps_sessions(),
+            Hold::New => self.servers[index as usize].is_eligible(),
             Hold::Tried | Hold::Forced => true,
         }
     }

@@ -255,14 +255,15 @@ impl Shared {
     }
 
     /// New connections go to `address`; those that are open stay.
-    pub fn set_address(&self, server: &Server, address: Address, cause: Cause<'_>) {
+    pub fn set_address(&self, backend: &Backend, server: &Server, address: Address, cause: Cause<'_>) {
         let before = server.address();
         let mut fields = from_to(&before.to_string(), &address.to_string());
         server.set_address(address);
-        if let Some(backend) = self.snapshot().backend(&server.backend)
-            && let Some(cookies) = &backend.cookies
-        {
+        if let Some(cookies) = &backend.cookies {
             cookies.refresh(&backend.servers);
+        }
+        if backend.balance.goes_by_address() {
+            self.relineup(backend, server);
         }
         cause.describe(&mut fields);
         self.journal_add("server_address", server_key(server), fields);

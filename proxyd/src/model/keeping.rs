@@ -63,7 +63,7 @@ impl Keeper {
             .collect();
         let waits = !warming.is_empty();
         Self {
-            lineup: ArcSwap::from_pointee(Lineup::build(servers, &conf.balance, conf.backups)),
+            lineup: ArcSwap::from_pointee(Lineup::build(servers, &conf.balance, conf.backups, None)),
             standing: Mutex::new(Standing {
                 census: Census::of(servers.iter().map(|server| &**server)),
                 free_at: None,
@@ -158,7 +158,8 @@ impl Backend {
             self.keeper.waits.store(true, Release);
             return;
         }
-        let lineup = Lineup::build(&self.servers, &self.balance, self.backups);
+        let before = self.keeper.lineup.load();
+        let lineup = Lineup::build(&self.servers, &self.balance, self.backups, Some(&before));
         let is_small = self.servers.len() + lineup.places() <= SMALL;
         self.keeper.lineup.store(Arc::new(lineup));
         standing.census = Census::of(self.servers.iter().map(|server| &**server));

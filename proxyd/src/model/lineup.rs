@@ -7,6 +7,7 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::sync::Arc;
 
+use super::placement::Placement;
 use super::server::Server;
 use crate::config::{Algorithm, Backups};
 
@@ -25,29 +26,51 @@ pub struct Group {
     pub members: Box<[u32]>,
     /// A full turn over them; empty where none is needed.
     pub order: Box<[u32]>,
+    /// Where keys belong, if requests are balanced by one.
+    pub placement: Option<Placement>,
 }
 
 /// Places of one turn at most; beyond it weights are scaled down.
 const MAX_TURN: u64 = 16_384;
 
 impl Lineup {
-    pub fn build(servers: &[Arc<Server>], algorithm: &Algorithm, backups: Backups) -> Self {
+    /// What of the one before still holds is taken over.
+    pub fn build(
+        servers: &[Arc<Server>],
+        algorithm: &Algorithm,
+        backups: Backups,
+        before: Option<&Self>,
+    ) -> Self {
         let turns = match algorithm {
             Algorithm::RoundRobin
             | Algorithm::StaticRr
             | Algorithm::Random { .. }
-            | Algorithm::LeastLatency => Turns::Taken,
+            | Algorithm::LeastLatency
+            // By turns goes what has no key.
+            | Algorithm::Hash(_) => Turns::Taken,
             Algorithm::LeastConn | Algorithm::First => Turns::None,
         };
         let group = |backup: bool, turns: Turns| {
-            let eligible = servers.iter().zip(0..).filter(|(s, _)| s.backup == backup && s.is_eligible());
+            let all = servers.iter().zip(0..).filter(|(s, _)| s.backup == backup);
+            let eligible = all.clone().filter(|(s, _)| s.is_eligible());
             let eligible: Vec<(u32, u32)> = eligible.map(|(s, index)| (index, s.share())).collect();
+            let members: Box<[u32]> = eligible.iter().map(|&(index, _)| index).collect();
+            let placement = match (algorithm, turns) {
+                (Algorithm::Hash(hash), Turns::Taken) => {
+                    let all: Vec<u32> = all.map(|(_, index)| index).collect();
+                    let before = before.map(|before| if backup { &before.backup } else { &before.active });
+                    let before = before.and_then(|group| group.placement.as_ref());
+                    Some(Placement::build(hash, servers, &all, &members, before))
+                }
+                _ => None,
+            };
             Group {
-                members: eligible.iter().map(|&(index, _)| index).collect(),
+                members,
                 order: match turns {
                     Turns::Taken => turn(&eligible),
                     Turns::None => Box::default(),
                 },
+                placement,
             }
         };
         let backup = match backups {

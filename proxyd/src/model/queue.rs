@@ -37,6 +37,8 @@ pub enum Wants {
 pub enum Hold {
     /// What it belongs to began there, and goes on there while the server is up, drained or not.
     Kept,
+    /// It is new and belongs there, as long as the server takes new ones.
+    New,
     /// It tries that server first, whatever its state.
     Tried,
     /// It has that server or none, whatever its state.

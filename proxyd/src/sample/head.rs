@@ -199,7 +199,7 @@ pub(super) fn without_query(path: &[u8]) -> &[u8] {
 }
 
 /// What is behind the first `?`, with it if `mark`.
-pub(super) fn query(path: &[u8], mark: bool) -> Option<&[u8]> {
+pub fn query(path: &[u8], mark: bool) -> Option<&[u8]> {
     let at = path.iter().position(|&b| b == b'?')?;
     // A mark alone is nothing.
     let from = if mark && at + 1 < path.len() { at } else { at + 1 };

@@ -300,6 +300,7 @@ pub struct Tries {
     first: bool,
     last: Option<u32>,
     preferred: Option<(u32, Hold)>,
+    key: Option<u32>,
     reuse: Option<Reuse>,
     permit: Option<Permit>,
     /// For the access log.
@@ -310,7 +311,8 @@ pub struct Tries {
 const TURN_AROUND: Duration = Duration::from_secs(1);
 
 impl Tries {
-    pub fn new(backend: &BackendView) -> Self {
+    /// `key` is the hash of what the backend balances by, if it does so and there is one.
+    pub fn new(backend: &BackendView, key: Option<u32>) -> Self {
         let left = backend.backend.retries.max;
         Self {
             tried: Indices::new(),
@@ -319,6 +321,7 @@ impl Tries {
             first: true,
             last: None,
             preferred: None,
+            key,
             reuse: None,
             permit: None,
             way: Way::default(),
@@ -372,11 +375,14 @@ impl Tries {
                     return Err(NoServer::Nobody);
                 }
                 // Whoever comes while others wait stands behind them.
-                _ if model.live.queue.is_waited_in() => Picked::Full,
+                // One with a key stands behind those alone who wait for the server it belongs to.
+                _ if model.live.queue.is_waited_in() && !(only.is_none() && self.key.is_some()) => {
+                    Picked::Full
+                }
                 Some((index, _)) if model.enter(index) => Picked::Server(index),
                 Some(_) => Picked::Full,
                 None => {
-                    let mut ask = Ask { tried: &self.tried, now_ms: 0 };
+                    let mut ask = Ask { tried: &self.tried, now_ms: 0, key: self.key };
                     if model.balance.asks_for_time() {
                         ask.now_ms = worker.shared.epoch.ms(timings.start + timings.waited);
                     }
@@ -387,7 +393,12 @@ impl Tries {
             let found = if is_preferred { Found::Preferred } else { Found::Balanced };
             match picked {
                 Picked::Server(index) => return Ok(Slot::new(worker, backend, index, found)),
-                Picked::Full => {
+                Picked::Full | Picked::Busy(_) => {
+                    let belongs = match picked {
+                        Picked::Busy(index) => Some((index, Hold::New)),
+                        _ => None,
+                    };
+                    let only = only.or(belongs);
                     let wants = match only {
                         Some((index, hold)) => Wants::Only(index, hold),
                         None => Wants::AnyBut(self.tried.clone()),
@@ -412,6 +423,8 @@ impl Tries {
                             self.preferred = None;
                             continue;
                         }
+                        // The same of the one it belonged to.
+                        Err(NoServer::Nobody) if belongs.is_some() => continue,
                         Err(NoServer::Nobody) => {}
                         Err(other) => return Err(other),
                     }

@@ -2,6 +2,7 @@
 
 mod forward;
 mod head;
+mod key;
 mod log;
 mod persistence;
 mod reply;

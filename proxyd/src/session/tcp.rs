@@ -8,6 +8,7 @@ use super::access_log::{Entry, Trace};
 use super::client::{Addresses, Behalf};
 use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
 use super::exchange::{Cut, Exchange, Side};
+use super::facts::Seen;
 use super::leash;
 use super::meter::{Meter, Timings};
 use super::private::Private;
@@ -19,12 +20,15 @@ use super::termination::{Cause, Phase, Termination};
 use super::transfer::Transfer;
 use super::view::{BackendView, FrontendView, ServerView};
 use super::worker::Worker;
+use crate::balance::key;
 use crate::clock;
+use crate::config::Algorithm;
 use crate::http::framing::Body;
 use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use crate::persist::Letters;
+use crate::sample::Facts;
 use crate::stats::cells::Count;
 
 /// Serves one client until both directions have ended.
@@ -263,6 +267,13 @@ pub fn cut(end: Result<(), Cut>) -> Termination {
     }
 }
 
+/// The hash of what the backend balances by.
+fn key(worker: &Worker, backend: &BackendView, behalf: Behalf<'_>) -> Option<u32> {
+    let Algorithm::Hash(hash) = &backend.backend.balance else { return None };
+    let seen = Seen { addresses: behalf.addresses, stream: behalf.stream, worker };
+    key::of(hash, &Facts::of_connection(&seen))
+}
+
 /// Tries servers until one accepts.
 async fn connect(
     worker: &Rc<Worker>,
@@ -272,7 +283,7 @@ async fn connect(
     timer: &mut Timer,
     (timings, way): (&mut Timings, &mut Way),
 ) -> Result<(Slot, Upstream), Termination> {
-    let mut tries = Tries::new(backend);
+    let mut tries = Tries::new(backend, key(worker, backend, behalf));
     let mut failed = Termination::new(Cause::Server, Phase::Connect);
     loop {
         // What a client sent before it ended its side is still to be forwarded.

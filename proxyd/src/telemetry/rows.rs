@@ -13,7 +13,7 @@ use proto::state::Oper;
 use proto::stats::{Col, Kind, Row, ValueType};
 use proto::watch::{Ages, Sample};
 
-use crate::config::{Algorithm, Mode};
+use crate::config::{Algorithm, HashedKey, Mode};
 use crate::model::backend::Backend;
 use crate::model::frontend::Frontend;
 use crate::model::panic::Belief;
@@ -264,7 +264,7 @@ impl Scene<'_> {
         );
         row.set(
             Col::Algo,
-            match backend.balance {
+            match &backend.balance {
                 Algorithm::RoundRobin => "roundrobin",
                 Algorithm::StaticRr => "static-rr",
                 Algorithm::First => "first",
@@ -272,6 +272,15 @@ impl Scene<'_> {
                 Algorithm::LeastConn => "leastconn",
                 // Not one of HAProxy's.
                 Algorithm::LeastLatency => "least_latency",
+                Algorithm::Hash(hash) => match &hash.key {
+                    HashedKey::Source => "source",
+                    HashedKey::Uri(_) => "uri",
+                    HashedKey::UrlParam(_) => "url_param",
+                    HashedKey::Header(_) => "hdr",
+                    // HAProxy has no word for the cookie alone.
+                    HashedKey::Cookie(_) => "cookie",
+                    HashedKey::Sample(_) => "hash",
+                },
             },
         );
         if let Some(cookies) = &backend.cookies {

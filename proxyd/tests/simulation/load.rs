@@ -88,7 +88,8 @@ impl World {
         self.load.under_way.borrow_mut().insert(id, under_way);
         let world = Rc::clone(self);
         let task = tokio::task::spawn_local(async move {
-            let mut tries = Tries::new(&view);
+            let key = u32::try_from(id).ok().map(|id| id.wrapping_mul(0x9e37_79b9));
+            let mut tries = Tries::new(&view, key);
             let mut timer = Timer::default();
             loop {
                 let since = clock::now();

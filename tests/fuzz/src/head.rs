@@ -124,6 +124,7 @@ pub fn response_head(bytes: &[u8]) {
         upgrade: is(8) && is(1) && !is(32),
         connect: is(32) && !is(2),
         expects: false,
+        form: request::Form::Origin,
         length: 0,
     };
     let site = response::Site { keep_client: is(16), via: is(64), keep_alive: is(128).then_some(59) };

@@ -9,6 +9,7 @@ mod client_hello;
 mod command;
 mod configuration;
 mod cookies;
+mod expression;
 mod h2_head;
 mod head;
 mod log_format;
@@ -19,6 +20,7 @@ pub use client_hello::client_hello;
 pub use command::command;
 pub use configuration::configuration;
 pub use cookies::cookies;
+pub use expression::expression;
 pub use h2_head::h2_head;
 pub use head::{request_head, response_head, target};
 pub use log_format::log_format;
@@ -28,12 +30,13 @@ pub use proxy_protocol::proxy_protocol;
 pub type Entry = fn(&[u8]);
 
 /// Every target by its name, which is that of its corpus as well.
-pub const TARGETS: [(&str, Entry); 11] = [
+pub const TARGETS: [(&str, Entry); 12] = [
     ("chunked", chunked),
     ("client_hello", client_hello),
     ("command", command),
     ("configuration", configuration),
     ("cookies", cookies),
+    ("expression", expression),
     ("h2_head", h2_head),
     ("log_format", log_format),
     ("proxy_protocol", proxy_protocol),

@@ -469,7 +469,7 @@ fn operate(shared: &crate::model::shared::Shared, chance: &mut Chance, configs: 
         900..940 => shared.set_weight(backend, server, chance.below(257) as u32, BY),
         940..960 => {
             let address = format!("127.0.0.1:{}", 1 + chance.below(60_000)).parse().unwrap();
-            shared.set_address(server, address, BY);
+            shared.set_address(backend, server, address, BY);
         }
         960..970 => shared.set_frontend_maxconn(frontend, chance.below(100) as u32, BY),
         970..980 => shared.set_maxconn(backend, server, chance.below(100) as u32, BY),

@@ -15,7 +15,9 @@ mod traffic;
 mod verdict;
 
 use super::{Field, Preset, Section};
-pub use balance::RANDOM;
+pub use balance::{
+    BALANCE_COOKIE, BALANCE_HASH, BALANCE_HEADER, BALANCE_SOURCE, BALANCE_URI, BALANCE_URL_PARAM, RANDOM,
+};
 pub use check::{HTTP_CHECK, TCP_CHECK};
 pub use http::{CLIENT_CERT_HEADER, ERROR_PAGE, HTTP, HTTP2};
 pub use log::{LOG_TARGET, PROXY_LOG};
@@ -69,6 +71,12 @@ pub const SECTIONS: &[&Section] = &[
     &TICKETS,
     &BACKEND,
     &RANDOM,
+    &BALANCE_SOURCE,
+    &BALANCE_URI,
+    &BALANCE_URL_PARAM,
+    &BALANCE_HEADER,
+    &BALANCE_COOKIE,
+    &BALANCE_HASH,
     &SERVER_TIMEOUTS,
     &PANIC,
     &EJECT,

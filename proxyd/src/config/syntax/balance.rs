@@ -1,5 +1,7 @@
 //! `balance`: a word, or a word with settings.
 
+mod hash;
+
 use super::super::reference::RANDOM;
 use super::super::report::{Diagnostic, Report};
 use super::super::shape::{Fields, Value, no_choice};
@@ -33,6 +35,7 @@ pub(super) fn read(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<
         AlgorithmWord::First => plain(Algorithm::First, word, settings, report),
         AlgorithmWord::LeastLatency => plain(Algorithm::LeastLatency, word, settings, report),
         AlgorithmWord::Random => random(word, settings, report),
+        AlgorithmWord::Hashed(key) => hash::read(key, value, settings, report),
     }?;
     Some(Spanned { value: algorithm, span: value.node.span })
 }

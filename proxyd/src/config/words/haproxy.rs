@@ -27,6 +27,14 @@ const HAPROXY: &[(&str, &str)] = &[
     ("force_persist", "write `persist: (force: [source(\"10.0.0.0/8\")])` in the backend"),
     ("forwardfor", "write `forward_headers: [x_forwarded_for]` in `defaults`"),
     ("frontend", "frontends stand in a list: `frontends: [(name: \"web\", ..)]`"),
+    (
+        "hash_balance_factor",
+        "write `balance_factor` in `balance`: `uri(kind: consistent, balance_factor: \"150%\")`",
+    ),
+    (
+        "hash_type",
+        "write `kind`, `function` and `avalanche` in `balance`: `uri(kind: consistent, function: djb2)`",
+    ),
     ("http_check", "write `check: http(path: \"/healthz\")` in the backend"),
     ("httpchk", "write `check: http(path: \"/\")` in the backend"),
     ("httplog", "write `log: (format: httplog)`"),
@@ -97,7 +105,7 @@ pub(crate) fn haproxy(word: &str) -> Option<String> {
         ("stats", _) => haproxy("stats"),
         ("option", name) => haproxy(name),
         ("log_format", _) => haproxy(first),
-        ("balance", "roundrobin" | "leastconn" | "static_rr" | "first" | "random") => {
+        ("balance", "roundrobin" | "leastconn" | "static_rr" | "first" | "random" | "source" | "uri") => {
             Some(format!("write `balance: {rest}`"))
         }
         _ => None,

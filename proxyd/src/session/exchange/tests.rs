@@ -18,6 +18,7 @@ const POST: request::Facts = request::Facts {
     upgrade: false,
     connect: false,
     expects: false,
+    form: request::Form::Origin,
     length: 0,
 };
 

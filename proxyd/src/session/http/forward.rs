@@ -40,6 +40,8 @@ const MOST_INTERIM: u32 = 1000;
 struct Request<'a> {
     facts: &'a request::Facts,
     backend: Rc<BackendView>,
+    /// The hash of its key, where the backend balances by one.
+    key: Option<u32>,
     meter: Meter,
     /// Its head as the server is sent it, and its body.
     up: Transfer,
@@ -106,6 +108,7 @@ impl Connection {
         meter.request();
         let source = self.addresses.client.map(|address| address.ip());
         let persisted = Persisted::read(&backend.backend, &mut self.up_head, source);
+        let key = self.key(facts, &backend);
         let up =
             Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body)
                 .at_most(self.frontend.frontend.http.max_body)
@@ -120,6 +123,7 @@ impl Connection {
         let request = Request {
             facts,
             backend,
+            key,
             meter,
             up,
             timings,
@@ -171,7 +175,7 @@ impl Connection {
     async fn attempts(&mut self, request: &mut Request<'_>) -> Outcome {
         let backend = Rc::clone(&request.backend);
         let facts = request.facts;
-        let mut tries = request.persisted.tries(&backend);
+        let mut tries = request.persisted.tries(&backend, request.key);
         let mut error = Count::ConnectErrors;
         let mut failed = Outcome::failed(Termination::new(Cause::Server, Phase::Connect), Reply::Unavailable);
         let first = if facts.idempotent && facts.body == Body::None { Reuse::Yes } else { Reuse::Surely };

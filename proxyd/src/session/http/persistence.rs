@@ -48,8 +48,8 @@ impl Persisted {
     }
 
     /// The tries of this request; its server is the first.
-    pub(super) fn tries(&self, backend: &BackendView) -> Tries {
-        let mut tries = Tries::new(backend);
+    pub(super) fn tries(&self, backend: &BackendView, key: Option<u32>) -> Tries {
+        let mut tries = Tries::new(backend, key);
         if let Some(Cookie { presented: Presented { server: Some(index), .. }, hold, .. }) = self.0 {
             tries.prefer(index, hold);
         }

@@ -1,0 +1,69 @@
+//! By the hash of a key: the server it belongs to, or where that is out of the question the next on its way. A request
+//! waits for a server that is full, since it belongs there; one without a key goes in turns.
+
+use super::{Ask, Picked, round_robin, usable};
+use crate::model::backend::{Backend, Entered};
+use crate::model::lineup::Group;
+use crate::model::placement::{Placement, Table};
+
+pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>) -> Picked {
+    let (Some(key), Some(placement)) = (ask.key, &group.placement) else {
+        return round_robin::pick(backend, group, ask);
+    };
+    // Nobody is looked for in vain.
+    if !group.members.iter().any(|&index| usable(backend, ask, index)) {
+        return Picked::Nobody;
+    }
+    let fits = |index: &u32| usable(backend, ask, *index);
+    match &placement.table {
+        Table::Map(map) => {
+            let place = map.place(key).unwrap_or_default();
+            choose(backend, placement, map.from(place).filter(fits))
+        }
+        Table::Ring(ring) => {
+            // Where a key belongs does not depend on what was tried: from there on the next is looked for.
+            let nodes = |index: u32| {
+                let server = &backend.servers[index as usize];
+                // A server that warms up has the first of its nodes.
+                if server.is_eligible() { server.share() } else { 0 }
+            };
+            choose(backend, placement, ring.from(key, &nodes).filter(fits))
+        }
+        Table::Maglev(table) => {
+            // A key that finds nobody on its way has any of those that are left.
+            let (before, from) = group.members.split_at(key as usize % group.members.len());
+            let left = from.iter().chain(before).copied();
+            choose(backend, placement, table.from(key).chain(left).filter(fits))
+        }
+    }
+}
+
+/// The first, or where loads are bounded the first that may carry another.
+fn choose(backend: &Backend, placement: &Placement, mut servers: impl Iterator<Item = u32>) -> Picked {
+    let Some(first) = servers.next() else { return Picked::Nobody };
+    let Some(shares) = &placement.shares else { return enter(backend, first) };
+    let carried = backend.carried();
+    let mut above = None;
+    for index in std::iter::once(first).chain(servers) {
+        // A server has many places on a ring.
+        if above == Some(index) {
+            continue;
+        }
+        match backend.enter_within(index, shares.of(index, carried)) {
+            Entered::Yes => return Picked::Server(index),
+            Entered::Full => return Picked::Busy(index),
+            Entered::AboveShare => above = Some(index),
+        }
+    }
+    // Those that were not tried before carry all there is.
+    enter(backend, first)
+}
+
+/// Who waits for this very server has it first.
+fn enter(backend: &Backend, index: u32) -> Picked {
+    let waited_for = backend.servers[index as usize].line.waiting() > 0;
+    if !waited_for && backend.enter(index) { Picked::Server(index) } else { Picked::Busy(index) }
+}
+
+#[cfg(test)]
+mod tests;
