@@ -19,7 +19,7 @@ use h2::{Ping, PingPong, Reason, RecvStream};
 
 use self::guard::Guard;
 use self::link::{Link, Live};
-use self::wire::Wire;
+use self::wire::{Guarded, Wire};
 use super::client::Addresses;
 use super::handshake::Lines;
 use super::http;
@@ -32,7 +32,7 @@ use crate::http::ending::Ending;
 use crate::log;
 use crate::net::buffer::Buffer;
 use crate::net::h2::H2;
-use crate::net::io::Io;
+use crate::net::io::{self, Io};
 use crate::net::stream::Stream;
 use crate::net::timer::Timer;
 use crate::stats::cells::Count;
@@ -89,7 +89,8 @@ async fn begin(
     let link = Link::new(Rc::clone(&frontend), place, Io(client), guard, now);
     let mut timer = Timer::default();
     let limit = now + frontend.frontend.timeouts.http_request;
-    let mut handshake = pin!(builder(&frontend).handshake::<_, Bytes>(Wire::new(read, Rc::clone(&link))));
+    let mut handshake =
+        pin!(builder(&frontend).handshake::<_, Bytes>(io::Wire(Guarded::new(read, Rc::clone(&link)))));
     let begun = timer.within(limit, |cx| {
         link.begin_turn();
         match handshake.as_mut().poll(cx) {

@@ -1,9 +1,8 @@
 //! What a connection, its engine's wire and its streams share.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, IoSlice};
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use super::guard::Guard;
 use crate::clock::{self, Instant};
@@ -88,21 +87,16 @@ impl Link {
         self.guard.borrow_mut().received(bytes, clock::now);
     }
 
-    pub(super) fn wrote(&self, written: &Poll<io::Result<usize>>, bufs: &[IoSlice<'_>]) {
-        let Poll::Ready(written) = written else {
-            if self.stuck_since.get().is_none() {
-                self.stuck_since.set(Some(clock::now()));
-            }
-            return;
-        };
-        self.stuck_since.set(None);
-        let mut left = written.as_ref().map_or(0, |n| *n);
-        let mut guard = self.guard.borrow_mut();
-        for buf in bufs {
-            let n = buf.len().min(left);
-            left -= n;
-            guard.sent(&buf[..n], clock::now, |code| self.frontend.reset(code));
+    pub(super) fn tried_to_send(&self, took: bool) {
+        if took {
+            self.stuck_since.set(None);
+        } else if self.stuck_since.get().is_none() {
+            self.stuck_since.set(Some(clock::now()));
         }
+    }
+
+    pub(super) fn sent(&self, bytes: &[u8]) {
+        self.guard.borrow_mut().sent(bytes, clock::now, |code| self.frontend.reset(code));
     }
 
     /// Has the task woken when a stream ends.

@@ -1,75 +1,63 @@
 //! What the engine of a connection reads and writes: bytes that were read before it began, then the client's connection,
 //! under the eye of the guard.
 
-use std::io::{self, IoSlice};
+use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 
 use super::link::Link;
+use crate::net::io::{self as net, Io, Watched};
 
 /// A connection's end, as the engine holds it.
+pub(super) type Wire = net::Wire<Guarded>;
+
+/// A client's connection.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct Guarded {
     /// Read before anything else.
     before: Vec<u8>,
     link: Rc<Link>,
 }
 
-impl Wire {
+impl Guarded {
     pub(super) fn new(before: Vec<u8>, link: Rc<Link>) -> Self {
         Self { before, link }
     }
 }
 
-impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let wire = self.get_mut();
-        if wire.link.rests(cx) {
+impl Watched for Guarded {
+    fn lend<T>(&mut self, act: impl FnOnce(Pin<&mut Io>) -> T) -> T {
+        act(Pin::new(&mut *self.link.io.borrow_mut()))
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.link.rests(cx) {
             return Poll::Pending;
         }
-        let held = buf.filled().len();
-        if wire.before.is_empty() {
-            ready!(Pin::new(&mut *wire.link.io.borrow_mut()).poll_read(cx, buf))?;
-        } else {
-            let n = wire.before.len().min(buf.remaining());
-            buf.put_slice(&wire.before[..n]);
-            wire.before.drain(..n);
-            if wire.before.is_empty() {
-                wire.before = Vec::new();
-            }
+        if self.before.is_empty() {
+            return self.lend(|io| io.poll_read(cx, buf));
         }
-        wire.link.received(&buf.filled()[held..]);
+        let n = self.before.len().min(buf.remaining());
+        buf.put_slice(&self.before[..n]);
+        self.before.drain(..n);
+        if self.before.is_empty() {
+            self.before = Vec::new();
+        }
         Poll::Ready(Ok(()))
     }
-}
 
-impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+    fn received(&mut self, bytes: &[u8]) {
+        self.link.received(bytes);
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut *self.link.io.borrow_mut()).poll_write_vectored(cx, bufs);
-        self.link.wrote(&written, bufs);
-        written
+    fn sent(&mut self, bytes: &[u8]) {
+        self.link.sent(bytes);
     }
 
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.link.io.borrow_mut()).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut *self.link.io.borrow_mut()).poll_shutdown(cx)
+    fn tried_to_send(&mut self, took: bool) {
+        self.link.tried_to_send(took);
     }
 }

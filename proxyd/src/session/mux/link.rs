@@ -12,9 +12,10 @@ use h2::client::{Builder, Connection, SendRequest};
 use h2::{Ping, PingPong};
 use tokio::sync::Notify;
 
-use super::wire::{Tally, Wire};
+use super::wire::{Counted, Tally, Wire};
 use crate::clock::{self, Instant};
 use crate::config::ServerHttp2;
+use crate::net::io as net;
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::session::dispatch::NoConnection;
@@ -78,7 +79,7 @@ pub(super) async fn open(
     let options = view.server.uplink.http2;
     let tally = Tally::of(view);
     let builder = settings(&options);
-    let mut handshake = pin!(builder.handshake::<_, Bytes>(Wire::new(stream, tally.clone())));
+    let mut handshake = pin!(builder.handshake::<_, Bytes>(net::Wire(Counted::new(stream, tally.clone()))));
     let shaken = timer.within(deadline, |cx| handshake.as_mut().poll(cx)).await;
     let (connection, mut driven) = agreed(shaken)?;
     let told = timer.within(deadline, |cx| match Pin::new(&mut driven).poll(cx) {

@@ -1,15 +1,11 @@
 //! What the engine of a connection reads and writes, seen as it passes: who ended what of it, and why, is counted.
 
-use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::http::parting::Parting;
 use crate::model::server::Server;
-use crate::net::io::Io;
+use crate::net::io::{self as net, Io, Watched};
 use crate::net::stream::Stream;
 use crate::session::h2::PREFACE;
 use crate::session::h2::frames::{Frame, GOAWAY, RST_STREAM, Scanner};
@@ -33,8 +29,11 @@ impl Tally {
 }
 
 /// A connection to a server, as the engine holds it.
+pub(super) type Wire = net::Wire<Counted>;
+
+/// A connection to a server.
 #[derive(Debug)]
-pub(super) struct Wire {
+pub(super) struct Counted {
     io: Io,
     tally: Tally,
     sent: Half,
@@ -69,7 +68,7 @@ impl Half {
     }
 }
 
-impl Wire {
+impl Counted {
     pub(super) fn new(stream: Stream, tally: Tally) -> Self {
         Self {
             io: Io(stream),
@@ -80,46 +79,16 @@ impl Wire {
     }
 }
 
-impl AsyncRead for Wire {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let wire = self.get_mut();
-        let held = buf.filled().len();
-        ready!(Pin::new(&mut wire.io).poll_read(cx, buf))?;
-        wire.received.pass(&buf.filled()[held..], &wire.tally);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Wire {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        self.poll_write_vectored(cx, &[IoSlice::new(buf)])
+impl Watched for Counted {
+    fn lend<T>(&mut self, act: impl FnOnce(Pin<&mut Io>) -> T) -> T {
+        act(Pin::new(&mut self.io))
     }
 
-    fn poll_write_vectored(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let wire = self.get_mut();
-        let written = ready!(Pin::new(&mut wire.io).poll_write_vectored(cx, bufs))?;
-        let mut left = written;
-        for buf in bufs {
-            let n = buf.len().min(left);
-            left -= n;
-            wire.sent.pass(&buf[..n], &wire.tally);
-        }
-        Poll::Ready(Ok(written))
+    fn received(&mut self, bytes: &[u8]) {
+        self.received.pass(bytes, &self.tally);
     }
 
-    fn is_write_vectored(&self) -> bool {
-        true
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    fn sent(&mut self, bytes: &[u8]) {
+        self.sent.pass(bytes, &self.tally);
     }
 }
