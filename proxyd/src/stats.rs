@@ -5,6 +5,7 @@
 //! records a baseline that readers subtract, and maxima carry the epoch they belong to.
 
 pub mod cells;
+pub mod counted;
 pub mod counter;
 pub mod rate;
 pub mod slots;

@@ -1,61 +1,33 @@
 //! Why a connection of HTTP/2 was ended by us, and why a stream was: words for counters and logs.
 
-macro_rules! endings {
-    ($($name:ident: $label:literal, $text:literal;)*) => {
-        /// Why a connection of HTTP/2 was ended before its client wanted.
-        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        #[repr(usize)]
-        pub enum Ending {
-            $($name,)*
-        }
+use crate::stats::counted::counted;
 
-        impl Ending {
-            /// All of them, in the order of their counters.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// As metrics name it.
-            pub const fn label(self) -> &'static str {
-                match self {
-                    $(Self::$name => $label,)*
-                }
-            }
-
-            /// As logs say it.
-            pub const fn text(self) -> &'static str {
-                match self {
-                    $(Self::$name => $text,)*
-                }
-            }
-        }
-    };
-}
-
-endings! {
-    Pings: "ping_flood", "too many PINGs";
-    Settings: "settings_flood", "too many SETTINGS";
-    Priorities: "priority_flood", "too many PRIORITYs";
-    Resets: "reset_flood", "too many streams taken back";
-    Windows: "window_update_flood", "too many WINDOW_UPDATEs";
-    Empty: "empty_frame_flood", "too many empty frames";
-    Unknown: "unknown_frame_flood", "too many frames of no use";
-    StreamErrors: "stream_error_flood", "too many streams in error";
-    HeadTimeout: "head_timeout", "a head did not come in time";
-    WriteTimeout: "write_timeout", "the client does not read";
-    PingTimeout: "ping_timeout", "a PING was not answered";
-    Protocol: "protocol_error", "PROTOCOL_ERROR";
-    Internal: "internal_error", "INTERNAL_ERROR";
-    FlowControl: "flow_control_error", "FLOW_CONTROL_ERROR";
-    StreamClosed: "stream_closed", "STREAM_CLOSED";
-    FrameSize: "frame_size_error", "FRAME_SIZE_ERROR";
-    Compression: "compression_error", "COMPRESSION_ERROR";
-    Calm: "enhance_your_calm", "ENHANCE_YOUR_CALM";
-    Other: "other", "another error";
+counted! {
+    /// Why a connection of HTTP/2 was ended before its client wanted.
+    Ending {
+        Pings: "ping_flood", "too many PINGs";
+        Settings: "settings_flood", "too many SETTINGS";
+        Priorities: "priority_flood", "too many PRIORITYs";
+        Resets: "reset_flood", "too many streams taken back";
+        Windows: "window_update_flood", "too many WINDOW_UPDATEs";
+        Empty: "empty_frame_flood", "too many empty frames";
+        Unknown: "unknown_frame_flood", "too many frames of no use";
+        StreamErrors: "stream_error_flood", "too many streams in error";
+        HeadTimeout: "head_timeout", "a head did not come in time";
+        WriteTimeout: "write_timeout", "the client does not read";
+        PingTimeout: "ping_timeout", "a PING was not answered";
+        Protocol: "protocol_error", "PROTOCOL_ERROR";
+        Internal: "internal_error", "INTERNAL_ERROR";
+        FlowControl: "flow_control_error", "FLOW_CONTROL_ERROR";
+        StreamClosed: "stream_closed", "STREAM_CLOSED";
+        FrameSize: "frame_size_error", "FRAME_SIZE_ERROR";
+        Compression: "compression_error", "COMPRESSION_ERROR";
+        Calm: "enhance_your_calm", "ENHANCE_YOUR_CALM";
+        Other: "other", "another error";
+    }
 }
 
 impl Ending {
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
-
     /// By the code of an error (RFC 9113 7); `None` for what is none.
     pub const fn of_code(code: u32) -> Option<Self> {
         Some(match code {
@@ -95,13 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_has_words_of_its_own() {
-        for (i, ending) in Ending::ALL.iter().enumerate() {
-            assert_eq!(*ending as usize, i);
-            for other in &Ending::ALL[..i] {
-                assert!(ending.label() != other.label() && ending.text() != other.text(), "{ending:?}");
-            }
-        }
+    fn codes_have_their_endings() {
         for (code, label) in CODES.iter().enumerate().skip(1) {
             let ending = Ending::of_code(u32::try_from(code).unwrap()).unwrap();
             assert!(ending.label() == *label || ending == Ending::Other, "{label}");

@@ -4,57 +4,38 @@ use std::io;
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
-macro_rules! failures {
-    ($($(#[$about:meta])* $name:ident: $label:literal, $text:literal;)*) => {
-        /// Why a handshake failed.
-        #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-        #[repr(usize)]
-        pub enum Failure {
-            $($(#[$about])* #[error($text)] $name,)*
-        }
+use crate::stats::counted::counted;
 
-        impl Failure {
-            /// All of them, in the order of their counters.
-            pub const ALL: &'static [Self] = &[$(Self::$name),*];
-
-            /// As metrics name it.
-            pub const fn label(self) -> &'static str {
-                match self {
-                    $(Self::$name => $label,)*
-                }
-            }
-        }
-    };
-}
-
-failures! {
-    /// It never said a word.
-    Silent: "silent", "the peer has gone";
-    Closed: "closed", "the peer closes the connection";
-    Reset: "reset", "the connection is broken";
-    Timeout: "timeout", "it did not end in time";
-    NotTls: "not_tls", "the peer does not speak TLS";
-    Version: "version", "no version in common";
-    Parameters: "parameters", "no cipher suite, group or signature in common";
-    Alpn: "alpn", "no application protocol in common";
-    Name: "name", "no certificate for this name";
-    NoCertificate: "no_certificate", "the peer shows no certificate";
-    Expired: "expired", "the peer's certificate has expired";
-    NotYet: "not_yet_valid", "the peer's certificate is not valid yet";
-    UnknownCa: "unknown_ca", "the peer's certificate is of an unknown CA";
-    WrongName: "wrong_name", "the peer's certificate has another name";
-    Revoked: "revoked", "the peer's certificate is revoked";
-    Certificate: "certificate", "the peer's certificate is not acceptable";
-    /// The peer found something wrong.
-    Alert: "alert", "the peer refuses";
-    Malformed: "malformed", "what the peer sends makes no sense";
-    Ours: "internal", "a fault of our own";
+counted! {
+    /// Why a handshake failed.
+    #[derive(thiserror::Error)]
+    #[error("{}", self.text())]
+    Failure {
+        /// It never said a word.
+        Silent: "silent", "the peer has gone";
+        Closed: "closed", "the peer closes the connection";
+        Reset: "reset", "the connection is broken";
+        Timeout: "timeout", "it did not end in time";
+        NotTls: "not_tls", "the peer does not speak TLS";
+        Version: "version", "no version in common";
+        Parameters: "parameters", "no cipher suite, group or signature in common";
+        Alpn: "alpn", "no application protocol in common";
+        Name: "name", "no certificate for this name";
+        NoCertificate: "no_certificate", "the peer shows no certificate";
+        Expired: "expired", "the peer's certificate has expired";
+        NotYet: "not_yet_valid", "the peer's certificate is not valid yet";
+        UnknownCa: "unknown_ca", "the peer's certificate is of an unknown CA";
+        WrongName: "wrong_name", "the peer's certificate has another name";
+        Revoked: "revoked", "the peer's certificate is revoked";
+        Certificate: "certificate", "the peer's certificate is not acceptable";
+        /// The peer found something wrong.
+        Alert: "alert", "the peer refuses";
+        Malformed: "malformed", "what the peer sends makes no sense";
+        Ours: "internal", "a fault of our own";
+    }
 }
 
 impl Failure {
-    /// How many there are.
-    pub const COUNT: usize = Self::ALL.len();
-
     pub fn of(error: &Error) -> Self {
         match error {
             Error::InvalidCertificate(error) => Self::of_certificate(error),
