@@ -1,33 +1,30 @@
-//! The access log: what each line says, that every request has one, and that no target delays traffic.
+//! The access log: what each line says, and that every request has one.
 
 use std::fs;
-use std::io::{ErrorKind, Read};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::os::unix::net::UnixDatagram;
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::io::Read;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use harness::origin::Refusing;
 use harness::origin::faulty::{End, Fault, Faulty};
 use harness::origin::http::Origin;
 use harness::origin::slow::Silent;
 use harness::origin::tcp::Tcp;
-use harness::{Client, Config, Daemon, Start, eventually};
-use rustix::process::Signal;
+use harness::{Client, Config, Daemon, eventually};
 use socket2::{Domain, Socket, Type};
 
 /// A system that logs into the file `access`.
-fn logging(config: Config, log: &str) -> Daemon {
+pub(super) fn logging(config: Config, log: &str) -> Daemon {
     let config = config.global(r#"workers: 1, log: [(target: file("access"))]"#);
     Daemon::start(&if log.is_empty() { config } else { config.defaults(&format!("log: ({log})")) })
 }
 
-fn text(daemon: &Daemon, file: &str) -> String {
+pub(super) fn text(daemon: &Daemon, file: &str) -> String {
     fs::read_to_string(daemon.dir().join(file)).unwrap_or_default()
 }
 
 /// Waits for so many lines.
-fn lines(daemon: &Daemon, file: &str, count: usize) -> Vec<String> {
+pub(super) fn lines(daemon: &Daemon, file: &str, count: usize) -> Vec<String> {
     let found = eventually(&format!("{count} lines in {file}"), || {
         let text = text(daemon, file);
         (text.lines().count() >= count && text.ends_with('\n'))
@@ -400,216 +397,4 @@ fn lines_are_left_out_where_asked() {
     Client::tcp(daemon.listener("quiet")).get("/quiet");
     daemon.client().get("/loud");
     assert!(self::lines(&daemon, "access", 1)[0].contains("/loud"));
-}
-
-#[test]
-fn standard_output_and_samples() {
-    let origin = Origin::start("app1");
-    let config = Config::http([("app1", origin.address())])
-        .global(r#"workers: 1, log: [stdout, (target: file("sample"), sample: "2/5")]"#);
-    let daemon = Daemon::start(&config);
-    let mut client = daemon.client();
-    for n in 0..10 {
-        client.get(&format!("/{n}"));
-    }
-    daemon.logged("\"GET /9 HTTP/1.1\"");
-    let sampled = lines(&daemon, "sample", 4);
-    for (line, n) in sampled.iter().zip([0, 1, 5, 6]) {
-        assert!(line.ends_with(&format!("\"GET /{n} HTTP/1.1\"")), "{line}");
-    }
-}
-
-#[test]
-fn a_file_is_opened_again() {
-    let origin = Origin::start("app1");
-    let daemon = logging(Config::http([("app1", origin.address())]), "");
-    daemon.client().get("/before");
-    lines(&daemon, "access", 1);
-    fs::rename(daemon.dir().join("access"), daemon.dir().join("access.1")).unwrap();
-    daemon.client().get("/between");
-    lines(&daemon, "access.1", 2);
-    assert_eq!(daemon.admin("reopen logs"), "");
-    eventually("a new file", || daemon.dir().join("access").exists().then_some(()));
-    daemon.client().get("/after");
-    assert!(lines(&daemon, "access", 1)[0].contains("/after"));
-    assert_eq!(lines(&daemon, "access.1", 2).len(), 2);
-}
-
-#[test]
-fn a_file_that_cannot_be_opened_is_told_at_the_start() {
-    let config =
-        Config::http([("app1", Refusing::new().address())]).global(r#"log: [(target: file("no/access"))]"#);
-    let failed = Start::new(&config).try_run().unwrap_err();
-    assert!(failed.log.contains("cannot open log target no/access: No such file"), "{}", failed.log);
-}
-
-#[test]
-fn syslog_over_datagrams() {
-    let origin = Origin::start("app1");
-    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    udp.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let log = format!(
-        r#"log: [
-            (target: syslog("{}"), facility: local3, tag: "lb", length: 100),
-            (target: syslog("unix@dev-log"), framing: rfc5424),
-        ]"#,
-        udp.local_addr().unwrap()
-    );
-    let config =
-        Config::http([("app1", origin.address())]).global(&log).defaults("log: (errors_separately: true)");
-    let start = Start::new(&config);
-    let unix = UnixDatagram::bind(start.dir().join("dev-log")).unwrap();
-    unix.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let daemon = start.run();
-    let mut buffer = [0; 2000];
-    daemon.client().get("/fine");
-    let n = udp.recv(&mut buffer).unwrap();
-    let line = String::from_utf8_lossy(&buffer[..n]).into_owned();
-    // Facility 19, severity 6.
-    assert!(
-        line.starts_with("<158>") && line.contains(&format!(" lb[{}]: 127.0.0.1:", daemon.pid())),
-        "{line}"
-    );
-    assert_eq!(line.len(), 100, "{line}");
-    let n = unix.recv(&mut buffer).unwrap();
-    let line = String::from_utf8_lossy(&buffer[..n]).into_owned();
-    assert!(line.starts_with("<134>1 20") && line.ends_with("\"GET /fine HTTP/1.1\""), "{line}");
-    assert!(line.contains(&format!(" proxyd {} - - 127.0.0.1:", daemon.pid())), "{line}");
-    let mut client = daemon.client();
-    client.send("nonsense\r\n\r\n");
-    client.read_to_end();
-    let n = unix.recv(&mut buffer).unwrap();
-    assert!(buffer[..n].starts_with(b"<131>1 "), "an error has its own severity");
-}
-
-#[test]
-fn syslog_over_tcp_comes_back() {
-    let origin = Origin::start("app1");
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let config = Config::http([("app1", origin.address())])
-        .global(&format!(r#"log: [(target: syslog("tcp@{address}"))]"#));
-    let daemon = Daemon::start(&config);
-    for round in 0..2 {
-        daemon.client().get(&format!("/round{round}"));
-        let (mut stream, _) = listener.accept().unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-        let frame = frame(&mut stream);
-        assert!(
-            frame.starts_with("<134>") && frame.ends_with(&format!("\"GET /round{round} HTTP/1.1\"")),
-            "{frame}"
-        );
-    }
-}
-
-/// One message with its length in front.
-fn frame(stream: &mut impl Read) -> String {
-    let mut length = 0;
-    loop {
-        let mut byte = [0];
-        stream.read_exact(&mut byte).unwrap();
-        match byte[0] {
-            digit @ b'0'..=b'9' => length = length * 10 + usize::from(digit - b'0'),
-            b' ' => break,
-            other => panic!("{other} in a length"),
-        }
-    }
-    let mut frame = vec![0; length];
-    stream.read_exact(&mut frame).unwrap();
-    String::from_utf8(frame).unwrap()
-}
-
-/// Requests in a row, none of them slow.
-fn prompt_requests(daemon: &Daemon, count: usize) {
-    let mut client = daemon.client();
-    let begun = Instant::now();
-    for _ in 0..count {
-        assert_eq!(client.get("/").status, 200);
-    }
-    assert!(begun.elapsed() < Duration::from_secs(15), "{:?} for {count} requests", begun.elapsed());
-}
-
-#[test]
-fn a_dead_target_harms_nobody() {
-    let origin = Origin::start("app1");
-    let dead = Refusing::new();
-    let harness::stream::Address::Tcp(address) = dead.address() else { panic!("a TCP address") };
-    let config = Config::http([("app1", origin.address())]).global(&format!(
-        r#"workers: 1, log: [(target: syslog("tcp@{address}"), length: 65535), (target: file("access"))], metrics: (bind: "127.0.0.1:0")"#
-    ));
-    let mut daemon = Daemon::start(&config);
-    let path = "x".repeat(900);
-    let mut client = daemon.client();
-    // More than the buffers hold.
-    for _ in 0..1200 {
-        assert_eq!(client.get(&format!("/{path}")).status, 200);
-    }
-    eventually("lost lines are counted", || {
-        let info = daemon.admin("show info");
-        let dropped = info.lines().find_map(|line| line.strip_prefix("DroppedLogs: "))?;
-        (dropped != "0").then_some(())
-    });
-    daemon.logged(&format!("log target tcp@{address}: "));
-    daemon.logged("lines were dropped");
-    lines(&daemon, "access", 1200);
-    let begun = Instant::now();
-    daemon.signal(Signal::TERM);
-    drop(client);
-    assert!(daemon.wait_exit(Duration::from_secs(10)).success());
-    assert!(begun.elapsed() < Duration::from_secs(6), "{:?}", begun.elapsed());
-}
-
-#[test]
-fn a_pipe_nobody_reads_harms_nobody() {
-    let origin = Origin::start("app1");
-    let config =
-        Config::http([("app1", origin.address())]).global(r#"workers: 1, log: [(target: file("pipe"))]"#);
-    let start = Start::new(&config);
-    let pipe = start.dir().join("pipe");
-    make_pipe(&pipe);
-    // Open at the other end, and never read.
-    let held = fs::OpenOptions::new().read(true).write(true).open(&pipe).unwrap();
-    let mut daemon = start.run();
-    prompt_requests(&daemon, 300);
-    daemon.signal(Signal::TERM);
-    assert!(daemon.wait_exit(Duration::from_secs(10)).success());
-    drop(held);
-}
-
-fn make_pipe(path: &Path) {
-    let made = std::process::Command::new("mkfifo").arg(path).status().unwrap();
-    assert!(made.success());
-}
-
-#[test]
-fn the_last_lines_are_written_before_the_end() {
-    let origin = Origin::start("app1");
-    let mut daemon = logging(Config::http([("app1", origin.address())]), "");
-    let mut client = daemon.client();
-    for _ in 0..50 {
-        client.get("/");
-    }
-    daemon.signal(Signal::TERM);
-    assert!(daemon.wait_exit(Duration::from_secs(10)).success());
-    assert_eq!(text(&daemon, "access").lines().count(), 50);
-}
-
-#[test]
-fn a_line_comes_at_once() {
-    let origin = Origin::start("app1");
-    let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
-    udp.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
-    let config = Config::http([("app1", origin.address())])
-        .global(&format!(r#"log: [(target: syslog("{}"))]"#, udp.local_addr().unwrap()));
-    let daemon = Daemon::start(&config);
-    let mut quickest = Duration::MAX;
-    for _ in 0..5 {
-        daemon.client().get("/");
-        let begun = Instant::now();
-        match udp.recv(&mut [0; 2000]) {
-            Ok(_) => quickest = quickest.min(begun.elapsed()),
-            Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
-        }
-    }
-    assert!(quickest < Duration::from_millis(100), "{quickest:?}");
 }

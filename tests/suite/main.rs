@@ -53,6 +53,8 @@ mod limits;
 #[cfg(test)]
 mod limits_http;
 #[cfg(test)]
+mod log_targets;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod private;

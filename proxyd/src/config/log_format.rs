@@ -1,10 +1,13 @@
 //! Log-format strings, HAProxy's (configuration manual 8.2.6): read once, with the place of what is wrong in them.
 
+mod reader;
+mod variable;
+
+pub use variable::{VARIABLES, Variable};
+
 use std::fmt::Write as _;
 use std::ops::Range;
 use std::sync::{Arc, LazyLock};
-
-use super::words;
 
 /// What one line of the access log says.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,107 +70,6 @@ pub struct Wrong {
     pub later: bool,
 }
 
-macro_rules! variables {
-    ($($name:literal $id:ident $http:literal $about:literal;)*) => {
-        /// What a variable stands for.
-        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-        pub enum Variable {
-            $($id,)*
-        }
-
-        /// Name, variable, whether it is of HTTP only, and what it says.
-        pub const VARIABLES: &[(&str, Variable, bool, &str)] = &[
-            $(($name, Variable::$id, $http, $about),)*
-        ];
-    };
-}
-
-variables! {
-    "B" BytesOut false "bytes sent to the client";
-    "CC" RequestCookie true "captured cookie of the request: always `-`";
-    "CS" ResponseCookie true "captured cookie of the answer: always `-`";
-    "H" Host false "host name of this machine";
-    "HM" Method true "method";
-    "HP" Path true "target without its query";
-    "HPO" PathOnly true "target without scheme, host and query";
-    "HQ" Query true "query, with its `?`";
-    "HU" Target true "target";
-    "HV" Version true "version";
-    "ID" UniqueId false "unique id: always `-`";
-    "ST" Status false "status of the answer";
-    "T" DateGmt false "date of the accept, UTC";
-    "TR" RequestTime true "ms from the request's first byte to the end of its head";
-    "Ta" ActiveTime true "ms from the request's first byte to the end";
-    "Tc" ConnectTime false "ms until a connection to a server stood";
-    "Td" DataTime false "ms of passing on the body";
-    "Th" HandshakeTime false "ms of handshakes, before the first request";
-    "Ti" IdleTime true "ms of waiting for the request's first byte";
-    "Tl" DateLocal false "date of the accept, local time";
-    "Tq" WholeRequestTime true "Th + Ti + TR";
-    "Tr" ResponseTime true "ms from the connection to the end of the answer's head";
-    "Ts" Timestamp false "date of the accept, seconds since 1970";
-    "Tt" TotalTime false "ms from the accept, or the answer before, to the end";
-    "Tu" UserTime false "ms as the client saw it: without Ti";
-    "Tw" QueueTime false "ms in queues";
-    "U" BytesIn false "bytes of the client that were sent to servers, those of every try; of a request that reached none, its head";
-    "ac" ProcessConnections false "connections of the process";
-    "b" Backend false "backend";
-    "bc" BackendConnections false "requests of the backend";
-    "bi" SourceIp false "address the server was connected from";
-    "bp" SourcePort false "port the server was connected from";
-    "bq" BackendQueue false "requests that were in front in the backend's queue";
-    "ci" ClientIp false "address of the client";
-    "cp" ClientPort false "port of the client";
-    "f" Frontend false "frontend";
-    "fc" FrontendConnections false "connections of the frontend";
-    "fi" LocalIp false "address the client came to";
-    "fp" LocalPort false "port the client came to";
-    "ft" FrontendTransport false "frontend, with `~` behind it for TLS";
-    "hr" RequestHeaders true "captured headers of the request: none";
-    "hrl" RequestHeadersClf true "captured headers of the request: none";
-    "hs" ResponseHeaders true "captured headers of the answer: none";
-    "hsl" ResponseHeadersClf true "captured headers of the answer: none";
-    "lc" LogCount false "lines of this frontend before this one";
-    "ms" Milliseconds false "milliseconds of the date of the accept";
-    "o" Nothing false "nothing: its flags hold for all that follows";
-    "pid" Pid false "process id";
-    "r" Request true "request line";
-    "rc" Retries false "further tries; with `+` in front if one went to another server";
-    "reason" Reason false "why the request was refused, in quotes if it is; proxyd's own";
-    "rt" RequestCount false "requests of the process before this one";
-    "s" Server false "server, or `<NOSRV>`";
-    "sc" ServerConnections false "requests of the server";
-    "si" ServerIp false "address of the server";
-    "sp" ServerPort false "port of the server";
-    "sq" ServerQueue false "requests that were in front in the server's queue";
-    "sslc" Cipher false "cipher of TLS, by OpenSSL's name";
-    "sslv" TlsVersion false "version of TLS";
-    "t" Date false "date of the accept, with milliseconds";
-    "tr" RequestDate true "date of the request's first byte, with milliseconds";
-    "trg" RequestDateGmt true "date of the request's first byte, UTC";
-    "trl" RequestDateLocal true "date of the request's first byte, local time";
-    "[fc_err]" ConnectionError false "what was wrong with the client's connection: always 0";
-    "[ssl_c_ca_err]" CaError false "what was wrong with the client's CA: 0 with TLS, as another does not get in";
-    "[ssl_c_der,base64]" ClientDer false "certificate of the client, whole";
-    "[ssl_c_err]" CertificateError false "the same for the client's certificate";
-    "[ssl_c_i_dn(cn)]" ClientIssuerCn false "common name of its issuer";
-    "[ssl_c_i_dn]" ClientIssuer false "its issuer, as `/C=DE/CN=someone`";
-    "[ssl_c_notafter]" ClientNotAfter false "until when it holds, as `261123004512Z`";
-    "[ssl_c_notbefore]" ClientNotBefore false "from when on it holds";
-    "[ssl_c_s_dn(cn)]" ClientSubjectCn false "common name of its subject";
-    "[ssl_c_s_dn]" ClientSubject false "its subject";
-    "[ssl_c_serial,hex]" ClientSerial false "its serial number";
-    "[ssl_c_sha1,hex]" ClientSha1 false "its fingerprint";
-    "[ssl_c_used]" ClientUsed false "1 if the client showed a certificate, else 0";
-    "[ssl_c_verify]" ClientVerify false "what was wrong with it: 0 with TLS, as another does not get in";
-    "[ssl_fc_alpn]" Alpn false "protocol that was agreed on by ALPN";
-    "[ssl_fc_err,hex]" HandshakeError false "the same for the handshake, in hexadecimal";
-    "[ssl_fc_is_resumed]" Resumed false "1 if the TLS session was resumed, else 0";
-    "[ssl_fc_sni]" ServerName false "name that the client asked for by SNI";
-    "ts" Termination false "how it ended, two letters";
-    "tsc" TerminationCookie true "how it ended, four letters";
-}
-
 const HTTPLOG: &str = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc \
                        %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r";
 const TCPLOG: &str = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq";
@@ -205,10 +107,8 @@ impl LogFormat {
 impl Template {
     /// Reads a log-format string.
     pub fn read(text: &str) -> Result<Self, Wrong> {
-        let mut reader =
-            Reader { text, at: 0, pieces: Vec::new(), plain: String::new(), all: Flags::default() };
-        reader.run()?;
-        Ok(Self { text: text.to_owned(), steps: steps(&reader.pieces), pieces: reader.pieces })
+        let pieces = reader::read(text)?;
+        Ok(Self { text: text.to_owned(), steps: steps(&pieces), pieces })
     }
 
     /// Whether it asks for any of these.
@@ -224,43 +124,6 @@ impl Template {
             let Piece::Variable(variable, _) = piece else { return None };
             VARIABLES.iter().find(|(_, id, http, _)| id == variable && *http).map(|(name, ..)| *name)
         })
-    }
-}
-
-impl Variable {
-    /// Shows nothing, ever.
-    const fn is_nothing(self) -> bool {
-        matches!(
-            self,
-            Self::RequestHeaders
-                | Self::RequestHeadersClf
-                | Self::ResponseHeaders
-                | Self::ResponseHeadersClf
-                | Self::Nothing
-        )
-    }
-
-    /// Shows a part of what a client sent, which may have none.
-    const fn may_be_empty(self) -> bool {
-        matches!(
-            self,
-            Self::Method
-                | Self::Target
-                | Self::Path
-                | Self::PathOnly
-                | Self::Query
-                | Self::Version
-                | Self::Request
-        )
-    }
-
-    /// Shows the same in each line, without flags.
-    const fn always(self) -> Option<&'static str> {
-        match self {
-            Self::RequestCookie | Self::ResponseCookie | Self::UniqueId => Some("-"),
-            Self::ConnectionError => Some("0"),
-            _ => None,
-        }
     }
 }
 
@@ -304,142 +167,6 @@ fn steps(pieces: &[Piece]) -> Vec<Step> {
     }
     end(&mut steps, &mut text);
     steps
-}
-
-struct Reader<'a> {
-    text: &'a str,
-    at: usize,
-    pieces: Vec<Piece>,
-    plain: String,
-    /// Flags of `%o`.
-    all: Flags,
-}
-
-impl Reader<'_> {
-    fn run(&mut self) -> Result<(), Wrong> {
-        while let Some(c) = self.text[self.at..].chars().next() {
-            match c {
-                '%' => self.variable()?,
-                ' ' => {
-                    self.end_plain();
-                    self.pieces.push(Piece::Blank);
-                    self.at += 1;
-                }
-                c if c.is_control() => {
-                    let at = self.at..self.at + c.len_utf8();
-                    return Err(wrong(at, "a line of the log is one line of text", "a control character"));
-                }
-                c => {
-                    self.plain.push(c);
-                    self.at += c.len_utf8();
-                }
-            }
-        }
-        self.end_plain();
-        Ok(())
-    }
-
-    fn end_plain(&mut self) {
-        if !self.plain.is_empty() {
-            self.pieces.push(Piece::Text(std::mem::take(&mut self.plain).into()));
-        }
-    }
-
-    /// `%name`, `%{flags}name` or `%%`.
-    fn variable(&mut self) -> Result<(), Wrong> {
-        let start = self.at;
-        let mut rest = &self.text[start + 1..];
-        if rest.starts_with('%') {
-            self.plain.push('%');
-            self.at += 2;
-            return Ok(());
-        }
-        let mut flags = self.all;
-        if let Some(inner) = rest.strip_prefix('{') {
-            let Some(end) = inner.find('}') else {
-                return Err(wrong(start..self.text.len(), "flags end with `}`", "it is missing"));
-            };
-            read_flags(&inner[..end], start + 2, &mut flags)?;
-            rest = &inner[end + 1..];
-        }
-        let name_at = self.text.len() - rest.len();
-        if rest.starts_with('[') {
-            let end = rest.find(']').map_or(self.text.len(), |end| name_at + end + 1);
-            let name = self.text[name_at..end].replace("(CN)", "(cn)");
-            if let Some((_, variable, ..)) = known(&name) {
-                self.end_plain();
-                self.at = end;
-                self.pieces.push(Piece::Variable(*variable, flags));
-                return Ok(());
-            }
-            return Err(Wrong {
-                later: true,
-                ..wrong(start..end, "this sample expression is not supported yet in a log format", "")
-            });
-        }
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(rest.len());
-        let name = &rest[..end];
-        let place = start..name_at + end;
-        if name.is_empty() {
-            return Err(wrong(
-                start..name_at.max(start + 1),
-                "`%` begins a variable",
-                "write `%%` for a percent sign",
-            ));
-        }
-        let Some((_, variable, ..)) = known(name) else {
-            let label = match near(name) {
-                Some(near) => format!("did you mean `%{near}`?"),
-                None => String::new(),
-            };
-            return Err(wrong(place, format!("`%{name}` is not a variable of a log format"), label));
-        };
-        self.end_plain();
-        self.at = name_at + end;
-        if *variable == Variable::Nothing {
-            self.all = flags;
-        } else {
-            self.pieces.push(Piece::Variable(*variable, flags));
-        }
-        Ok(())
-    }
-}
-
-fn known(name: &str) -> Option<&'static (&'static str, Variable, bool, &'static str)> {
-    VARIABLES.iter().find(|(known, ..)| *known == name)
-}
-
-/// Variables are short: the same letters in another case, else a name that begins so, else a name that is near.
-fn near(name: &str) -> Option<&'static str> {
-    let names = || VARIABLES.iter().map(|(name, ..)| *name);
-    names()
-        .find(|known| known.eq_ignore_ascii_case(name))
-        .or_else(|| words::nearest(name, names()).filter(|_| name.len() > 2))
-        .or_else(|| names().filter(|known| name.starts_with(known)).max_by_key(|known| known.len()))
-}
-
-fn read_flags(text: &str, at: usize, flags: &mut Flags) -> Result<(), Wrong> {
-    let mut start = at;
-    for flag in text.split(',') {
-        let place = start..start + flag.len().max(1);
-        start += flag.len() + 1;
-        let (on, letter) = match flag.split_at_checked(1) {
-            Some(("+", letter)) => (true, letter),
-            Some(("-", letter)) => (false, letter),
-            _ => return Err(wrong(place, "a flag has `+` or `-` in front of it", "as in `%{+Q}r`")),
-        };
-        match letter {
-            "Q" => flags.quote = on,
-            "X" => flags.hex = on,
-            "E" => flags.escape = on,
-            _ => return Err(wrong(place, format!("`{letter}` is not a flag"), "expected `Q`, `X` or `E`")),
-        }
-    }
-    Ok(())
-}
-
-fn wrong(at: Range<usize>, message: impl Into<String>, label: impl Into<String>) -> Wrong {
-    Wrong { at, message: message.into(), label: label.into(), later: false }
 }
 
 /// The variables, as the reference lists them.
