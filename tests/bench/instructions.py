@@ -30,9 +30,23 @@ BASELINE = HERE / "instructions.json"
 TOLERANCE = 0.03
 # Who closes first, and how much of a record is seen at once, is not ours to say.
 TOLERANCES = {"connection": 0.1, "tls": 0.15}
-# Round robin takes the next place of a prepared order, however many servers there are.
+# A pick reads what was prepared, however many servers there are and workers pick. (`first` looks at each full server
+# on its way; here none is full.)
 FLAT = 0.02
-COUNTS = (3, 50, 5000)
+# least_conn compares up to 64 servers, and eight of more.
+TWICE = 1.0
+COUNTS = (3, 100, 5000)
+ALGORITHMS = {
+    "round_robin": (FLAT, COUNTS),
+    "static_rr": (FLAT, COUNTS),
+    "first": (FLAT, COUNTS),
+    "random": (FLAT, COUNTS),
+    "least_latency": (FLAT, COUNTS),
+    "least_conn": (TWICE, (3, 64, 100, 5000)),
+}
+WORKERS = (1, 2)
+# What may happen every 20 ms: the largest lineup there is, of 5,000 servers that all differ.
+LINEUP = 5000
 BODY = b"x" * 66
 KEPT = b"HTTP/1.1 200 OK\r\nContent-Length: 66\r\n\r\n" + BODY
 CLOSED = b"HTTP/1.1 200 OK\r\nContent-Length: 66\r\nConnection: close\r\n\r\n" + BODY
@@ -227,17 +241,21 @@ def picks_program():
     return next(it["executable"] for it in messages if it.get("target", {}).get("name") == "picks" and it["executable"])
 
 
-def picks(program, algorithm, servers, count=20_000):
-    """Instructions of one pick."""
+def each(program, count, *words, share=1):
+    """Instructions of one time, in a program that does it `count` times."""
     with tempfile.TemporaryDirectory(prefix="ir") as name:
         out = pathlib.Path(name) / "out"
         runs = []
         for number in (count, 2 * count):
-            argv = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", program, algorithm, str(servers),
-                    str(number)]
+            argv = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", program, *words[:2], str(number), *words[2:]]
             subprocess.run(argv, check=True, capture_output=True)
             runs.append(total(out))
-    return round((runs[1] - runs[0]) / count)
+    return round((runs[1] - runs[0]) / count / share)
+
+
+def picks(program, algorithm, servers, workers=1, count=20_000):
+    """Instructions of one pick."""
+    return each(program, count, algorithm, str(servers), str(workers), share=workers)
 
 
 def request(args, kind):
@@ -246,18 +264,39 @@ def request(args, kind):
     return round((twice - once) / args.requests)
 
 
+def key(algorithm, servers, workers):
+    return f"{algorithm}_{servers}" + (f"_by_{workers}" if workers > 1 else "")
+
+
+def all_picks(program):
+    found = {}
+    for algorithm, (_, counts) in ALGORITHMS.items():
+        for workers in WORKERS:
+            each_count = {servers: picks(program, algorithm, servers, workers) for servers in counts}
+            found.update({key(algorithm, servers, workers): count for servers, count in each_count.items()})
+            cells = ", ".join(f"{count} of {servers:,} servers" for servers, count in each_count.items())
+            print(f"        a pick with {algorithm} by {workers}: {cells}", flush=True)
+    return found
+
+
+def uneven(found):
+    """Algorithms whose picks depend on how many servers or workers there are."""
+    for algorithm, (allowed, counts) in ALGORITHMS.items():
+        counted = [found[key(algorithm, servers, workers)] for workers in WORKERS for servers in counts]
+        if max(counted) > min(counted) * (1 + allowed):
+            yield f"a pick with {algorithm} depends on the number of servers or workers: {counted}"
+
+
 def measure(args):
     found = {}
     program = picks_program()
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    for key, kind in KINDS.items():
-        found[key] = request(args, kind)
-        print(f"{found[key]:>7,} {kind.title}", flush=True)
-    for algorithm in ("round_robin", "least_conn"):
-        for servers in COUNTS:
-            found[f"{algorithm}_{servers}"] = picks(program, algorithm, servers)
-        cells = ", ".join(f"{found[f'{algorithm}_{servers}']} of {servers:,} servers" for servers in COUNTS)
-        print(f"        a pick with {algorithm}: {cells}", flush=True)
+    for word, kind in KINDS.items():
+        found[word] = request(args, kind)
+        print(f"{found[word]:>7,} {kind.title}", flush=True)
+    found.update(all_picks(program))
+    found[f"lineup_{LINEUP}"] = each(program, 4, "lineup", str(LINEUP))
+    print(f"{found[f'lineup_{LINEUP}']:>7,} to prepare picks of {LINEUP:,} servers that all differ", flush=True)
     return found
 
 
@@ -266,17 +305,22 @@ def main():
     parser.add_argument("--proxyd", default=str(ROOT / "target/release/proxyd"), help="the binary, a release build")
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--update", action="store_true", help="record the results")
-    parser.add_argument("--only", nargs="+", choices=KINDS, metavar="KIND", help="show these, and compare nothing")
+    parser.add_argument("--only", nargs="+", choices=[*KINDS, "picks"], metavar="KIND",
+                        help="show these, and compare nothing but picks with each other")
     args = parser.parse_args()
     args.proxyd = str(pathlib.Path(args.proxyd).resolve())
     if args.only:
-        for key in args.only:
-            print(f"{request(args, KINDS[key]):>7,} {KINDS[key].title}", flush=True)
+        for word in args.only:
+            if word == "picks":
+                wrong = list(uneven(all_picks(picks_program())))
+                if wrong:
+                    sys.exit("\n".join(wrong))
+            else:
+                print(f"{request(args, KINDS[word]):>7,} {KINDS[word].title}", flush=True)
         return
     found = measure(args)
-    each = [found[f"round_robin_{servers}"] for servers in COUNTS]
-    if max(each) > min(each) * (1 + FLAT):
-        sys.exit(f"a pick with round_robin depends on the number of servers: {each}")
+    if wrong := list(uneven(found)):
+        sys.exit("\n".join(wrong))
     if args.update:
         BASELINE.write_text(json.dumps(found, indent=1) + "\n")
         return
@@ -284,15 +328,15 @@ def main():
         sys.exit(f"no baseline: run {pathlib.Path(__file__).name} --update")
     recorded = json.loads(BASELINE.read_text())
     worse = []
-    for key in found.keys() | recorded.keys():
-        known, now = recorded.get(key), found.get(key)
-        tolerance = TOLERANCES.get(key, TOLERANCE)
+    for word in found.keys() | recorded.keys():
+        known, now = recorded.get(word), found.get(word)
+        tolerance = TOLERANCES.get(word, TOLERANCE)
         if known is None or now is None:
-            worse.append(f"{key}: {known} recorded, {now} found: record it with --update")
+            worse.append(f"{word}: {known} recorded, {now} found: record it with --update")
         elif now > known * (1 + tolerance):
-            worse.append(f"{key}: {known:,} recorded, {now:,} now ({now / known - 1:+.1%}, {tolerance:.0%} is allowed)")
+            worse.append(f"{word}: {known:,} recorded, {now:,} now ({now / known - 1:+.1%}, {tolerance:.0%} is allowed)")
         elif now < known * (1 - tolerance):
-            print(f"{key}: {now:,} is less than {known:,}: record it with --update, so that it stays")
+            print(f"{word}: {now:,} is less than {known:,}: record it with --update, so that it stays")
     if worse:
         sys.exit("\n".join(["more than recorded: make it cheaper, or record it with --update and say why in the commit",
                             *worse]))
