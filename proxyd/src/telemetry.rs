@@ -15,3 +15,4 @@ pub mod sampler;
 pub mod servers_state;
 mod shortages;
 mod tables;
+mod verdicts;

@@ -51,7 +51,9 @@ pub async fn run(shared: Arc<Shared>) {
                 wanted.insert(key, task);
             }
         }
-        tasks.into_values().for_each(|task| task.abort());
+        for task in tasks.into_values() {
+            task.abort();
+        }
         tasks = wanted;
         tokio::select! {
             () = published => {}
@@ -178,21 +180,18 @@ fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begu
 /// HAProxy's words for an answer.
 fn outcome(words: &Words, begun: clock::Instant) -> Outcome {
     let Words { health, reason, unknown, .. } = words;
-    let (status, info) = match health {
-        Some(health) => {
-            // A reason to be down is told as it is; where there is room, what was not understood is.
-            let more = match unknown {
-                Some(word) if reason.is_empty() || *health == Health::Up => word,
-                _ => reason,
-            };
-            let more = if more.is_empty() { String::new() } else { format!(" ({more})") };
-            let status = if *health == Health::Up { CheckStatus::L7Ok } else { CheckStatus::L7Status };
-            (status, format!("via agent : {}{more}", health.as_str()))
-        }
-        None => {
-            let info = unknown.as_ref().map(|word| format!("agent reports an error : {word}"));
-            (CheckStatus::Checked, info.unwrap_or_default())
-        }
+    let (status, info) = if let Some(health) = health {
+        // A reason to be down is told as it is; where there is room, what was not understood is.
+        let more = match unknown {
+            Some(word) if reason.is_empty() || *health == Health::Up => word,
+            _ => reason,
+        };
+        let more = if more.is_empty() { String::new() } else { format!(" ({more})") };
+        let status = if *health == Health::Up { CheckStatus::L7Ok } else { CheckStatus::L7Status };
+        (status, format!("via agent : {}{more}", health.as_str()))
+    } else {
+        let info = unknown.as_ref().map(|word| format!("agent reports an error : {word}"));
+        (CheckStatus::Checked, info.unwrap_or_default())
     };
     let code = health.map(|_| 0);
     Outcome { status, code, duration: clock::now() - begun, info, answer: Box::default() }

@@ -38,7 +38,9 @@ pub async fn run(shared: Arc<Shared>) {
             });
             wanted.insert(key, task);
         }
-        tasks.into_values().for_each(|task| task.abort());
+        for task in tasks.into_values() {
+            task.abort();
+        }
         tasks = wanted;
         tokio::select! {
             () = published => {}

@@ -46,6 +46,24 @@ pub enum Cause<'a> {
 }
 
 impl Cause<'_> {
+    /// Keeps what was found.
+    fn note(self, control: &mut Control, changes: bool) {
+        match self {
+            Self::Check(outcome) => control.check.outcome = Some(outcome.clone()),
+            Self::Agent(outcome) => control.agent.outcome = Some(outcome.clone()),
+            Self::Traffic(words) if changes => {
+                control.check.outcome = Some(Outcome {
+                    status: CheckStatus::Hana,
+                    code: None,
+                    duration: Duration::ZERO,
+                    info: words.to_owned(),
+                    answer: Box::default(),
+                });
+            }
+            _ => {}
+        }
+    }
+
     fn describe(self, fields: &mut Map<String, Value>) {
         match self {
             Self::Command { by, line } => {
@@ -106,20 +124,7 @@ impl Shared {
         {
             traffic.forget();
         }
-        match cause {
-            Cause::Check(outcome) => control.check.outcome = Some(outcome.clone()),
-            Cause::Agent(outcome) => control.agent.outcome = Some(outcome.clone()),
-            Cause::Traffic(words) if after != before => {
-                control.check.outcome = Some(Outcome {
-                    status: CheckStatus::Hana,
-                    code: None,
-                    duration: Duration::ZERO,
-                    info: words.to_owned(),
-                    answer: Box::default(),
-                });
-            }
-            _ => {}
-        }
+        cause.note(&mut control, after != before);
         if matches!(event, Event::CheckFailed | Event::SuddenDeath | Event::MarkDown | Event::AgentDown)
             && before.is_up()
             && after != before
@@ -138,14 +143,7 @@ impl Shared {
         } else if control.warming.is_some() {
             Backend::stop_warming(server, &mut control);
         }
-        if before.is_up() && !after.is_up() {
-            control.down_since = Some(now_ms);
-        } else if !before.is_up()
-            && after.is_up()
-            && let Some(since) = control.down_since.take()
-        {
-            control.down_ms += now_ms.saturating_sub(since);
-        }
+        control.count_time((before.is_up(), after.is_up()), now_ms);
         let fell = before.oper != Oper::Stopped && after.oper == Oper::Stopped;
         if fell && !before.admin.is_maint() && !after.admin.is_maint() {
             server.downs.inc();

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use crate::config::{Panic, PanicMode};
+use crate::stats::counter::Tally;
 
 /// What decides which servers of a backend get traffic.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -53,6 +54,8 @@ impl Muster {
 pub struct Alarm {
     belief: AtomicU8,
     told: AtomicU8,
+    /// How often it came about.
+    pub times: Tally,
 }
 
 const BELIEFS: [Belief; 3] = [Belief::Health, Belief::All, Belief::Nobody];
@@ -73,6 +76,9 @@ impl Alarm {
 
     pub(super) fn tell(&self, belief: Belief) {
         self.told.store(belief as u8, Relaxed);
+        if belief != Belief::Health {
+            self.times.inc();
+        }
     }
 }
 

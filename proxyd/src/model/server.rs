@@ -128,6 +128,20 @@ pub struct Control {
     pub agent: CheckReport,
 }
 
+impl Control {
+    /// Begins or ends a period of being down.
+    pub(super) fn count_time(&mut self, (was_up, is_up): (bool, bool), now_ms: u64) {
+        if was_up && !is_up {
+            self.down_since = Some(now_ms);
+        } else if !was_up
+            && is_up
+            && let Some(since) = self.down_since.take()
+        {
+            self.down_ms += now_ms.saturating_sub(since);
+        }
+    }
+}
+
 /// The last check of a server.
 #[derive(Clone, Debug, Default)]
 pub struct CheckReport {

@@ -127,6 +127,12 @@ mod tests {
         Traffic::new(Observe { layer, error_limit: 3, on_error: OnError::FailCheck })
     }
 
+    fn see(traffic: &Traffic, sights: &[Sight]) {
+        for sight in sights {
+            traffic.see(*sight);
+        }
+    }
+
     async fn excess(traffic: &Traffic) -> Option<Excess> {
         tokio::select! {
             biased;
@@ -146,13 +152,12 @@ mod tests {
     async fn errors_in_a_row_are_counted() {
         use Sight::{Answered, Connected, NotConnected, ReadTimeout, WrongAnswer};
         let traffic = traffic(Layer::Seven);
-        [WrongAnswer, ReadTimeout, Answered, WrongAnswer, Connected, ReadTimeout]
-            .map(|sight| traffic.see(sight));
+        see(&traffic, &[WrongAnswer, ReadTimeout, Answered, WrongAnswer, Connected, ReadTimeout]);
         assert_eq!(excess(&traffic).await, None);
         traffic.see(NotConnected);
         assert_eq!(excess(&traffic).await, Some(Excess { errors: 3, last: NotConnected }));
         // And from the beginning.
-        [WrongAnswer, WrongAnswer].map(|sight| traffic.see(sight));
+        see(&traffic, &[WrongAnswer, WrongAnswer]);
         assert_eq!(excess(&traffic).await, None);
         traffic.see(WrongAnswer);
         assert!(excess(&traffic).await.is_some());
@@ -162,9 +167,9 @@ mod tests {
     async fn layer_4_is_about_connections() {
         use Sight::{Answered, Connected, NotConnected, WrongAnswer};
         let traffic = traffic(Layer::Four);
-        [NotConnected, NotConnected, WrongAnswer, Answered].map(|sight| traffic.see(sight));
+        see(&traffic, &[NotConnected, NotConnected, WrongAnswer, Answered]);
         assert_eq!(excess(&traffic).await, None);
-        [Connected, NotConnected, NotConnected].map(|sight| traffic.see(sight));
+        see(&traffic, &[Connected, NotConnected, NotConnected]);
         assert_eq!(excess(&traffic).await, None);
         traffic.see(NotConnected);
         assert!(excess(&traffic).await.is_some());

@@ -42,7 +42,7 @@ pub struct Slot {
     pub found: Found,
     backend: Rc<BackendView>,
     /// Where it may have to end with what becomes of the server.
-    tied: Option<Tied>,
+    _tied: Option<Tied>,
 }
 
 /// Who said which server it is.
@@ -58,7 +58,7 @@ impl Slot {
         let view = Rc::clone(&backend.servers[index as usize]);
         view.cells().enter(worker.shared.maxima());
         let tied = worker.leashes.tie(backend, &view);
-        Self { view, index, found, backend: Rc::clone(backend), tied }
+        Self { view, index, found, backend: Rc::clone(backend), _tied: tied }
     }
 }
 

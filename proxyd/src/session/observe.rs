@@ -25,10 +25,14 @@ pub(super) fn answered(server: &Server, status: u16) {
 /// A try came to nothing behind its connection.
 pub(super) fn failed(server: &Server, failure: Failure) {
     let sight = match failure {
-        // Told when it was connected to.
-        Failure::Connect | Failure::ConnectTimeout | Failure::NoTls => return,
-        // Nothing was asked of it, or what was answered was told.
-        Failure::NoUpgrade | Failure::Refused | Failure::Unheard | Failure::Status(_) => return,
+        // Told when it was connected to, or answered; or nothing was asked of it.
+        Failure::Connect
+        | Failure::ConnectTimeout
+        | Failure::NoTls
+        | Failure::Status(_)
+        | Failure::NoUpgrade
+        | Failure::Refused
+        | Failure::Unheard => return,
         Failure::Timeout => Sight::ReadTimeout,
         Failure::Empty => Sight::BrokenPipe,
         Failure::Partial => Sight::ReadError,

@@ -16,7 +16,9 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Handle;
 
 use super::rows::{Selection, Since, rows};
-use super::{certificates, cookies, handshakes, http2, http2_servers, info, refusals, shortages, tables};
+use super::{
+    certificates, cookies, handshakes, http2, http2_servers, info, refusals, shortages, tables, verdicts,
+};
 use crate::log::feed::Status;
 use crate::model::shared::Shared;
 use crate::{clock, log, memory};
@@ -55,10 +57,14 @@ impl Exporter {
         if scopes.has(Scopes::SERVER) {
             handshakes::with_servers(&mut text, &snapshot);
             shortages::of_servers(&mut text, &snapshot);
+            verdicts::of_servers(&mut text, &snapshot);
             http2_servers::exposition(&mut text, &snapshot);
         }
         if scopes.has(Scopes::STICKTABLE) {
             tables::exposition(&mut text, &snapshot);
+        }
+        if scopes.has(Scopes::BACKEND) {
+            verdicts::of_backends(&mut text, &snapshot);
         }
         if scopes.has(Scopes::GLOBAL) {
             self.own.refresh(shared);

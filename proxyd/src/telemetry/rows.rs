@@ -371,16 +371,7 @@ impl Scene<'_> {
             }
             check(&mut row, CHECK, control.check.outcome.as_ref(), server.is_checking());
         }
-        if state.agent.configured && state.agent.enabled {
-            for (col, number) in [
-                (Col::AgentRise, state.agent.rise),
-                (Col::AgentFall, state.agent.fall),
-                (Col::AgentHealth, state.agent.health),
-            ] {
-                put(&mut row, col, u64::from(number));
-            }
-            check(&mut row, AGENT, control.agent.outcome.as_ref(), server.is_asking());
-        }
+        agent(&mut row, control, server.is_asking());
         let ages = Ages {
             changed_at_ms: Some(self.wall(control.changed_at)),
             lastsess_at_ms: totals.last_session.map(|ms| self.wall(ms)),
@@ -388,6 +379,19 @@ impl Scene<'_> {
         };
         Sample { row, ages }
     }
+}
+
+fn agent(row: &mut Row, control: &Control, under_way: bool) {
+    let agent = &control.state.agent;
+    if !agent.configured || !agent.enabled {
+        return;
+    }
+    for (col, number) in
+        [(Col::AgentRise, agent.rise), (Col::AgentFall, agent.fall), (Col::AgentHealth, agent.health)]
+    {
+        put(row, col, u64::from(number));
+    }
+    check(row, AGENT, control.agent.outcome.as_ref(), under_way);
 }
 
 /// Longest text of a check that is shown.

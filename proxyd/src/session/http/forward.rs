@@ -263,16 +263,15 @@ impl Connection {
         mut upstream: Upstream,
     ) -> Result<Outcome, Unsuccessful> {
         let Request { facts, backend, meter, up, timings, persisted, tunnel, reason: refused, .. } = request;
-        let client_timeouts = self.frontend.frontend.timeouts;
-        let server_timeout = backend.backend.timeouts.server;
+        let limits = (self.frontend.frontend.timeouts.client, backend.backend.timeouts.server);
         let mut begun = timings.connected.unwrap_or(timings.start);
         let mut server_buffer = Buffer::medium();
         let mut interim = 0;
         let mut watch = Watch::new(backend.backend.abort_on_close);
         let answer = loop {
             let mut exchange = Exchange::new(
-                Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, begun),
-                Side::new(&mut upstream.stream, &mut server_buffer, server_timeout, None, begun),
+                Side::new(&mut self.client, &mut self.buffer, limits.0, None, begun),
+                Side::new(&mut upstream.stream, &mut server_buffer, limits.1, None, begun),
                 &mut self.timer,
                 meter,
             );
@@ -294,17 +293,15 @@ impl Connection {
                         return Ok(Outcome::gone(Cause::Client, Phase::Headers));
                     }
                 }
-                Ok(answer) => {
-                    observe::answered(&slot.view.server, answer.status);
-                    break answer;
-                }
+                Ok(answer) => break answer,
                 Err(Unanswered::Server(failure)) => {
-                    slot.took_none(&self.place.worker, failure, begun, server_timeout);
+                    slot.took_none(&self.place.worker, failure, begun, limits.1);
                     return Err(Unsuccessful { failure, answer_begun: interim > 0 });
                 }
                 Err(Unanswered::Client(gone)) => return Ok(self.gave_up(gone, refused)),
             }
         };
+        observe::answered(&slot.view.server, answer.status);
         let unwanted = Unsuccessful { failure: Failure::Status(answer.status), answer_begun: interim > 0 };
         if tries.may_repeat(backend, unwanted.attempt(facts, up)).await {
             return Err(unwanted);
@@ -317,8 +314,8 @@ impl Connection {
             answer.sent,
         );
         let mut exchange = Exchange::new(
-            Side::new(&mut self.client, &mut self.buffer, client_timeouts.client, None, answered),
-            Side::new(&mut upstream.stream, &mut server_buffer, server_timeout, None, answered),
+            Side::new(&mut self.client, &mut self.buffer, limits.0, None, answered),
+            Side::new(&mut upstream.stream, &mut server_buffer, limits.1, None, answered),
             &mut self.timer,
             meter,
         );
