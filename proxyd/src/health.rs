@@ -37,14 +37,14 @@ const SUPERVISION: Duration = Duration::from_secs(5);
 
 /// Asks all servers of the graph of now, and of those that follow, until the task is dropped.
 pub async fn run(shared: Arc<Shared>, seed: u64) {
-    tokio::task::spawn_local(agent::run(Arc::clone(&shared)));
-    tokio::task::spawn_local(observe::run(Arc::clone(&shared)));
-    tokio::task::spawn_local(outlier::run(Arc::clone(&shared)));
     run_by(shared, seed, Rc::new(Network)).await;
 }
 
 /// The same, by somebody else's means.
 pub async fn run_by(shared: Arc<Shared>, seed: u64, prober: Rc<dyn Prober>) {
+    tokio::task::spawn_local(agent::run(Arc::clone(&shared)));
+    tokio::task::spawn_local(observe::run(Arc::clone(&shared)));
+    tokio::task::spawn_local(outlier::run(Arc::clone(&shared)));
     let mut seeds = Random::new(seed);
     let mut tasks: HashMap<Key, JoinHandle<()>> = HashMap::new();
     loop {

@@ -6,7 +6,7 @@ pub mod cli;
 pub mod control;
 pub mod demo;
 pub mod inbox;
-mod lineups;
+pub mod lineups;
 mod output;
 mod pressure;
 pub mod worker;

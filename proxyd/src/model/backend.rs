@@ -330,7 +330,6 @@ impl Backend {
                 self.weigh(server.index());
             }
         }
-        self.live.queue.settle(self);
     }
 
     /// Requests its servers carry now.

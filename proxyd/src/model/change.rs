@@ -16,6 +16,7 @@ use super::backend::Backend;
 use super::dismissal::Dismissal;
 use super::frontend::Frontend;
 use super::history::{Order, Transition};
+use super::keeping::Standing;
 use super::panic::{Belief, Muster};
 use super::server::{CheckStatus, Control, Fault, Outcome, Server};
 use super::shared::Shared;
@@ -365,6 +366,18 @@ impl Shared {
         let standing = backend.note(server.index());
         self.tending.notify_one();
         let requeued = backend.live.queue.settle(backend);
+        self.tell_standing(backend, &standing);
+        requeued
+    }
+
+    /// The same for a backend of a graph that has just been put in the place of another.
+    pub(super) fn relineup_all(&self, backend: &Backend) {
+        let standing = backend.refresh();
+        backend.live.queue.settle(backend);
+        self.tell_standing(backend, &standing);
+    }
+
+    fn tell_standing(&self, backend: &Backend, standing: &Standing) {
         let now_ms = self.epoch.now_ms();
         let live = &backend.live;
         let muster = standing.muster();
@@ -372,7 +385,7 @@ impl Shared {
         let was_down = live.down_since.load(Relaxed) != 0;
         let is_down = !standing.is_up();
         if was_down == is_down {
-            return requeued;
+            return;
         }
         live.changed_at.store(now_ms, Relaxed);
         let name = &backend.name;
@@ -386,7 +399,6 @@ impl Shared {
             live.down_ms.fetch_add(now_ms.saturating_sub(since), Relaxed);
             self.journal_add("backend_up", format!("b/{name}"), from_to("DOWN", "UP"));
         }
-        requeued
     }
 
     /// Tells of a backend that has just gone into panic, or come out of it.

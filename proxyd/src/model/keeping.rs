@@ -129,12 +129,16 @@ impl Backend {
     }
 
     /// Counts and prepares everything anew, after something changed that was not noted.
-    pub(super) fn refresh(&self) {
+    pub(super) fn refresh(&self) -> MutexGuard<'_, Standing> {
         let mut standing = self.keeper.lock();
         standing.free_at = None;
         standing.census = Census::of(self.servers.iter().map(|server| &**server));
-        self.judge_panic(&mut standing);
+        // Of servers that are new none knows what holds, and there may be no panic any more.
+        let belief = standing.census.muster().belief(self.panic);
+        self.live.panic.set(belief);
+        self.servers.iter().for_each(|server| server.believe(belief));
         self.prepare(&mut standing, clock::now());
+        standing
     }
 
     /// Whether health is believed, said to all servers where it has changed. Returns whether it has.

@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use proto::addr::Address;
+use proto::state::Oper;
 use tokio::sync::Notify;
 
 use super::dismissal::Dismissals;
@@ -387,8 +388,13 @@ impl Server {
     /// What holds from its beginning, and is no change.
     pub(super) fn begin(&self, event: Event) {
         let mut control = self.lock();
-        control.state = control.state.after(event);
-        self.publish(&control.state);
+        let mut state = control.state.after(event);
+        if control.warming.is_some() && state.oper == Oper::Running {
+            // It has lived through a change of the graph, and is not warm yet.
+            state.oper = Oper::Starting;
+        }
+        control.state = state;
+        self.publish(&state);
     }
 
     /// Whether its health decides on its traffic from here on.

@@ -88,6 +88,7 @@ impl Shared {
             if let Some(before) = before.backend(&backend.name) {
                 backend.succeed(before);
             }
+            self.relineup_all(backend);
         }
         self.generation.fetch_add(1, std::sync::atomic::Ordering::Release);
         self.published.notify_waiters();

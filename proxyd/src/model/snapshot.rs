@@ -145,7 +145,7 @@ impl Snapshot {
         }
         for backend in &self.backends {
             if backend.servers.iter().any(|server| server.verdict.track.is_some()) {
-                backend.refresh();
+                drop(backend.refresh());
             }
         }
     }

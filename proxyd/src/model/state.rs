@@ -167,8 +167,10 @@ impl State {
     /// As servers see it that track it.
     pub fn as_lead(&self) -> Lead {
         let status = self.status();
+        // Whoever follows warms up by its own settings.
+        let oper = if self.oper == Oper::Starting { Oper::Running } else { self.oper };
         Lead {
-            oper: self.oper,
+            oper,
             health: status.health,
             rise: status.rise,
             fall: status.fall,

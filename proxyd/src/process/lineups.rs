@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::model::shared::Shared;
 
 /// Works for as long as it is polled.
-pub(super) async fn run(shared: Arc<Shared>) {
+pub async fn run(shared: Arc<Shared>) {
     loop {
         let mut told = pin!(shared.tending.notified());
         told.as_mut().enable();

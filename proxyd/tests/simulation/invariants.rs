@@ -125,6 +125,8 @@ impl World {
         self.judge_slots();
         self.judge_waiting();
         self.judge_checks();
+        self.judge_warming();
+        self.judge_outliers();
     }
 
     /// Each server carries who says to be with it, no more and no less.
@@ -192,8 +194,47 @@ impl World {
             if asked.failed >= check.fall && state.is_up() {
                 self.fail(format!("{path} failed {} checks, and is {}", asked.failed, state.status().word()));
             }
-            if asked.passed >= check.rise && (!state.is_up() || state.oper != Oper::Running) {
+            if asked.passed >= check.rise && !matches!(state.oper, Oper::Running | Oper::Starting) {
                 self.fail(format!("{path} passed {} checks, and is {}", asked.passed, state.status().word()));
+            }
+        }
+    }
+
+    /// Servers are warm in time.
+    fn judge_warming(&self) {
+        for path in self.paths() {
+            let Some((_, server)) = self.find(&path) else { continue };
+            let (control, slow_start) = (server.control(), self.slow_start_of(&path));
+            // It is looked at every second, or more often.
+            let longest = slow_start + Duration::from_millis(1050);
+            let now_ms = self.shared.epoch.now_ms();
+            if let Some(since) = control.warming
+                && now_ms.saturating_sub(since) > longest.as_millis() as u64
+            {
+                self.fail(format!("{path} has been warming up for {} ms", now_ms - since));
+            }
+            let starts = control.state.oper == Oper::Starting;
+            if starts != control.warming.is_some() {
+                self.fail(format!(
+                    "{path} is {:?}, and warming up since {:?}",
+                    control.state, control.warming
+                ));
+            }
+        }
+    }
+
+    /// No more are left out than may be.
+    fn judge_outliers(&self) {
+        // A reload leaves who is left out, and may take the others.
+        if self.shared.generation() > 0 {
+            return;
+        }
+        for backend in &self.shared.snapshot().backends {
+            let Some(eject) = backend.eject else { continue };
+            let active: Vec<_> = backend.servers.iter().filter(|server| !server.backup).collect();
+            let ejected = active.iter().filter(|server| server.control().state.ejected).count();
+            if ejected > 1 && ejected * 100 > active.len() * eject.most as usize {
+                self.fail(format!("{ejected} of {} servers of {} are left out", active.len(), backend.name));
             }
         }
     }

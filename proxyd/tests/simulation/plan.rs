@@ -22,6 +22,8 @@ pub(crate) struct BackendPlan {
     pub(crate) backups: &'static str,
     /// Percent of the servers, and what is done below it.
     pub(crate) panic: Option<(u64, &'static str)>,
+    /// Percent of the servers that may be left out.
+    pub(crate) eject: Option<u64>,
     pub(crate) check: Option<CheckPlan>,
     pub(crate) servers: Vec<ServerPlan>,
     pub(crate) connect: Duration,
@@ -46,6 +48,8 @@ pub(crate) struct ServerPlan {
     pub(crate) backup: bool,
     pub(crate) maxconn: u64,
     pub(crate) max_queue: u64,
+    pub(crate) minconn: u64,
+    pub(crate) slow_start: Duration,
     /// It is not checked, but is as that one.
     pub(crate) track: Option<String>,
 }
@@ -154,6 +158,7 @@ impl BackendPlan {
             panic: dice.percent(25).then(|| (dice.of(&[30, 50, 70, 100]), dice.of(&["all", "all", "none"]))),
             check,
             servers: (0..count).map(|n| ServerPlan::drawn(n, dice)).collect(),
+            eject: dice.percent(20).then(|| dice.of(&[20, 50, 100])),
             connect: ms(dice.of(&[50, 200, 1000])),
             queue: ms(dice.of(&[50, 300, 1000, 3000])),
             server: ms(dice.of(&[200, 1000])),
@@ -178,6 +183,13 @@ impl BackendPlan {
         if let Some((below, then)) = self.panic {
             writeln!(out, "panic: (below: \"{below}%\", then: {then}),").unwrap();
         }
+        if let Some(most) = self.eject {
+            writeln!(
+                out,
+                "eject: (errors: \"40%\", window: \"2s\", base: \"1s\", most: \"{most}%\", min_requests: 5),"
+            )
+            .unwrap();
+        }
         if let Some(CheckPlan { interval, timeout, rise, fall }) = &self.check {
             let (interval, timeout) = (interval.as_millis(), timeout.as_millis());
             writeln!(out, "check: tcp(interval: \"{interval}ms\", timeout: \"{timeout}ms\", rise: {rise}, fall: {fall}),")
@@ -185,12 +197,21 @@ impl BackendPlan {
         }
         writeln!(out, "servers: [").unwrap();
         for (n, server) in self.servers.iter().enumerate() {
-            let ServerPlan { name, weight, backup, maxconn, max_queue, track } = server;
+            let ServerPlan { name, weight, backup, maxconn, max_queue, minconn, slow_start, track } = server;
+            let minconn = if *minconn > 0 && *minconn < *maxconn {
+                format!(", minconn: {minconn}")
+            } else {
+                String::new()
+            };
+            let slow_start = match slow_start.as_millis() {
+                0 => String::new(),
+                ms => format!(", slow_start: \"{ms}ms\""),
+            };
             let track = track.as_ref().map(|other| format!(", track: \"{other}\"")).unwrap_or_default();
             writeln!(
                 out,
                 "(name: \"{name}\", address: \"192.0.2.{}:80\", weight: {weight}, backup: {backup}, \
-                maxconn: {maxconn}, max_queue: {max_queue}{track}),",
+                maxconn: {maxconn}, max_queue: {max_queue}{minconn}{slow_start}{track}),",
                 n + 1
             )
             .unwrap();
@@ -217,6 +238,8 @@ impl ServerPlan {
             backup: n > 0 && dice.percent(15),
             maxconn: dice.of(&[0, 0, 1, 2, 5]),
             max_queue: dice.of(&[0, 0, 0, 2]),
+            minconn: dice.of(&[0, 0, 1]),
+            slow_start: ms(dice.of(&[0, 0, 0, 300, 2000, 10_000])),
             track: None,
         }
     }

@@ -174,11 +174,11 @@ impl Replica {
     }
 }
 
-/// A reload changes limits and backends without a word, and another server may have the name.
+/// A reload changes limits without a word, and another server may have the name.
 fn is_renewed(world: &World, id: &str, chain: &str) -> bool {
     let path = id.get(2..).unwrap_or_default();
     let named = world.servers.borrow().iter().filter(|server| server.path() == path).count();
-    world.shared.generation() > 0 && (named > 1 || matches!(chain, "maxconn" | "backend"))
+    world.shared.generation() > 0 && (named > 1 || chain == "maxconn")
 }
 
 fn plain(value: &Value) -> String {

@@ -139,7 +139,7 @@ fn drawn(world: &World, path: &str, dice: &mut Dice) -> String {
 /// Everything is made well again, and has to come to rest.
 async fn calm(world: &Rc<World>, console: &mut Console, replica: &mut Replica) -> Result<(), String> {
     world.say("all is made well");
-    let mut longest = Duration::from_secs(1);
+    let mut longest = Duration::ZERO;
     for path in world.paths() {
         world.set_truth(&path, Truth::Well);
         let mut commands = vec![
@@ -159,14 +159,17 @@ async fn calm(world: &Rc<World>, console: &mut Console, replica: &mut Replica) -
             }
         }
         world.touch(&path);
+        let mut up = Duration::ZERO;
         if let Some(CheckPlan { interval, timeout, rise, .. }) = world.check_of(&path) {
-            longest = longest.max((interval + timeout) * (rise + 3));
+            up = (interval + timeout) * (rise + 3);
         }
+        longest = longest.max(up + world.slow_start_of(&path) + Duration::from_secs(2));
     }
     // Some finish what they began, others are given up.
     tokio::time::sleep(Duration::from_millis(100)).await;
     world.abandon_all();
-    tokio::time::sleep(longest).await;
+    // What one tracks may come up before it does.
+    tokio::time::sleep(longest * 2).await;
     world.settle().await;
     world.judge();
     for path in world.paths() {

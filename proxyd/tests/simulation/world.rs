@@ -4,6 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::level::Level;
 use proxyd::clock::{self, Epoch, Instant};
@@ -14,7 +15,7 @@ use proxyd::model::shared::Shared;
 use proxyd::model::snapshot::{Site, Snapshot};
 use proxyd::net::stream::Stream;
 use proxyd::session::worker::Worker;
-use proxyd::{admin, health, telemetry};
+use proxyd::{admin, health, process, telemetry};
 
 use crate::console::listener;
 use crate::dice::Dice;
@@ -98,6 +99,7 @@ impl World {
         world.graph_changed();
         let socket = admin::Socket { listener, path: "sim.sock".into(), level: Level::Admin };
         tokio::task::spawn_local(admin::serve(Arc::clone(&shared), vec![socket], "sim".to_owned()));
+        tokio::task::spawn_local(process::lineups::run(Arc::clone(&shared)));
         tokio::task::spawn_local(telemetry::sampler::run(Arc::clone(&shared)));
         tokio::task::spawn_local(health::run_by(shared, seed, Rc::new(Simulated(Rc::clone(&world)))));
         world
@@ -151,6 +153,14 @@ impl World {
         let plan = self.plan.borrow();
         let backend = plan.backend(backend)?;
         backend.check.filter(|_| backend.servers.iter().any(|it| it.name == server && it.track.is_none()))
+    }
+
+    /// How long it warms up.
+    pub(crate) fn slow_start_of(&self, path: &str) -> Duration {
+        let Some((backend, server)) = path.split_once('/') else { return Duration::ZERO };
+        let plan = self.plan.borrow();
+        let mut servers = plan.backend(backend).into_iter().flat_map(|backend| &backend.servers);
+        servers.find(|it| it.name == server).map_or(Duration::ZERO, |it| it.slow_start)
     }
 
     /// The server that this one tracks.
