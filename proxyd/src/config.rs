@@ -4,7 +4,7 @@
 //! problem at once. Nothing here opens a socket; the file system is touched only through [`source::Source`].
 
 mod balance;
-mod check;
+pub mod check;
 pub mod condition;
 mod cookie_key;
 pub mod defaults;
@@ -43,7 +43,7 @@ use proto::addr::Address;
 use proto::level::Level;
 
 pub use balance::{Algorithm, Backups, Hash, HashKind, HashedKey, ServerKey, UriKey};
-pub use check::{Check, CheckKind, StatusRange, Timing};
+pub use check::{Check, CheckKind, Timing};
 pub use flags::from_flags;
 pub use http::{
     CertField, ClientCertHeader, ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions, ServerHttp2,

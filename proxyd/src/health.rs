@@ -5,10 +5,22 @@
 
 pub mod agent;
 pub mod beat;
+pub mod external;
+pub mod finding;
+pub mod grpc;
+pub mod http;
+pub mod link;
+pub mod mysql;
 pub mod observe;
 pub mod outlier;
+pub mod pattern;
+pub mod postgres;
 pub mod probe;
 pub mod prober;
+pub mod redis;
+pub mod script;
+pub mod smtp;
+pub mod talk;
 
 use std::collections::HashMap;
 use std::pin::pin;
@@ -23,7 +35,7 @@ use crate::clock;
 use crate::config::Check;
 use crate::model::backend::Backend;
 use crate::model::change::Cause;
-use crate::model::server::Server;
+use crate::model::server::{CheckStatus, Server};
 use crate::model::shared::Shared;
 use crate::model::state::Event;
 use beat::{Beat, gap};
@@ -40,7 +52,7 @@ pub async fn run(shared: Arc<Shared>, seed: u64) {
     run_by(shared, seed, Rc::new(Network)).await;
 }
 
-/// The same, by somebody else's means.
+/// The same, by somebody else's means; intervals vary as `seed` says.
 pub async fn run_by(shared: Arc<Shared>, seed: u64, prober: Rc<dyn Prober>) {
     tokio::task::spawn_local(agent::run(Arc::clone(&shared)));
     tokio::task::spawn_local(observe::run(Arc::clone(&shared)));
@@ -63,16 +75,15 @@ pub async fn run_by(shared: Arc<Shared>, seed: u64, prober: Rc<dyn Prober>) {
             let key = (Arc::as_ptr(&backend), Arc::as_ptr(&server));
             // A task never ends by itself; one that panicked is begun anew.
             let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
-                let beat = Beat::first(start, &check.timing, i, n);
-                let random = Random::new(seeds.below(u32::MAX as usize) as u64);
-                let prober = Rc::clone(&prober);
-                tokio::task::spawn_local(ask(
-                    Arc::clone(&shared),
-                    (backend, server, check),
-                    beat,
-                    random,
-                    prober,
-                ))
+                let series = Series {
+                    beat: Beat::first(start, &check.timing, i, n),
+                    random: Random::new(seeds.below(u32::MAX as usize) as u64),
+                    shared: Arc::clone(&shared),
+                    backend,
+                    server,
+                    check,
+                };
+                tokio::task::spawn_local(series.run(Rc::clone(&prober)))
             });
             wanted.insert(key, task);
         }
@@ -87,36 +98,50 @@ pub async fn run_by(shared: Arc<Shared>, seed: u64, prober: Rc<dyn Prober>) {
     }
 }
 
-async fn ask(
+/// The checks of one server.
+struct Series {
     shared: Arc<Shared>,
-    (backend, server, check): (Arc<Backend>, Arc<Server>, Arc<Check>),
-    mut beat: Beat,
-    mut random: Random,
-    prober: Rc<dyn Prober>,
-) {
-    let timing = &check.timing;
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep_until(beat.due()) => {}
-            () = server.hurried() => {
-                beat.sooner(clock::now() + timing.fast_interval);
-                continue;
+    backend: Arc<Backend>,
+    server: Arc<Server>,
+    check: Arc<Check>,
+    beat: Beat,
+    random: Random,
+}
+
+impl Series {
+    async fn run(mut self, prober: Rc<dyn Prober>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep_until(self.beat.due()) => {}
+                () = self.server.hurried() => {
+                    self.beat.sooner(clock::now() + self.check.timing.fast_interval);
+                    continue;
+                }
             }
+            if self.server.checks_run() {
+                self.ask(&*prober).await;
+            }
+            let gap = gap(&self.server.control().state, &self.check.timing, &mut self.random);
+            self.beat.next(clock::now(), gap);
         }
-        if server.checks_run() {
-            let (moves, address) = (server.moves(), server.address());
-            let outcome = {
-                let _checking = Checking::begin(&server);
-                prober.ask(&address, &server, &check).await
+    }
+
+    async fn ask(&self, prober: &dyn Prober) {
+        let Self { backend, server, check, .. } = self;
+        let (moves, address) = (server.moves(), server.address());
+        let outcome = {
+            let _checking = Checking::begin(server);
+            prober.ask(&address, backend, server, check).await
+        };
+        // What was found at an address the server has left says nothing about it.
+        if server.moves() == moves {
+            let event = match outcome.status {
+                CheckStatus::L7OkConditional => Event::CheckStopping,
+                status if status.passed() => Event::CheckPassed,
+                _ => Event::CheckFailed,
             };
-            // What was found at an address the server has left says nothing about it.
-            if server.moves() == moves {
-                let event = if outcome.status.passed() { Event::CheckPassed } else { Event::CheckFailed };
-                shared.server_event(&backend, &server, event, Cause::Check(&outcome));
-            }
+            self.shared.server_event(backend, server, event, Cause::Check(&outcome));
         }
-        let gap = gap(&server.control().state, timing, &mut random);
-        beat.next(clock::now(), gap);
     }
 }
 

@@ -58,8 +58,8 @@ pub struct Terminator {
 pub struct Originator {
     common: Arc<Common>,
     made: ArcSwap<Made<ServerTls, ClientConfig>>,
-    /// What is spoken with it.
-    http: ServerHttp,
+    /// What is offered by ALPN.
+    alpn: Vec<Vec<u8>>,
     /// Whom the server's certificate has to name.
     pub name: ServerName<'static>,
 }
@@ -90,9 +90,14 @@ impl Terminator {
 
 impl Originator {
     pub fn new(tls: &ServerTls, http: ServerHttp, common: &Arc<Common>) -> Result<Self, Error> {
-        let made = Made::server(tls.clone(), http, common)?;
+        Self::offering(tls, protocols(http), common)
+    }
+
+    /// With protocols of its own for ALPN.
+    pub fn offering(tls: &ServerTls, alpn: Vec<Vec<u8>>, common: &Arc<Common>) -> Result<Self, Error> {
+        let made = Made::server(tls.clone(), &alpn, common)?;
         let (common, made) = (Arc::clone(common), ArcSwap::from_pointee(made));
-        Ok(Self { common, made, http, name: tls.name.clone() })
+        Ok(Self { common, made, alpn, name: tls.name.clone() })
     }
 
     /// What the next connection is made with that is to be of HTTP/1.1.
@@ -121,8 +126,8 @@ impl Made<BindTls, ServerConfig> {
 }
 
 impl Made<ServerTls, ClientConfig> {
-    fn server(of: ServerTls, http: ServerHttp, common: &Common) -> Result<Self, Error> {
-        let config = client_config(&of, http, common)?;
+    fn server(of: ServerTls, alpn: &[Vec<u8>], common: &Common) -> Result<Self, Error> {
+        let config = client_config(&of, alpn, common)?;
         Ok(Self { of, config })
     }
 }
@@ -158,7 +163,7 @@ fn protocols(http: ServerHttp) -> Vec<Vec<u8>> {
     names.iter().map(|name| name.as_bytes().to_vec()).collect()
 }
 
-fn client_config(tls: &ServerTls, http: ServerHttp, common: &Common) -> Result<Arc<ClientConfig>, Error> {
+fn client_config(tls: &ServerTls, alpn: &[Vec<u8>], common: &Common) -> Result<Arc<ClientConfig>, Error> {
     let builder = ClientConfig::builder_with_provider(provider(&tls.protocol))
         .with_protocol_versions(&versions(&tls.protocol))?;
     let verifier: Arc<dyn ServerCertVerifier> = match &tls.verify {
@@ -173,7 +178,7 @@ fn client_config(tls: &ServerTls, http: ServerHttp, common: &Common) -> Result<A
         }
         None => builder.with_no_client_auth(),
     };
-    config.alpn_protocols = protocols(http);
+    config.alpn_protocols = alpn.to_vec();
     config.resumption = Resumption::in_memory_sessions(SESSIONS);
     config.key_log = Arc::clone(&common.key_log);
     Ok(Arc::new(config))

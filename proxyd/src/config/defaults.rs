@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use proto::level::Level;
 
+use super::check::StatusRange;
 use super::reasons::Reason;
-use super::{Accept, Algorithm, Backups, HashKind, Memory, Mode, OnError, ServerHttp, Splice, StatusRange};
+use super::{Accept, Algorithm, Backups, HashKind, Memory, Mode, OnError, ServerHttp, Splice};
 use crate::log::target::Facility;
 
 pub const ACCEPT: Accept = Accept::Balanced;
@@ -55,6 +56,7 @@ pub const CHECK_SPREAD: u32 = 0;
 pub const CHECK_RISE: u32 = 2;
 pub const CHECK_FALL: u32 = 3;
 pub const CHECK_METHOD: &str = "GET";
+pub const CHECK_HELO: &str = "localhost";
 pub const CHECK_PATH: &str = "/";
 pub const CHECK_EXPECT: StatusRange = StatusRange { first: 200, last: 399 };
 

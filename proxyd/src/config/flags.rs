@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use proto::level::Level;
 
+use super::check::{Expect, HttpCheck, Target};
 use super::report::{Report, Span};
 use super::resolve::{Shared, proxy_log};
 use super::span::Spanned;
@@ -103,12 +104,17 @@ fn part(option: &str, text: &str, report: &mut Report) -> Vec<Spanned<String>> {
 fn http_check(path: &str, report: &mut Report) -> Option<Check> {
     let path = part("--check", path, report).pop()?;
     Some(Check {
-        kind: CheckKind::Http {
+        kind: CheckKind::Http(Box::new(HttpCheck {
             method: defaults::CHECK_METHOD.to_owned(),
             path: check::request_path(path, report)?,
             host: None,
-            expect: defaults::CHECK_EXPECT,
-        },
+            version: None,
+            headers: Vec::new(),
+            body: String::new(),
+            expect: vec![Expect::Status(vec![defaults::CHECK_EXPECT])],
+            disable_on_404: false,
+        })),
+        target: Target::default(),
         timing: Timing::default().resolved(),
     })
 }

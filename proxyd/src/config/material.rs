@@ -12,6 +12,7 @@ use super::source::Source;
 use super::span::Spanned;
 use super::syntax::Document;
 use super::syntax::backend::Backend;
+use super::syntax::check::{Check as WrittenCheck, Written as Check};
 use super::syntax::frontend::Frontend;
 use super::syntax::tls::{
     Alpn, BindTls as WrittenBind, ClientCerts as WrittenClients, ServerTls as WrittenServer,
@@ -164,16 +165,43 @@ impl Loader<'_> {
         let defaults = backend.server_defaults.tls.as_ref();
         let defaulted = defaults.filter(|defaults| !defaults.off);
         for server in backend.servers.iter_mut().flatten() {
-            let Some(written) = server.tls.as_ref().or(defaulted) else { continue };
-            if written.off {
-                continue;
-            }
-            let written = written.over(defaults);
+            let written = server.tls.as_ref().or(defaulted).filter(|written| !written.off);
+            let written = written.map(|written| written.over(defaults));
             let name = server.name.as_ref().map_or("?", |name| &name.value);
-            if let Some(address) = &server.address {
-                server.uplink.tls = self.server(&written, name, address).map(Arc::new);
+            let Some(address) = &server.address else { continue };
+            if let Some(written) = &written {
+                server.uplink.tls = self.server(written, name, address).map(Arc::new);
+            }
+            let check = server.check.as_ref().or(backend.check.as_ref());
+            if let Some(Check::Check(check)) = check
+                && check.has_tls()
+            {
+                server.check_tls = self.check(check, written.as_ref(), name, address);
             }
         }
+    }
+
+    /// What a check is encrypted with: as it says, and as its server where it says nothing.
+    fn check(
+        &mut self,
+        check: &WrittenCheck,
+        below: Option<&WrittenServer>,
+        server: &str,
+        address: &ServerAddress,
+    ) -> Option<Arc<ServerTls>> {
+        let own = check.target.tls.as_ref().filter(|own| !own.off);
+        let Some(written) = own.map(|own| own.over(below)).or_else(|| below.cloned()) else {
+            self.push(
+                Diagnostic::error(
+                    "no-tls",
+                    format!("nothing says how server `{server}` is spoken to in TLS"),
+                )
+                .at(check.span, "a step of this connects with `tls: true`")
+                .help("write `tls: (ca: \"..\")` in the check beside its `steps`, or in the server"),
+            );
+            return None;
+        };
+        self.server(&written, server, address).map(Arc::new)
     }
 
     fn server(

@@ -16,7 +16,7 @@ use std::time::Duration;
 use proto::units;
 
 use super::log_format::LogFormat;
-use super::reference::{Field, GLOBAL, HTTP, HTTP_CHECK, Preset, RETRIES, SERVER, SOCKET, Section, TIMEOUTS};
+use super::reference::{Field, GLOBAL, HTTP, Preset, RETRIES, SERVER, SOCKET, Section, TIMEOUTS};
 use super::resolve::{self, Shared};
 use super::syntax::log::ProxyLog as WrittenLog;
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
@@ -439,7 +439,7 @@ pub fn print_defaults() -> String {
     text.push_str("    ),\n");
     for (head, section) in [
         ("    // a backend: (", &super::reference::BACKEND),
-        ("    // a check: http(", &HTTP_CHECK),
+        ("    // a check: http(", &super::reference::checks::HTTP),
         ("    // a server: (", &SERVER),
     ] {
         comment(&mut text, head, section, "    //     ");

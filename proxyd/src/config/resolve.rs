@@ -19,6 +19,7 @@ use super::syntax::table::Table as WrittenTable;
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::syntax::verdict::Verdict as WrittenVerdict;
 use super::table::Table;
+use super::tls::ServerTls;
 use super::words::LeaveOut;
 use super::{
     AdminSocket, Backend, Check, ClientCertHeader, ClientTimeouts, Config, ErrorPage, ForwardHeaders,
@@ -234,10 +235,10 @@ pub(super) fn proxy_log(own: Option<WrittenLog>, shared: &WrittenLog, mode: Mode
 
 fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
     let defaults = written.server_defaults;
-    let common = check(None, written.check.as_ref()).map(Arc::new);
-    let checked = |server: &WrittenServer| match &server.check {
-        None => common.clone(),
-        own => check(own.as_ref(), written.check.as_ref()).map(Arc::new),
+    let common = check(None, written.check.as_ref(), None).map(Arc::new);
+    let checked = |server: &WrittenServer| match (&server.check, &server.check_tls) {
+        (None, None) => common.clone(),
+        (own, tls) => check(own.as_ref(), written.check.as_ref(), tls.clone()).map(Arc::new),
     };
     Backend {
         name: written.name.map(|name| name.value).unwrap_or_default(),
@@ -277,13 +278,18 @@ fn pages(written: Vec<WrittenPage>, below: &[ErrorPage]) -> Vec<ErrorPage> {
 }
 
 /// A server's own check, with what it leaves out of its timing as the backend's says; else the backend's.
-fn check(own: Option<&WrittenCheck>, shared: Option<&WrittenCheck>) -> Option<Check> {
+fn check(
+    own: Option<&WrittenCheck>,
+    shared: Option<&WrittenCheck>,
+    tls: Option<Arc<ServerTls>>,
+) -> Option<Check> {
     let (WrittenCheck::Check(written), shared) = (own.or(shared)?, shared) else { return None };
     let timing = match shared {
         Some(WrittenCheck::Check(shared)) => written.timing.clone().over(&shared.timing),
         Some(WrittenCheck::Off) | None => written.timing.clone(),
     };
-    Some(Check { kind: written.kind.clone(), timing: timing.resolved() })
+    let target = written.target.resolved(tls);
+    Some(Check { kind: written.kind.clone(), timing: timing.resolved(), target })
 }
 
 /// What a server says, and what it leaves out as `server_defaults` say.

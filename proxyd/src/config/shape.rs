@@ -57,6 +57,11 @@ impl<'n, 'a> Fields<'n, 'a> {
         Some(Self { section, span: node.span, fields })
     }
 
+    /// Whether the section has such a setting at all.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.section.has(name)
+    }
+
     /// A setting, if it was written.
     pub(super) fn get(&self, name: &'static str) -> Option<Value<'n, 'a>> {
         debug_assert!(self.section.has(name), "{name} of {}", self.section.title);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
+use super::check::{Expect, StatusRange, Target};
 use super::report::{Paint, Severity};
 use super::source::{FileSystem, Memory};
 use super::table::{Data, KeyType};
@@ -121,9 +122,9 @@ fn the_first_example_means_what_it_says() {
         (check.timing.interval, check.timing.timeout),
         (Duration::from_secs(2), Duration::from_secs(2))
     );
-    let CheckKind::Http { method, path, expect, .. } = &check.kind else { panic!("{check:?}") };
-    assert_eq!((method.as_str(), path.as_str()), ("GET", "/healthz"));
-    assert_eq!(*expect, StatusRange { first: 200, last: 399 });
+    let CheckKind::Http(asked) = &check.kind else { panic!("{check:?}") };
+    assert_eq!((asked.method.as_str(), asked.path.as_str()), ("GET", "/healthz"));
+    assert_eq!(asked.expect, [Expect::Status(vec![StatusRange { first: 200, last: 399 }])]);
     let weights: Vec<_> = backend.servers.iter().map(|server| (server.weight, server.backup)).collect();
     assert_eq!(weights, [(100, false), (50, false), (100, true)]);
     assert_eq!(backend.retries.max, 3);
@@ -252,8 +253,8 @@ fn one_thing_may_be_written_in_several_ways() {
     }
     for (expect, first, last) in [("status(204)", 204, 204), (r#"status("204")"#, 204, 204)] {
         let check = check(&format!("check: http(expect: {expect})")).unwrap();
-        let CheckKind::Http { expect, .. } = check.kind else { panic!() };
-        assert_eq!(expect, StatusRange { first, last });
+        let CheckKind::Http(asked) = check.kind else { panic!() };
+        assert_eq!(asked.expect, [Expect::Status(vec![StatusRange { first, last }])]);
     }
 }
 
@@ -475,7 +476,10 @@ fn a_servers_check_goes_before_that_of_its_backend() {
     };
     assert_eq!(a.check.as_ref().unwrap().timing, common);
     let own = Timing { interval: ms(3000), down_interval: ms(3000), fall: 1, ..common };
-    assert_eq!(**b.check.as_ref().unwrap(), Check { kind: CheckKind::Tcp, timing: own });
+    assert_eq!(
+        **b.check.as_ref().unwrap(),
+        Check { kind: CheckKind::Tcp, timing: own, target: Target::default() }
+    );
     assert_eq!(c.check, None);
     assert_eq!(load_whole(&to_ron(&config)), config);
 }

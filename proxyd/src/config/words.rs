@@ -15,7 +15,7 @@ use proto::level::Level;
 pub(crate) use self::balance::{
     ALGORITHMS, AlgorithmWord, BACKUPS, FUNCTIONS, HASH_KINDS, HashedWord, SERVER_KEYS,
 };
-pub(crate) use self::check::{CHECKS, CheckWord};
+pub(crate) use self::check::{CHECKS, CheckWord, HTTP_VERSIONS};
 pub(crate) use self::haproxy::haproxy;
 pub(crate) use self::log::{FACILITY, FORMATS, FRAMINGS, LEAVE_OUT, LeaveOut, TARGETS, TargetWord};
 pub(crate) use self::near::nearest;

@@ -90,6 +90,7 @@ impl CheckStatus {
     pub const fn result(self) -> u8 {
         match self {
             Self::L7OkConditional => 4,
+            Self::Checked => 1,
             _ if self.passed() => 3,
             _ => 2,
         }

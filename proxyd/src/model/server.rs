@@ -48,6 +48,8 @@ pub struct Server {
     pub uplink: Uplink,
     /// Connections begin with a handshake.
     pub tls: Option<Arc<Originator>>,
+    /// The same of connections of its check that are encrypted.
+    pub check_tls: Option<Arc<Originator>>,
     /// Connections that took a port of its range.
     pub source_turn: AtomicU32,
     address: ArcSwap<Address>,
@@ -161,6 +163,7 @@ pub struct Parts {
     pub verdict: Verdict,
     pub uplink: Uplink,
     pub tls: Option<Arc<Originator>>,
+    pub check_tls: Option<Arc<Originator>>,
     pub address: Address,
     pub check: Option<Arc<Check>>,
     pub workers: usize,
@@ -187,6 +190,7 @@ impl Server {
             check: parts.check,
             uplink: parts.uplink,
             tls: parts.tls,
+            check_tls: parts.check_tls,
             source_turn: AtomicU32::new(0),
             address: ArcSwap::from_pointee(parts.address),
             moves: AtomicU32::new(0),

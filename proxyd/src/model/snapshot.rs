@@ -13,7 +13,8 @@ use super::backend::{Backend, BackendLive};
 use super::frontend::{Bind, Frontend, FrontendLive};
 use super::server::{self, Server};
 use super::state::Event;
-use crate::config::{self, Config, LogTarget, ServerAddress, Track};
+use crate::config::check::HttpVersion;
+use crate::config::{self, CheckKind, Config, LogTarget, ServerAddress, Track};
 use crate::http::reply::Pages;
 use crate::stick::Table;
 use crate::tls::live::Ends;
@@ -111,7 +112,15 @@ impl Snapshot {
         let servers = self.backends.iter().flat_map(|backend| &backend.servers);
         Ends {
             terminators: binds.filter_map(|bind| bind.tls.clone()).collect(),
-            originators: servers.filter_map(|server| server.tls.clone()).collect(),
+            originators: servers
+                .flat_map(|server| {
+                    let own = server
+                        .check_tls
+                        .as_ref()
+                        .filter(|check| !server.tls.as_ref().is_some_and(|tls| Arc::ptr_eq(tls, check)));
+                    server.tls.iter().chain(own).cloned()
+                })
+                .collect(),
         }
     }
 
@@ -282,13 +291,12 @@ fn backend(
                 })?)
             }
         };
+        let failed =
+            |source| BuildError::Tls { who: format!("server {}/{}", conf.name, server.name), source };
         let http = server.uplink.http;
         let made = server.uplink.tls.as_ref().map(|tls| Originator::new(tls, http, common).map(Arc::new));
-        let tls = made.transpose();
-        let tls = tls.map_err(|source| BuildError::Tls {
-            who: format!("server {}/{}", conf.name, server.name),
-            source,
-        })?;
+        let tls = made.transpose().map_err(failed)?;
+        let check_tls = check_tls(server, tls.as_ref(), common).map_err(failed)?;
         servers.push(Arc::new(Server::new(server::Parts {
             name: server.name.as_str().into(),
             backend: Arc::clone(&name),
@@ -299,6 +307,7 @@ fn backend(
             verdict: server.verdict.clone(),
             uplink: server.uplink.clone(),
             tls,
+            check_tls,
             address,
             check: server.check.clone(),
             workers: site.workers,
@@ -310,4 +319,34 @@ fn backend(
         None => Arc::new(BackendLive::new(site.workers, site.now_ms)),
     };
     Ok(Backend::new(name, id, conf, fullconn, servers, live))
+}
+
+/// What encrypted connections of a server's check are made with.
+fn check_tls(
+    server: &config::Server,
+    tls: Option<&Arc<Originator>>,
+    common: &Arc<Common>,
+) -> Result<Option<Arc<Originator>>, rustls::Error> {
+    let Some(check) = &server.check else { return Ok(None) };
+    let alpn = match (&check.target.alpn, &check.kind) {
+        (Some(alpn), _) => Some(alpn.clone()),
+        (None, CheckKind::Grpc { .. }) => Some(vec!["h2".to_owned()]),
+        (None, CheckKind::Http(asked)) => match asked.version {
+            Some(HttpVersion::Http2) => Some(vec!["h2".to_owned()]),
+            Some(HttpVersion::Http10 | HttpVersion::Http11) => Some(Vec::new()),
+            None => None,
+        },
+        _ => None,
+    };
+    if let (None, None) = (&check.target.tls, &alpn) {
+        return Ok(tls.map(Arc::clone));
+    }
+    let Some(settings) = check.target.tls.as_ref().or(server.uplink.tls.as_ref()) else { return Ok(None) };
+    let made = match alpn {
+        Some(alpn) => {
+            Originator::offering(settings, alpn.into_iter().map(String::into_bytes).collect(), common)
+        }
+        None => Originator::new(settings, server.uplink.http, common),
+    };
+    Ok(Some(Arc::new(made?)))
 }

@@ -119,7 +119,7 @@ pub(crate) fn check() -> Check {
         rise: 2,
         fall: 3,
     };
-    Check { kind: CheckKind::Tcp, timing }
+    Check { kind: CheckKind::Tcp, timing, target: crate::config::check::Target::default() }
 }
 
 pub(crate) fn snapshot(config: &Config, previous: Option<&Snapshot>) -> Snapshot {

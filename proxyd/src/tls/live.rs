@@ -90,7 +90,7 @@ impl Ends {
                         }
                     }
                     if new != old {
-                        match Made::server(new, originator.http, &originator.common) {
+                        match Made::server(new, &originator.alpn, &originator.common) {
                             Ok(made) => servers.push((originator, made)),
                             Err(error) => problems.push(impossible(&[], &error)),
                         }
@@ -131,7 +131,7 @@ impl Ends {
             let mut tls = originator.settings();
             if tls.client_cert.as_ref().is_some_and(|known| known.path == new.path) {
                 tls.client_cert = Some(Arc::clone(new));
-                servers.push((originator, Made::server(tls, originator.http, &originator.common)?));
+                servers.push((originator, Made::server(tls, &originator.alpn, &originator.common)?));
             }
         }
         for (terminator, made) in binds {

@@ -8,6 +8,7 @@ use proto::addr::Address;
 use proxyd::clock::{self, Instant};
 use proxyd::config::Check;
 use proxyd::health::prober::{Asking, Prober};
+use proxyd::model::backend::Backend;
 use proxyd::model::server::{CheckStatus, Outcome, Server};
 
 use crate::world::{Truth, World};
@@ -34,7 +35,7 @@ pub(crate) struct Asked {
 pub(crate) type Probes = BTreeMap<String, Asked>;
 
 impl Prober for Simulated {
-    fn ask<'a>(&'a self, _: &'a Address, server: &'a Server, _: &'a Check) -> Asking<'a> {
+    fn ask<'a>(&'a self, _: &'a Address, _: &'a Backend, server: &'a Server, _: &'a Check) -> Asking<'a> {
         let (world, path) = (Rc::clone(&self.0), server.path());
         Box::pin(async move {
             let began = clock::now();

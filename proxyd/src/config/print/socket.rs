@@ -49,23 +49,24 @@ pub(super) fn bind(bind: &Bind) -> String {
     if text.is_empty() { address } else { format!("(address: {address}{text})") }
 }
 
+pub(super) fn send_proxy(how: SendProxy) -> String {
+    let SendProxy::V2(tlvs) = how else { return "v1".to_owned() };
+    let tlvs = chosen(&[
+        ("alpn", tlvs.alpn),
+        ("authority", tlvs.authority),
+        ("unique_id", tlvs.unique_id),
+        ("crc32c", tlvs.crc32c),
+    ]);
+    format!("(version: v2, tlvs: [{tlvs}])")
+}
+
 /// What follows the other settings of a server.
 pub(super) fn uplink(text: &mut String, uplink: &Uplink) {
     if uplink.http != ServerHttp::default() {
         let _ = write!(text, ", http: {}", server_http(uplink.http));
     }
-    match uplink.send_proxy {
-        Some(SendProxy::V1) => text.push_str(", send_proxy: v1"),
-        Some(SendProxy::V2(tlvs)) => {
-            let tlvs = chosen(&[
-                ("alpn", tlvs.alpn),
-                ("authority", tlvs.authority),
-                ("unique_id", tlvs.unique_id),
-                ("crc32c", tlvs.crc32c),
-            ]);
-            let _ = write!(text, ", send_proxy: (version: v2, tlvs: [{tlvs}])");
-        }
-        None => {}
+    if let Some(how) = uplink.send_proxy {
+        let _ = write!(text, ", send_proxy: {}", send_proxy(how));
     }
     if uplink.http2 != ServerHttp2::DEFAULT {
         let _ = write!(text, ", http2: ({})", super::http::server_http2(&uplink.http2));

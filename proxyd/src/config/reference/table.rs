@@ -1,7 +1,7 @@
 //! The sections and their settings, one file for each part of a configuration.
 
 mod balance;
-mod check;
+pub mod check;
 mod http;
 mod log;
 mod persistence;
@@ -18,7 +18,6 @@ use super::{Field, Preset, Section};
 pub use balance::{
     BALANCE_COOKIE, BALANCE_HASH, BALANCE_HEADER, BALANCE_SOURCE, BALANCE_URI, BALANCE_URL_PARAM, RANDOM,
 };
-pub use check::{HTTP_CHECK, TCP_CHECK};
 pub use http::{CLIENT_CERT_HEADER, ERROR_PAGE, HTTP, HTTP2};
 pub use log::{LOG_TARGET, PROXY_LOG};
 pub use persistence::{COOKIE, PERSIST};
@@ -80,8 +79,17 @@ pub const SECTIONS: &[&Section] = &[
     &SERVER_TIMEOUTS,
     &PANIC,
     &EJECT,
-    &TCP_CHECK,
-    &HTTP_CHECK,
+    &check::CHECK,
+    &check::TCP_REFERENCE,
+    &check::HTTP_REFERENCE,
+    &check::GRPC_REFERENCE,
+    &check::SCRIPT_REFERENCE,
+    &check::CONNECT,
+    &check::POSTGRES_REFERENCE,
+    &check::MYSQL_REFERENCE,
+    &check::REDIS_REFERENCE,
+    &check::SMTP_REFERENCE,
+    &check::EXTERNAL_REFERENCE,
     &COOKIE,
     &PERSIST,
     &SERVER_DEFAULTS,

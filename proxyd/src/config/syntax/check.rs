@@ -1,14 +1,24 @@
 //! `check` of a backend or a server: `tcp`, `tcp(..)`, `http(..)` and so on, or `none`.
 
+mod expect;
+mod kind;
+mod script;
+
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::check::{CheckKind, StatusRange, Timing as Resolved};
+use super::super::check::{CheckKind, Encrypt, Greet, Step, Target as ResolvedTarget, Timing as Resolved};
 use super::super::defaults;
-use super::super::reference::{HTTP_CHECK, TCP_CHECK};
+use super::super::reference::{Section, checks};
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value, no_choice};
 use super::super::span::{Kind, Spanned};
+use super::super::tls::ServerTls as Settings;
 use super::super::words::{CHECKS, CheckWord};
+use super::socket::send_proxy;
+use super::tls::{ServerTls, alpn};
+pub(in crate::config) use kind::request_path;
 
 /// Checks in a row that can be asked for: sums of two such numbers are numbers still.
 const MOST_CHECKS: u32 = 1_000_000;
@@ -26,8 +36,22 @@ pub(in crate::config) enum Written {
 /// A check as written.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct Check {
+    /// Where it stands.
+    pub(in crate::config) span: Span,
     pub(in crate::config) kind: CheckKind,
     pub(in crate::config) timing: Timing,
+    pub(in crate::config) target: Target,
+}
+
+/// Where it goes, as written.
+#[derive(Clone, Debug, Default)]
+pub(in crate::config) struct Target {
+    pub(in crate::config) address: Option<Spanned<IpAddr>>,
+    pub(in crate::config) port: Option<Spanned<u16>>,
+    /// Its files are read later.
+    pub(in crate::config) tls: Option<ServerTls>,
+    pub(in crate::config) alpn: Option<Vec<String>>,
+    pub(in crate::config) greet: Greet,
 }
 
 /// When it is sent, as written.
@@ -53,9 +77,9 @@ impl Written {
                 report.push(
                     Diagnostic::error(
                         "wrong-type",
-                        format!("`check` takes `tcp` or `http(..)`, not {found}"),
+                        format!("`check` takes a word such as `tcp` or `http(..)`, not {found}"),
                     )
-                    .at(value.node.span, "expected tcp or http(..)")
+                    .at(value.node.span, format!("expected {}", CHECKS.listed()))
                     .help("write `check: http(path: \"/healthz\")`, or `check: tcp`"),
                 );
                 return None;
@@ -65,22 +89,108 @@ impl Written {
             report.push(no_choice(word, value, &CHECKS));
             return None;
         };
-        let section = match kind {
-            CheckWord::Tcp => &TCP_CHECK,
-            CheckWord::Http => &HTTP_CHECK,
-        };
+        // `script([..])` is `script(steps: [..])`.
+        let steps = settings.and_then(|settings| match &settings.kind {
+            Kind::Tuple(values) if kind == CheckWord::Script => values.first().filter(|_| values.len() == 1),
+            _ => None,
+        });
         let fields = match settings {
-            None => None,
-            Some(settings) => Some(Fields::open(settings, section, report)?),
+            Some(settings) if steps.is_none() => Some(Fields::open(settings, section(kind), report)?),
+            _ => None,
         };
-        let fields = fields.as_ref();
-        let timing = fields.map(|fields| Timing::read(fields, report)).unwrap_or_default();
-        let kind = match kind {
-            CheckWord::Tcp => CheckKind::Tcp,
-            CheckWord::Http => http(fields, report),
+        if let Some(fields) = &fields {
+            fields.complete(report);
+        }
+        let kind = match steps {
+            Some(node) => script::read(Some(Value { name: "steps", node }), value.node.span, report),
+            None => kind::read(kind, fields.as_ref(), value.node.span, report),
         };
-        Some(Self::Check(Box::new(Check { kind, timing })))
+        let (timing, target) = fields
+            .map(|fields| (Timing::read(&fields, report), Target::read(&fields, report)))
+            .unwrap_or_default();
+        Some(Self::Check(Box::new(Check { span: value.node.span, kind: kind?, timing, target })))
     }
+}
+
+/// The settings of each kind.
+const fn section(kind: CheckWord) -> &'static Section {
+    match kind {
+        CheckWord::Tcp => &checks::TCP,
+        CheckWord::Http => &checks::HTTP,
+        CheckWord::Grpc => &checks::GRPC,
+        CheckWord::Script => &checks::SCRIPT,
+        CheckWord::Postgres => &checks::POSTGRES,
+        CheckWord::Mysql => &checks::MYSQL,
+        CheckWord::Redis => &checks::REDIS,
+        CheckWord::Smtp => &checks::SMTP,
+        CheckWord::External => &checks::EXTERNAL,
+    }
+}
+
+impl Check {
+    /// Some connection of it may be encrypted in another way than those of traffic.
+    pub(in crate::config) fn has_tls(&self) -> bool {
+        let always =
+            |step: &Step| matches!(step, Step::Connect(connect) if connect.encrypt == Encrypt::Always);
+        let steps = match &self.kind {
+            CheckKind::Script(steps) => steps.as_slice(),
+            _ => &[],
+        };
+        self.target.tls.as_ref().is_some_and(|tls| !tls.off) || steps.iter().any(always)
+    }
+}
+
+impl Target {
+    fn read(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
+        let own = |name| fields.has(name).then(|| fields.get(name)).flatten();
+        Self {
+            address: own("address").and_then(|value| address(value, report)),
+            port: own("port").and_then(|value| port(value, report)),
+            tls: own("tls").and_then(|value| ServerTls::read(value, report)),
+            alpn: own("alpn")
+                .and_then(|value| alpn(value, report))
+                .map(|alpn| alpn.into_iter().map(|protocol| protocol.value.name()).collect()),
+            greet: own("send_proxy").map(|value| greet(value, report)).unwrap_or_default(),
+        }
+    }
+
+    /// What holds; `tls` was read for it.
+    pub(in crate::config) fn resolved(&self, tls: Option<Arc<Settings>>) -> ResolvedTarget {
+        ResolvedTarget {
+            address: self.address.as_ref().map(|address| address.value),
+            port: self.port.as_ref().map(|port| port.value),
+            encrypt: match &self.tls {
+                None => Encrypt::AsServer,
+                Some(tls) if tls.off => Encrypt::Never,
+                Some(_) => Encrypt::Always,
+            },
+            tls,
+            alpn: self.alpn.clone(),
+            greet: self.greet,
+        }
+    }
+}
+
+fn address(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<IpAddr>> {
+    let text = value.text(report)?;
+    if let Ok(address) = text.value.trim_matches(['[', ']']).parse() {
+        return Some(Spanned { value: address, span: text.span });
+    }
+    report.push(
+        Diagnostic::error("bad-address", format!("{:?} is no address that a check can go to", text.value))
+            .at(text.span, "expected an IP address; a port is set with `port`"),
+    );
+    None
+}
+
+fn port(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<u16>> {
+    let number = value.number(1..=u16::MAX.into(), report)?;
+    Some(Spanned { value: number.value as u16, span: number.span })
+}
+
+fn greet(value: Value<'_, '_>, report: &mut Report) -> Greet {
+    send_proxy(value, report)
+        .map_or(Greet::AsServer, |sends| sends.header().map_or(Greet::Never, Greet::Send))
 }
 
 impl Timing {
@@ -142,101 +252,4 @@ fn spread(value: Value<'_, '_>, report: &mut Report) -> Option<u32> {
             .at(share.span, format!("expected \"0%\" to \"{MOST_SPREAD}%\"")),
     );
     None
-}
-
-fn http(fields: Option<&Fields<'_, '_>>, report: &mut Report) -> CheckKind {
-    let mut text = |name| fields?.get(name)?.text(report);
-    let (method, path, host) = (text("method"), text("path"), text("host"));
-    CheckKind::Http {
-        method: method
-            .and_then(|method| checked(method, is_method, "a method", "a word such as \"GET\"", report))
-            .unwrap_or_else(|| defaults::CHECK_METHOD.to_owned()),
-        path: path
-            .and_then(|path| request_path(path, report))
-            .unwrap_or_else(|| defaults::CHECK_PATH.to_owned()),
-        host: host.and_then(|host| {
-            checked(host, is_host, "a host", "a host name such as \"app.internal\"", report)
-        }),
-        expect: fields
-            .and_then(|fields| expect(fields.get("expect")?, report))
-            .unwrap_or(defaults::CHECK_EXPECT),
-    }
-}
-
-/// A path of a check, from a file or from the command line.
-pub(in crate::config) fn request_path(path: Spanned<String>, report: &mut Report) -> Option<String> {
-    let is_path = |path: &str| path.starts_with('/') && path.bytes().all(|byte| byte.is_ascii_graphic());
-    checked(path, is_path, "a path", "it starts with `/` and has no blanks", report)
-}
-
-fn checked(
-    text: Spanned<String>,
-    right: impl Fn(&str) -> bool,
-    what: &str,
-    expected: &str,
-    report: &mut Report,
-) -> Option<String> {
-    if right(&text.value) {
-        return Some(text.value);
-    }
-    report.push(
-        Diagnostic::error("bad-request", format!("\"{}\" is not {what} that a check can send", text.value))
-            .at(text.span, expected),
-    );
-    None
-}
-
-/// Upper case, as all methods that are in use; CONNECT would open a tunnel.
-fn is_method(text: &str) -> bool {
-    !text.is_empty()
-        && text != "CONNECT"
-        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-')
-}
-
-fn is_host(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte))
-}
-
-/// `status("200-299")`, `status("204")` or `status(204)`.
-fn expect(value: Value<'_, '_>, report: &mut Report) -> Option<StatusRange> {
-    let span = value.node.span;
-    let argument = match &value.node.kind {
-        Kind::Variant("status", settings) => match &settings.kind {
-            Kind::Tuple(values) => match values.as_slice() {
-                [one] => Some(one),
-                _ => None,
-            },
-            _ => None,
-        },
-        _ => None,
-    };
-    let Some(argument) = argument else {
-        report.push(
-            Diagnostic::error("wrong-type", "`expect` takes `status(..)`")
-                .at(span, "expected status(\"200-299\")"),
-        );
-        return None;
-    };
-    let range = match &argument.kind {
-        Kind::Number(number) => number.parse().ok().map(|one| (one, one)),
-        Kind::Text(text) => match text.split_once('-') {
-            Some((first, last)) => first.parse().ok().zip(last.parse().ok()),
-            None => text.parse().ok().map(|one| (one, one)),
-        },
-        _ => None,
-    };
-    match range {
-        Some((first, last)) if 100 <= first && first <= last && last <= 599 => {
-            Some(StatusRange { first, last })
-        }
-        _ => {
-            report.push(bad_status(argument.span));
-            None
-        }
-    }
-}
-
-fn bad_status(span: Span) -> Diagnostic {
-    Diagnostic::error("bad-status", "this is no status and no range of statuses")
-        .at(span, "expected a status from 100 to 599, or a range such as \"200-299\"")
 }

@@ -1,5 +1,6 @@
 //! One of `servers`, and `server_defaults`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use proto::addr::Address;
@@ -8,6 +9,7 @@ use super::super::reference::SERVER_DEFAULTS;
 use super::super::report::{Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::Spanned;
+use super::super::tls::ServerTls as CheckTls;
 use super::super::words::SERVER_HTTPS;
 use super::super::{ServerAddress, ServerHttp};
 use super::check::Written as Check;
@@ -36,6 +38,8 @@ pub(in crate::config) struct Server {
     /// Its files are read later.
     pub(in crate::config) tls: Option<ServerTls>,
     pub(in crate::config) check: Option<Check>,
+    /// Set once the files are read that its check names.
+    pub(in crate::config) check_tls: Option<Arc<CheckTls>>,
 }
 
 /// How much it takes, as written.
@@ -82,6 +86,7 @@ impl Server {
             http: http(fields, report),
             http2: WrittenServerHttp2::read(fields, report),
             check: fields.get("check").and_then(|value| Check::read(value, report)),
+            check_tls: None,
         }
     }
 }

@@ -105,9 +105,18 @@ pub(in crate::config) struct Uplink {
 
 /// `send_proxy` as written.
 #[derive(Clone, Copy, Debug)]
-enum Sends {
+pub(super) enum Sends {
     Nothing,
     Header(SendProxy),
+}
+
+impl Sends {
+    pub(super) const fn header(self) -> Option<SendProxy> {
+        match self {
+            Self::Nothing => None,
+            Self::Header(how) => Some(how),
+        }
+    }
 }
 
 impl Uplink {
@@ -206,7 +215,7 @@ fn seconds(value: Value<'_, '_>, report: &mut Report) -> Option<Duration> {
     Some(duration.value)
 }
 
-fn send_proxy(value: Value<'_, '_>, report: &mut Report) -> Option<Sends> {
+pub(super) fn send_proxy(value: Value<'_, '_>, report: &mut Report) -> Option<Sends> {
     if matches!(value.node.kind, Kind::Word("off")) {
         return Some(Sends::Nothing);
     }

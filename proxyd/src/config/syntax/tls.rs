@@ -40,6 +40,16 @@ pub(in crate::config) enum Alpn {
     Other(String),
 }
 
+impl Alpn {
+    /// As it is said on the wire.
+    pub(super) fn name(self) -> String {
+        match self {
+            Self::Known(name) => name.to_owned(),
+            Self::Other(name) => name,
+        }
+    }
+}
+
 /// `client_certs`.
 #[derive(Debug)]
 pub(in crate::config) struct ClientCerts {
@@ -120,7 +130,7 @@ impl ClientCerts {
     }
 }
 
-fn alpn(value: Value<'_, '_>, report: &mut Report) -> Option<Vec<Spanned<Alpn>>> {
+pub(super) fn alpn(value: Value<'_, '_>, report: &mut Report) -> Option<Vec<Spanned<Alpn>>> {
     let mut protocols: Vec<Spanned<Alpn>> = Vec::new();
     for entry in value.list(report)? {
         let span = entry.node.span;

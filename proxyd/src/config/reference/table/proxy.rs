@@ -45,7 +45,7 @@ const ROUTES: Field = Field {
 };
 const CHECK: Field = Field {
     name: "check",
-    shape: "`tcp`, `http(..)` or `none`",
+    shape: "`tcp`, `http(..)` or another kind, or `none`",
     preset: Preset::Unset("servers are not checked"),
     meaning: "How the health of the servers is asked for. `none` is the same as to leave it out.",
 };
