@@ -60,7 +60,7 @@ pub use socket::{
 use source::Source;
 use syntax::{Document, Partial};
 pub use trusted::Trusted;
-pub use verdict::{Agent, Eject, Layer, Observe, OnError, Panic, PanicMode, Track, Verdict};
+pub use verdict::{Agent, Eject, InitState, Layer, Observe, OnError, Panic, PanicMode, Track, Verdict};
 
 use crate::log::target::Target;
 

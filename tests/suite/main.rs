@@ -11,6 +11,8 @@ mod balance;
 #[cfg(test)]
 mod certificates;
 #[cfg(test)]
+mod checks;
+#[cfg(test)]
 mod client_certs;
 #[cfg(test)]
 mod connect;

@@ -297,7 +297,9 @@ fn verdict(written: WrittenVerdict, defaults: &WrittenVerdict) -> Verdict {
     let on_error = written.on_error.or_else(|| defaults.on_error.clone());
     let error_limit = written.error_limit.or_else(|| defaults.error_limit.clone());
     let layer = written.observe.or_else(|| defaults.observe.clone());
+    let init_state = written.init_state.or_else(|| defaults.init_state.clone());
     Verdict {
+        init_state: init_state.map(|state| state.value).unwrap_or_default(),
         agent: written.agent.or_else(|| defaults.agent.clone()).map(|agent| agent.value),
         observe: layer.map(|layer| Observe {
             layer: layer.value,

@@ -7,6 +7,7 @@ use std::time::Duration;
 /// What is said of one server.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Verdict {
+    pub init_state: InitState,
     pub agent: Option<Agent>,
     pub observe: Option<Observe>,
     /// It is up while that one is.
@@ -15,6 +16,20 @@ pub struct Verdict {
     pub ends_sessions: bool,
     /// When it is marked up, sessions on backups end.
     pub ends_backup_sessions: bool,
+}
+
+/// What is thought of a server before its first check, and out of maintenance.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum InitState {
+    /// Up until all its checks have failed.
+    FullyUp,
+    /// Up until the first check that fails.
+    #[default]
+    Up,
+    /// Down until the first check that passes.
+    Down,
+    /// Down until all its checks have passed.
+    FullyDown,
 }
 
 /// A program beside a server that says how it does.

@@ -26,7 +26,7 @@ pub(crate) use self::table::{DATA, KEYS, KeyWord};
 pub(crate) use self::tls::{
     ALPNS, CERT_FIELDS, CLIENT_VERIFY, GROUPS, SERVER_VERIFY, SUITES, TICKET_KEYS, TLS_VERSIONS, Verify,
 };
-pub(crate) use self::verdict::{LAYERS, MARKED_DOWN, MARKED_UP, ON_ERRORS, PANICS};
+pub(crate) use self::verdict::{INIT_STATES, LAYERS, MARKED_DOWN, MARKED_UP, ON_ERRORS, PANICS};
 use super::reasons::Reason;
 use super::{Accept, Mode, ServerHttp, Splice};
 

@@ -177,6 +177,7 @@ impl Server {
         // One that follows another has no verdict of its own.
         let check = parts.check.as_ref().filter(|_| parts.verdict.track.is_none());
         let state = State::new(check.map(|check| (check.timing.rise, check.timing.fall)));
+        let state = state.beginning(parts.verdict.init_state);
         // An agent is believed at its first word, as HAProxy has it.
         let state = if agent.is_some() { state.with_agent(1, 1) } else { state };
         let traffic = parts.verdict.observe.map(Traffic::new);
@@ -211,7 +212,7 @@ impl Server {
                 state,
                 changed_at: parts.now_ms,
                 down_ms: 0,
-                down_since: None,
+                down_since: (!state.is_up()).then_some(parts.now_ms),
                 warming: None,
                 check: CheckReport::default(),
                 agent: CheckReport::default(),

@@ -6,6 +6,8 @@
 
 use proto::state::{Admin, Agent as AgentWord, Oper, Status};
 
+use crate::config::InitState;
+
 /// Everything that decides whether a server gets traffic, but its weight.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct State {
@@ -24,6 +26,8 @@ pub struct State {
     pub lead: Option<Lead>,
     /// It does so much worse than the others that it is left out for a while.
     pub ejected: bool,
+    /// What it begins as, and comes out of maintenance as.
+    pub init: InitState,
 }
 
 /// What an agent has said, in the terms of checks.
@@ -129,7 +133,18 @@ impl State {
             agent: Agent::NONE,
             lead: None,
             ejected: false,
+            init: InitState::Up,
         }
+    }
+
+    /// Beginning as `init` says, which only a checked server can.
+    #[must_use]
+    pub fn beginning(mut self, init: InitState) -> Self {
+        if self.check_configured {
+            self.init = init;
+            self.begin();
+        }
+        self
     }
 
     /// With an agent of that rise and fall.
@@ -323,8 +338,17 @@ impl State {
         }
     }
 
-    /// Takes what is asked for. In maintenance a server is down; out of it it is up again, and one failed check away
-    /// from down.
+    fn begin(&mut self) {
+        (self.health, self.oper) = match self.init {
+            InitState::FullyUp => (self.full_health(), Oper::Running),
+            InitState::Up => (self.rise, Oper::Running),
+            InitState::Down => (self.rise - 1, Oper::Stopped),
+            InitState::FullyDown => (0, Oper::Stopped),
+        };
+    }
+
+    /// Takes what is asked for. In maintenance a server is down; out of it it is what it began as: up, and one failed
+    /// check away from down, unless it is told otherwise.
     fn admit(&mut self, admin: Admin) {
         let was_maint = self.admin.is_maint();
         self.admin = admin;
@@ -332,9 +356,11 @@ impl State {
             self.oper = Oper::Stopped;
             self.health = 0;
         } else if was_maint {
-            self.health = self.rise;
+            self.begin();
             self.agent.health = self.agent.rise;
-            self.oper = self.lead.map_or(Oper::Running, |lead| lead.oper);
+            if let Some(lead) = self.lead {
+                self.oper = lead.oper;
+            }
         }
     }
 }
@@ -354,6 +380,26 @@ mod tests {
                 state.status().word().into_owned()
             })
             .collect()
+    }
+
+    #[test]
+    fn a_server_begins_as_it_is_told() {
+        use Event::{CheckFailed as F, CheckPassed as P, Maint, Ready};
+        let begin = |init| State::new(Some((2, 3))).beginning(init);
+        for (init, first, failed, passed) in [
+            (InitState::FullyUp, "UP", "UP 2/3", "UP"),
+            (InitState::Up, "UP 1/3", "DOWN", "UP"),
+            (InitState::Down, "DOWN 1/2", "DOWN", "UP"),
+            (InitState::FullyDown, "DOWN", "DOWN", "DOWN 1/2"),
+        ] {
+            let start = begin(init);
+            assert_eq!(start.status().word(), first);
+            assert_eq!(start.takes_new(), first.starts_with("UP"));
+            assert_eq!(start.after(F).status().word(), failed, "{init:?}");
+            assert_eq!(start.after(P).status().word(), passed, "{init:?}");
+            assert_eq!(start.after(P).after(Maint).after(Ready).status().word(), first, "{init:?}");
+        }
+        assert_eq!(State::new(None).beginning(InitState::Down), State::new(None));
     }
 
     #[test]

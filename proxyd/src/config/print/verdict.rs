@@ -2,11 +2,17 @@
 
 use std::fmt::Write as _;
 
-use super::super::{Agent, Eject, Layer, Observe, OnError, Panic, PanicMode, Verdict};
+use super::super::words::INIT_STATES;
+use super::super::{Agent, Eject, InitState, Layer, Observe, OnError, Panic, PanicMode, Verdict};
 use super::{duration, percent, quoted};
 
 /// What a server says of it.
 pub(super) fn verdict(text: &mut String, verdict: &Verdict) {
+    if let Some((word, _)) = INIT_STATES.known.iter().find(|(_, known)| *known == verdict.init_state)
+        && verdict.init_state != InitState::default()
+    {
+        let _ = write!(text, ", init_state: {word}");
+    }
     if let Some(track) = &verdict.track {
         let _ = write!(text, ", track: {}", quoted(&track.to_string()));
     }

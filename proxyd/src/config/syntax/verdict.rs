@@ -7,12 +7,13 @@ use super::super::reference::{AGENT, EJECT, PANIC};
 use super::super::report::{Diagnostic, Report, Span};
 use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
-use super::super::words::{LAYERS, MARKED_DOWN, MARKED_UP, ON_ERRORS, PANICS};
-use super::super::{Agent, Eject, Layer, OnError, Panic, PanicMode, Track, defaults};
+use super::super::words::{INIT_STATES, LAYERS, MARKED_DOWN, MARKED_UP, ON_ERRORS, PANICS};
+use super::super::{Agent, Eject, InitState, Layer, OnError, Panic, PanicMode, Track, defaults};
 
 /// What is said of a server, as written.
 #[derive(Clone, Debug, Default)]
 pub(in crate::config) struct Verdict {
+    pub(in crate::config) init_state: Option<Spanned<InitState>>,
     pub(in crate::config) agent: Option<Spanned<Agent>>,
     pub(in crate::config) observe: Option<Spanned<Layer>>,
     pub(in crate::config) error_limit: Option<Spanned<u32>>,
@@ -32,6 +33,7 @@ impl Verdict {
     /// Reads those that `server_defaults` has, too.
     pub(super) fn read_shared(fields: &Fields<'_, '_>, report: &mut Report) -> Self {
         Self {
+            init_state: fields.get("init_state").and_then(|value| value.choice(&INIT_STATES, report)),
             agent: fields.get("agent").and_then(|value| agent(value, report)),
             observe: fields.get("observe").and_then(|value| value.choice(&LAYERS, report)),
             error_limit: fields.get("error_limit").and_then(|value| value.number(1..=u32::MAX, report)),

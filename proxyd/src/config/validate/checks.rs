@@ -2,7 +2,8 @@
 
 use super::super::report::{Diagnostic, Report};
 use super::super::syntax::Document;
-use super::super::syntax::check::{Timing, Written};
+use super::super::syntax::check::{Check, Timing, Written};
+use super::super::syntax::server::{Server, is_unix};
 use super::backends;
 
 pub(super) fn check(document: &Document, report: &mut Report) {
@@ -15,6 +16,9 @@ pub(super) fn check(document: &Document, report: &mut Report) {
             in_time(shared, report);
         }
         for server in backend.servers.iter().flatten() {
+            if let Some(Written::Check(check)) = server.check.as_ref().or(backend.check.as_ref()) {
+                place(server, check, report);
+            }
             let Some(Written::Check(own)) = &server.check else { continue };
             let own = &own.timing;
             // What comes of the backend alone has been said of it.
@@ -22,6 +26,22 @@ pub(super) fn check(document: &Document, report: &mut Report) {
                 in_time(&shared.map_or_else(|| own.clone(), |shared| own.clone().over(shared)), report);
             }
         }
+    }
+}
+
+/// Behind a Unix socket there is no other port, and no port at another address.
+fn place(server: &Server, check: &Check, report: &mut Report) {
+    let span = match (&check.target.address, &check.target.port) {
+        (Some(address), None) => address.span,
+        (None, Some(port)) => port.span,
+        _ => return,
+    };
+    if is_unix(server.address.as_ref()) {
+        let name = server.name.as_ref().map_or("?", |name| &name.value);
+        report.push(
+            Diagnostic::error("check-place", format!("server `{name}` is behind a Unix socket"))
+                .at(span, "a check that goes elsewhere needs `address` and `port`"),
+        );
     }
 }
 

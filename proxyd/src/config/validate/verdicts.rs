@@ -3,9 +3,10 @@
 use super::super::report::{Diagnostic, Report};
 use super::super::span::Spanned;
 use super::super::syntax::backend::Backend;
+use super::super::syntax::check::Written;
 use super::super::syntax::server::Server;
 use super::super::syntax::{Document, Partial};
-use super::super::{Layer, Mode, Track, defaults, words};
+use super::super::{InitState, Layer, Mode, Track, defaults, words};
 use super::backends;
 
 pub(super) fn check(document: &Document, report: &mut Report) {
@@ -15,6 +16,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         let mode = backend.mode.as_ref().map_or(mode, |mode| mode.value);
         for server in backend.servers.iter().flatten() {
             observe(backend, server, mode, report);
+            init_state(backend, server, report);
             if let Some(track) = &server.verdict.track {
                 follow(document, backend, server, track, report);
             }
@@ -24,11 +26,25 @@ pub(super) fn check(document: &Document, report: &mut Report) {
 
 /// Whether it is checked itself.
 fn is_checked(backend: &Backend, server: &Server) -> bool {
-    backend.check.is_some() && server.verdict.track.is_none()
+    let check = server.check.as_ref().or(backend.check.as_ref());
+    matches!(check, Some(Written::Check(_))) && server.verdict.track.is_none()
 }
 
 fn name(server: &Server) -> &str {
     server.name.as_ref().map_or("?", |name| &name.value)
+}
+
+/// Only a check takes back what it says.
+fn init_state(backend: &Backend, server: &Server, report: &mut Report) {
+    let Some(init_state) = &server.verdict.init_state else { return };
+    if !is_checked(backend, server) && init_state.value != InitState::Up {
+        let message = format!("server `{}` has an `init_state` and no check", name(server));
+        report.push(
+            Diagnostic::error("no-meaning", message)
+                .at(init_state.span, "nothing would ever change it")
+                .help("write `check: tcp` or `check: http(..)` in the backend, or leave it out"),
+        );
+    }
 }
 
 /// What traffic tells is counted as checks are, and only a check takes it back.

@@ -1,7 +1,19 @@
 //! What decides on a server's state beside its check.
 
-use super::super::{Layer, OnError, PanicMode};
+use super::super::{InitState, Layer, OnError, PanicMode};
 use super::Choices;
+
+pub(crate) const INIT_STATES: Choices<InitState> = Choices {
+    what: "a state to begin with",
+    known: &[
+        ("up", InitState::Up),
+        ("down", InitState::Down),
+        ("fully_up", InitState::FullyUp),
+        ("fully_down", InitState::FullyDown),
+    ],
+    also: &[],
+    later: &[],
+};
 
 pub(crate) const LAYERS: Choices<Layer> = Choices {
     what: "a layer",

@@ -3,7 +3,9 @@
 use super::super::super::{ServerHttp2, defaults, print};
 use super::super::{Field, Preset, Section};
 use super::persistence::SERVER_COOKIE;
-use super::verdict::{AGENT_FIELD, ERROR_LIMIT, OBSERVE, ON_ERROR, ON_MARKED_DOWN, ON_MARKED_UP, TRACK};
+use super::verdict::{
+    AGENT_FIELD, ERROR_LIMIT, INIT_STATE, OBSERVE, ON_ERROR, ON_MARKED_DOWN, ON_MARKED_UP, TRACK,
+};
 use super::{NAME, socket, tls};
 
 const WEIGHT: Field = Field {
@@ -151,6 +153,7 @@ pub const SERVER_DEFAULTS: Section = Section {
         SLOW_START,
         AGENT_FIELD,
         OBSERVE,
+        INIT_STATE,
         ERROR_LIMIT,
         ON_ERROR,
         ON_MARKED_DOWN,
@@ -194,6 +197,7 @@ pub const SERVER: Section = Section {
         SLOW_START,
         AGENT_FIELD,
         OBSERVE,
+        INIT_STATE,
         ERROR_LIMIT,
         ON_ERROR,
         TRACK,

@@ -18,6 +18,14 @@ pub(super) const OBSERVE: Field = Field {
               answers that are missing, broken or late, and those with 5xx, but for 501 and 505, which are the client's doing. \
               An error in a row of them ends it with a success.",
 };
+pub(super) const INIT_STATE: Field = Field {
+    name: "init_state",
+    shape: "`up`, `down`, `fully_up` or `fully_down`",
+    preset: Preset::Value(|| "up".into()),
+    meaning: "What is thought of it before its first check, and when it leaves maintenance. `up`: up, and down with the \
+              first check that fails. `down`: down, and up with the first that passes. `fully_up`: down after as many as \
+              `fall`. `fully_down`: up after as many as `rise`.",
+};
 pub(super) const ERROR_LIMIT: Field = Field {
     name: "error_limit",
     shape: "number from 1",
