@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod checks;
 mod prompt;
 mod reuse;
 mod storm;
