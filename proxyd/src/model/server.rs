@@ -394,9 +394,9 @@ impl Server {
     pub(super) fn begin(&self, event: Event) {
         let mut control = self.lock();
         let mut state = control.state.after(event);
-        if control.warming.is_some() && state.oper == Oper::Running {
-            // It has lived through a change of the graph, and is not warm yet.
-            state.oper = Oper::Starting;
+        // What has lived through a change of the graph and is not warm goes on; nobody begins to warm up here.
+        if matches!(state.oper, Oper::Running | Oper::Starting) {
+            state.oper = if control.warming.is_some() { Oper::Starting } else { Oper::Running };
         }
         control.state = state;
         self.publish(&state);
