@@ -140,6 +140,8 @@ impl Shared {
         if after.oper == Oper::Starting {
             if before.oper != Oper::Starting {
                 backend.begin_to_warm(server, &mut control, now_ms);
+                // Whether or not it changes who can be picked.
+                self.tending.notify_one();
             }
         } else if control.warming.is_some() {
             Backend::stop_warming(server, &mut control);
