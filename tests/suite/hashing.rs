@@ -105,7 +105,7 @@ fn a_request_waits_for_the_server_it_belongs_to() {
         client.stream().limit(Some(Duration::from_millis(50))).unwrap();
         client.try_response("GET").is_ok()
     };
-    assert!(free.iter_mut().filter(|client| answered(client)).count() > 10);
+    assert!(free.iter_mut().map(answered).filter(|answered| *answered).count() > 10);
     assert_eq!(slow.response("GET").origin(), busy);
     assert_eq!(waiting.response("GET").origin(), busy);
 }
