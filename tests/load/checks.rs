@@ -12,8 +12,10 @@ use harness::{Config, Daemon};
 const INTERVAL: Duration = Duration::from_secs(1);
 const SPAN: Duration = Duration::from_secs(6);
 
-/// What is not optimized takes many times as long: it is asked for a tenth of it.
-const SERVERS: usize = if cfg!(debug_assertions) { 500 } else { 5000 };
+/// What is not optimized takes many times as long: it is asked for a tenth of it. `PROXYD_BIG` asks for all of it.
+fn servers() -> usize {
+    if cfg!(debug_assertions) && std::env::var_os("PROXYD_BIG").is_none() { 500 } else { 5000 }
+}
 
 /// The bounds hold for a machine that has nothing else to do, and others may use this one: any of so many will do.
 const TRIES: usize = 3;
@@ -76,9 +78,8 @@ struct Seen {
     checks: usize,
     /// Share of one processor.
     busy: f64,
-    /// How far a check was from its time at most, and how many were further off than a tenth of the interval.
+    /// How much later than its interval a check came at most.
     latest: Duration,
-    late: usize,
 }
 
 #[test]
@@ -89,7 +90,8 @@ fn thousands_of_checks_are_in_time_and_cost_little() {
         .defaults("mode: tcp")
         .frontend("web", r#"default_backend: "app""#)
         .backend("app", r#"check: tcp(interval: "1s")"#);
-    for i in 0..SERVERS {
+    let servers = servers();
+    for i in 0..servers {
         let name = format!("s{i}");
         let address =
             std::net::SocketAddr::from(([127, 9, (i / 250) as u8, (i % 250 + 1) as u8], crowd.port));
@@ -106,15 +108,11 @@ fn thousands_of_checks_are_in_time_and_cost_little() {
         let busy = checks_cpu(&daemon).saturating_sub(cpu).as_secs_f64() / start.elapsed().as_secs_f64();
         let asked = crowd.asked.lock().expect("nobody panics with it").clone();
         let gaps = asked.values().flat_map(|at| at.windows(2).map(|pair| pair[1] - pair[0]));
-        let late: Vec<Duration> = gaps.map(|gap| gap.saturating_sub(INTERVAL)).collect();
-        let seen = Seen {
-            checks: asked.values().map(Vec::len).sum(),
-            busy,
-            latest: late.iter().max().copied().unwrap_or(SPAN),
-            late: late.iter().filter(|late| **late > INTERVAL / 10).count(),
-        };
-        println!("{SERVERS} servers: {seen:?}");
-        let good = seen.late == 0 && seen.busy < 0.5 && seen.checks >= SERVERS * 5;
+        let late = gaps.map(|gap| gap.saturating_sub(INTERVAL));
+        let seen =
+            Seen { checks: asked.values().map(Vec::len).sum(), busy, latest: late.max().unwrap_or(SPAN) };
+        println!("{servers} servers: {seen:?}");
+        let good = seen.latest <= INTERVAL / 10 && seen.busy < 0.5 && seen.checks >= servers * 5;
         tries.push(seen);
         if good {
             return;

@@ -29,7 +29,7 @@ fn a_storm_of_changes_at_5000_servers_costs_a_tenth_of_a_core() {
     for n in 0..SERVERS {
         // Weights that have nothing in common make the longest lineups.
         let weight = format!("weight: {}", 1 + n * 7 % 256);
-        config = config.server(&format!("s{n}"), ([127, 0, 0, 1], 1).into(), &weight);
+        config = config.server(&format!("s{n}"), std::net::SocketAddr::from(([127, 0, 0, 1], 1)), &weight);
     }
     let daemon = Daemon::start(&config);
     let idle = || {

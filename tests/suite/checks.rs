@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use harness::origin::http::{Answer, Origin};
 use harness::origin::tcp::Tcp;
-use harness::{Config, Daemon, eventually};
+use harness::tls::{Authority, Kind, Serving};
+use harness::{Config, Daemon, Start, eventually};
 
 /// Fast enough for a test, slow enough for a busy machine.
 const TIMES: &str = r#"interval: "200ms", timeout: "200ms", rise: 1, fall: 1"#;
@@ -241,4 +242,86 @@ fn a_server_may_begin_down() {
     daemon.wait_status("app", "app1", "UP");
     assert_eq!(daemon.stat("app", "app2", "status"), "DOWN 1/2");
     assert_eq!(daemon.stat("app", "app3", "status"), "DOWN");
+}
+
+/// What a check sees, the words of its own TLS, the server's, and what the server is.
+type Secured = (&'static str, &'static str, &'static str, fn(&Authority) -> Serving);
+
+const SECURED: &[Secured] = &[
+    ("L6OK", "tcp(tls: (ca: \"root.pem\", sni: \"a.example\"), TIMES)", "", |root| {
+        Serving::new(&root.issue(&["a.example"], Kind::Server))
+    }),
+    ("L6OK", "tcp(TIMES)", "tls: (ca: \"root.pem\", sni: \"a.example\")", |root| {
+        Serving::new(&root.issue(&["a.example"], Kind::Server))
+    }),
+    // What the check leaves out is the server's.
+    (
+        "L6OK",
+        "tcp(tls: (sni: \"b.example\"), TIMES)",
+        "tls: (ca: \"root.pem\", sni: \"a.example\")",
+        |root| Serving::new(&root.issue(&["b.example"], Kind::Server)),
+    ),
+    ("L6RSP", "tcp(tls: (ca: \"root.pem\", sni: \"b.example\"), TIMES)", "", |root| {
+        Serving::new(&root.issue(&["a.example"], Kind::Server))
+    }),
+    ("L4OK", "tcp(tls: false, TIMES)", "tls: (ca: \"root.pem\", sni: \"a.example\")", |root| {
+        Serving::new(&root.issue(&["a.example"], Kind::Server))
+    }),
+    (
+        "L7OK",
+        "script(steps: [connect(tls: true), send(\"GET / HTTP/1.0\\r\\n\\r\\n\"), expect(\"200 OK\")], TIMES, tls: (ca: \"root.pem\", sni: \"a.example\"))",
+        "",
+        |root| Serving::new(&root.issue(&["a.example"], Kind::Server)),
+    ),
+    ("L7OK", "http(tls: (verify: none, sni: \"x.example\"), version: \"1.1\", TIMES)", "", |root| {
+        Serving::new(&root.issue(&["a.example"], Kind::Server))
+    }),
+];
+
+/// Handshakes of what is not optimized take their time.
+const PATIENT: &str = r#"interval: "1s", timeout: "1s", rise: 1, fall: 1"#;
+
+#[test]
+fn a_check_may_be_encrypted_in_its_own_way() {
+    for (status, check, server, serving) in SECURED {
+        let root = Authority::new("root");
+        let origin = Origin::tls("app1", &serving(&root));
+        let config = Config::tcp::<std::net::SocketAddr>([])
+            .with(&format!("check: {}", check.replace("TIMES", PATIENT)))
+            .server("app1", origin.address(), server);
+        let start = Start::new(&config);
+        root.write(start.dir(), "root.pem");
+        let daemon = start.run();
+        finds(&daemon, status);
+    }
+}
+
+#[test]
+fn what_speaks_no_tls_is_told_so() {
+    let check = format!("tcp(tls: (verify: none, sni: \"a.example\"), {PATIENT})");
+    let clear = Tcp::start(|mut stream, _| {
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    });
+    let told = daemon(&check, &clear);
+    finds(&told, "L6RSP");
+    let silent = Tcp::start(|mut stream, _| while let Ok(1..) = stream.read(&mut [0; 4096]) {});
+    finds(&daemon(&check, &silent), "L6TOUT");
+}
+
+#[test]
+fn a_proxy_header_stands_in_front_where_it_is_asked_for() {
+    let heard = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let hears = Arc::clone(&heard);
+    let origin = Tcp::start(move |mut stream, _| {
+        let mut block = [0; 4096];
+        while let Ok(n @ 1..) = stream.read(&mut block) {
+            hears.lock().expect("nobody panics with it").extend_from_slice(&block[..n]);
+            let _ = stream.write_all(b"+PONG\r\n");
+        }
+    });
+    let daemon = daemon(&format!("redis(send_proxy: v1, {TIMES})"), &origin);
+    finds(&daemon, "L7OK");
+    let heard = heard.lock().expect("nobody panics with it").clone();
+    assert!(heard.starts_with(b"PROXY UNKNOWN\r\n*1\r\n"), "{}", heard.escape_ascii());
 }
