@@ -135,7 +135,7 @@ impl Report {
         instance.take(sample, now);
         let totals = instance.totals();
         let worst = instance.servers.iter().map(Server::severity).min().unwrap_or(Severity::Fine);
-        let health = if totals.backends_down > 0 {
+        let health = if totals.backends_down > 0 || instance.in_panic().next().is_some() {
             Health::Critical
         } else if worst.is_problem() {
             Health::Degraded
@@ -188,8 +188,12 @@ impl Report {
             balancer.max_connections,
             balancer.queue,
         )?;
-        for backend in self.backends.iter().filter(|row| Condition::parse(&row.status) == Condition::Down) {
-            writeln!(out, "! {} is DOWN: no server is left", clean(&backend.name))?;
+        for backend in &self.backends {
+            if backend.status.ends_with(" (PANIC)") {
+                writeln!(out, "! {} is in PANIC: health is not believed", clean(&backend.name))?;
+            } else if Condition::parse(&backend.status) == Condition::Down {
+                writeln!(out, "! {} is DOWN: no server is left", clean(&backend.name))?;
+            }
         }
         let mut servers: Vec<&ServerLine> = self.servers.iter().collect();
         servers.sort_by_key(|server| SEVERITIES.iter().position(|word| *word == server.severity));
@@ -343,6 +347,7 @@ mod tests {
             (&[("a", "UP"), ("b", "DOWN")], "UP", Health::Degraded),
             (&[("a", "UP 1/3")], "UP", Health::Degraded),
             (&[("a", "MAINT")], "DOWN", Health::Critical),
+            (&[("a", "UP"), ("b", "DOWN")], "UP (PANIC)", Health::Critical),
             (&[], "UP", Health::Ok),
         ] {
             assert_eq!(report(servers, backend).health, health, "{servers:?}");

@@ -85,4 +85,6 @@ mod tls_servers;
 #[cfg(test)]
 mod upgrade;
 #[cfg(test)]
+mod verdicts;
+#[cfg(test)]
 mod workers;

@@ -207,6 +207,11 @@ impl Instance {
         totals
     }
 
+    /// Backends so few of whose servers are up that health is not believed there.
+    pub fn in_panic(&self) -> impl Iterator<Item = &Row> {
+        self.backends.iter().filter(|row| row.status.ends_with(" (PANIC)"))
+    }
+
     /// The past of all traffic.
     pub const fn traffic(&self) -> &History {
         &self.traffic

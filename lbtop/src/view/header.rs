@@ -8,7 +8,7 @@ use crate::app::screen::Class;
 use crate::app::state::App;
 use crate::model::clock::{Now, short_span};
 use crate::model::instance::{Freshness, Link};
-use crate::model::text::{Keep, count, width};
+use crate::model::text::{Keep, clean, count, width};
 
 /// ` lb1  HAProxy 2.6.12  up 41d03h  ./proxyd.sock      RW  LIVE 1s  14:06:12Z`
 pub(super) fn header(app: &App, canvas: &mut Canvas<'_>, y: u16) {
@@ -92,7 +92,10 @@ pub(super) fn summary(app: &App, canvas: &mut Canvas<'_>, y: u16) {
         None => format!("conn {}", count(totals.conns)),
     };
     let queue = totals.queue;
-    let lines = if narrow {
+    let panic = panic(app);
+    let lines = if let Some(panic) = &panic {
+        vec![format!("{panic}  req/s {rate}  5xx {errors}"), panic.clone()]
+    } else if narrow {
         vec![format!("{rate} r/s  {errors} 5xx  q {queue}"), format!("{rate} r/s  {errors}")]
     } else {
         vec![
@@ -118,7 +121,21 @@ pub(super) fn summary(app: &App, canvas: &mut Canvas<'_>, y: u16) {
     let (line, counts) = pairs.clone().find(fits).or_else(|| pairs.last()).unwrap_or((&lines[0], &counts[0]));
     let style = if trouble.is_empty() { theme::plain() } else { theme::bad(canvas.look.colors) };
     let end = write_right(canvas, y, &[(counts.clone(), style)]);
-    canvas.text(1, y, end.saturating_sub(1), line, Keep::Head, theme::plain());
+    let style = if panic.is_some() { theme::bad(canvas.look.colors) } else { theme::plain() };
+    canvas.text(1, y, end.saturating_sub(1), line, Keep::Head, style);
+}
+
+/// Where health is not believed, and what that means for traffic.
+fn panic(app: &App) -> Option<String> {
+    let mut backends = app.instance.in_panic();
+    let first = backends.next()?;
+    let used =
+        if first.status.starts_with("UP") { "servers are used, up or not" } else { "no server is used" };
+    let name = clean(&first.proxy);
+    Some(match backends.count() {
+        0 => format!("! PANIC in {name}: {used}"),
+        more => format!("! PANIC in {name} and {more} more: {used}"),
+    })
 }
 
 /// The numbers that are not 0, with their words.

@@ -133,6 +133,26 @@ impl Stage {
 }
 
 #[test]
+fn panic_is_said_on_top() {
+    let mut stage = Stage::new(120, 24);
+    for (name, status) in [("web", "UP (PANIC)"), ("db", "UP")] {
+        let mut row = Row::new(Kind::Backend, name, "BACKEND");
+        row.status = status.into();
+        stage.app.instance.backends.push(row);
+    }
+    let top = |stage: &Stage| stage.screen(UTF8).lines().nth(1).unwrap_or_default().to_owned();
+    assert!(
+        top(&stage).starts_with("\" ! PANIC in web: servers are used, up or not  req/s "),
+        "{}",
+        top(&stage)
+    );
+    stage.app.instance.backends[1].status = "DOWN (PANIC)".into();
+    assert!(top(&stage).starts_with("\" ! PANIC in web and 1 more: "), "{}", top(&stage));
+    stage.app.instance.backends[0].status = "UP".into();
+    assert!(top(&stage).starts_with("\" ! PANIC in db: no server is used"), "{}", top(&stage));
+}
+
+#[test]
 fn servers() {
     for (width, height) in [(40, 12), (80, 24), (120, 40), (160, 24), (19, 3)] {
         insta::assert_snapshot!(format!("servers_{width}x{height}"), Stage::new(width, height).screen(UTF8));

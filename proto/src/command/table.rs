@@ -282,7 +282,7 @@ entries! {
         "show server history <bk>/<srv> [json]" "report the last changes of a server's status" false
         "The last 20, the oldest first: a line `<time> <from> -> <to>: <reason>`, then, as far as there is something to \
          say, lines that begin with two blanks: `by <who>: <command>`, `last check: <what it found>`, and \
-         `answer: \"…\"`, the first 256 bytes of what the server had answered to it. `json` is one array. Where nothing \
+         `it answered: \"…\"`, the first 256 bytes of what the server had answered to it. `json` is one array. Where nothing \
          ever changed, an empty line."
         &[SERVER_NAME, NO_BACKEND, NO_SERVER, HISTORY];
     ShowServersState ["show", "servers", "state"] User

@@ -237,6 +237,7 @@ fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
     let defaults = written.server_defaults;
     let common = check(None, written.check.as_ref(), None).map(Arc::new);
     let checked = |server: &WrittenServer| match (&server.check, &server.check_tls) {
+        _ if server.verdict.track.is_some() => None,
         (None, None) => common.clone(),
         (own, tls) => check(own.as_ref(), written.check.as_ref(), tls.clone()).map(Arc::new),
     };
@@ -262,7 +263,7 @@ fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
         pages: pages(written.pages, &[]),
         abort_on_close: written.abort_on_close.unwrap_or(shared.abort_on_close),
         panic: written.panic,
-        eject: written.eject,
+        eject: written.eject.map(|eject| eject.value),
     }
 }
 

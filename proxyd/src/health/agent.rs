@@ -20,6 +20,7 @@ use crate::clock;
 use crate::config::Agent;
 use crate::model::backend::Backend;
 use crate::model::change::Cause;
+use crate::model::outcome::KEPT_ANSWER;
 use crate::model::server::{CheckStatus, Outcome, Server};
 use crate::model::shared::Shared;
 use crate::model::state::Event;
@@ -150,7 +151,7 @@ fn exchange<'a>(stream: &'a mut Stream, send: &'a [u8]) -> impl Future<Output = 
 /// Does what an answer asks for: what an operator would first, then numbers, then health, as HAProxy does.
 fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begun: clock::Instant) {
     let words = Words::read(answer);
-    let outcome = outcome(&words, begun);
+    let outcome = outcome(&words, answer, begun);
     let cause = Cause::Agent(&outcome);
     // Switched off while it was asked: it is no longer listened to.
     if !server.control().state.agent_runs() {
@@ -178,7 +179,7 @@ fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begu
 }
 
 /// HAProxy's words for an answer.
-fn outcome(words: &Words, begun: clock::Instant) -> Outcome {
+fn outcome(words: &Words, answer: &[u8], begun: clock::Instant) -> Outcome {
     let Words { health, reason, unknown, .. } = words;
     let (status, info) = if let Some(health) = health {
         // A reason to be down is told as it is; where there is room, what was not understood is.
@@ -194,7 +195,8 @@ fn outcome(words: &Words, begun: clock::Instant) -> Outcome {
         (CheckStatus::Checked, info.unwrap_or_default())
     };
     let code = health.map(|_| 0);
-    Outcome { status, code, duration: clock::now() - begun, info, answer: Box::default() }
+    let answer = answer[..answer.len().min(KEPT_ANSWER)].into();
+    Outcome { status, code, duration: clock::now() - begun, info, answer }
 }
 
 #[cfg(test)]
@@ -203,7 +205,7 @@ mod tests {
     use crate::model::testing;
 
     fn told(answer: &str) -> (CheckStatus, String) {
-        let outcome = outcome(&Words::read(answer.as_bytes()), clock::now());
+        let outcome = outcome(&Words::read(answer.as_bytes()), answer.as_bytes(), clock::now());
         (outcome.status, outcome.info)
     }
 

@@ -67,6 +67,7 @@ fn act(shared: &Shared, backend: &Backend, server: &Server, on_error: OnError, e
     if let Some(event) = event {
         shared.server_event(backend, server, event, Cause::Traffic(&words));
     }
+    server.check_soon();
 }
 
 #[cfg(test)]

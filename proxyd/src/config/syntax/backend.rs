@@ -28,7 +28,7 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) abort_on_close: Option<bool>,
     pub(in crate::config) fullconn: Option<Spanned<u32>>,
     pub(in crate::config) panic: Option<Panic>,
-    pub(in crate::config) eject: Option<Eject>,
+    pub(in crate::config) eject: Option<Spanned<Eject>>,
     pub(in crate::config) server_defaults: ServerDefaults,
     pub(in crate::config) timeouts: Timeouts,
     pub(in crate::config) retries: Retries,

@@ -115,7 +115,7 @@ fn share(value: Value<'_, '_>, report: &mut Report) -> Option<u32> {
 }
 
 /// `eject: (errors: "50%", ..)`.
-pub(super) fn eject(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Eject> {
+pub(super) fn eject(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Spanned<Eject>> {
     let fields = fields.get("eject")?.section(&EJECT, report)?;
     let errors = fields.get("errors").map(|value| share(value, report));
     let latency = fields.get("latency").map(|value| factor(value, report));
@@ -131,14 +131,15 @@ pub(super) fn eject(fields: &Fields<'_, '_>, report: &mut Report) -> Option<Ejec
     let (window, base): (Option<Duration>, Option<Duration>) = (duration("window"), duration("base"));
     let most = fields.get("most").and_then(|value| share(value, report));
     let min_requests = fields.get("min_requests").and_then(|value| value.number(1..=u32::MAX, report));
-    Some(Eject {
+    let eject = Eject {
         errors: errors.flatten(),
         latency: latency.flatten(),
         window: window.unwrap_or(defaults::EJECT_WINDOW),
         base: base.unwrap_or(defaults::EJECT_BASE),
         most: most.unwrap_or(defaults::EJECT_MOST),
         min_requests: min_requests.map_or(defaults::EJECT_MIN_REQUESTS, |number| number.value),
-    })
+    };
+    Some(Spanned { value: eject, span: fields.span })
 }
 
 /// `"3x"` or `"1.5x"`, in percent.

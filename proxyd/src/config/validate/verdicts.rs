@@ -14,10 +14,29 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     let mode = shared.and_then(|defaults| defaults.mode.as_ref()).map_or(defaults::MODE, |mode| mode.value);
     for backend in backends(document) {
         let mode = backend.mode.as_ref().map_or(mode, |mode| mode.value);
+        if let Some(eject) = backend.eject.as_ref().filter(|eject| eject.value.latency.is_some())
+            && mode == Mode::Tcp
+        {
+            report.push(
+                Diagnostic::error("no-meaning", "`latency` of `eject` means nothing in mode tcp")
+                    .at(eject.span, "write `errors`, which are connections that fail, or `mode: http`")
+                    .at(backend.head, "this one has mode tcp"),
+            );
+        }
         for server in backend.servers.iter().flatten() {
             observe(backend, server, mode, report);
             init_state(backend, server, report);
             if let Some(track) = &server.verdict.track {
+                if let Some(Written::Check(_)) = &server.check {
+                    report.push(
+                        Diagnostic::error(
+                            "track",
+                            format!("server `{}` tracks another and has a check of its own", name(server)),
+                        )
+                        .at(track.span, "which of the two is to decide?")
+                        .help("leave out `check`, or `track`"),
+                    );
+                }
                 follow(document, backend, server, track, report);
             }
         }
@@ -28,6 +47,11 @@ pub(super) fn check(document: &Document, report: &mut Report) {
 fn is_checked(backend: &Backend, server: &Server) -> bool {
     let check = server.check.as_ref().or(backend.check.as_ref());
     matches!(check, Some(Written::Check(_))) && server.verdict.track.is_none()
+}
+
+/// Why a server has none.
+fn absent(backend: &Backend) -> &'static str {
+    if backend.check.is_some() { "its `check` is not this server's" } else { "no `check` here" }
 }
 
 fn name(server: &Server) -> &str {
@@ -65,7 +89,7 @@ fn observe(backend: &Backend, server: &Server, mode: Mode, report: &mut Report) 
         report.push(
             Diagnostic::error("observe", format!("server `{}` is observed and has no check", name(server)))
                 .at(observe.span, "errors are counted as failed checks")
-                .at(backend.head, "no `check` here")
+                .at(backend.head, absent(backend))
                 .help("write `check: tcp` or `check: http(..)` in the backend, which brings the server back"),
         );
     }
@@ -126,7 +150,7 @@ fn follow(
                     format!("`{}` cannot be tracked: it has no check and no agent", next.value),
                 )
                 .at(track.span, "nothing would ever be told of it")
-                .at(lead_backend.head, "no `check` here")
+                .at(lead_backend.head, absent(lead_backend))
                 .help("write `check: tcp` or `check: http(..)` in its backend"),
             );
         }
