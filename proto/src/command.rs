@@ -2,6 +2,7 @@
 //! to what is not understood. HAProxy's management guide, 9.3; its wording is kept.
 
 mod agent;
+mod cookies;
 pub mod line;
 mod near;
 mod parse;
@@ -19,6 +20,7 @@ use crate::level::Level;
 use words::escaped;
 
 pub use agent::AgentChange;
+pub use cookies::CookieChange;
 pub use parse::parse;
 pub use reply::{Refusal, Severity, SeverityOutput, Target};
 
@@ -63,6 +65,11 @@ pub enum Command {
     SwitchFrontend {
         frontend: String,
         on: bool,
+    },
+    /// What servers are called in cookies.
+    SetCookies {
+        backend: String,
+        change: CookieChange,
     },
     SetMaxconnFrontend {
         frontend: String,
@@ -428,6 +435,7 @@ impl fmt::Display for Command {
             Self::SwitchFrontend { frontend, on: is_on } => {
                 write!(f, "{} frontend {}", on(*is_on), escaped(frontend))
             }
+            Self::SetCookies { backend, change } => change.write(f, backend),
             Self::SetMaxconnFrontend { frontend, maxconn } => {
                 write!(f, "set maxconn frontend {} {maxconn}", escaped(frontend))
             }

@@ -398,6 +398,28 @@ fn dates_and_addresses_in_values() {
     assert_eq!(daemon.stat("app", "app1", "cookie"), "3387097ed8d55e7d");
     daemon.admin(&format!("set server app/app1 addr 127.0.0.1 port {}", origins[0].addr().port()));
     assert_eq!(daemon.stat("app", "app1", "cookie"), before);
+    // At run time.
+    let mut watch = Client::unix(&daemon.socket_path());
+    watch.send("watch\n");
+    watch.read_until("\"sync\"");
+    let value = |command: &str| {
+        assert_eq!(daemon.admin(command).trim(), "", "{command}");
+        daemon.stat("app", "app1", "cookie")
+    };
+    let other = value("set dynamic-cookie-key backend app Other");
+    let named = value("disable dynamic-cookie backend app");
+    assert!(other != before && named != before && named != other);
+    assert_eq!(value("enable dynamic-cookie backend app"), other);
+    assert_eq!(value("set dynamic-cookie-key backend app MyKey"), before);
+    for (command, refusal) in [
+        ("set dynamic-cookie-key backend app", "String value expected."),
+        ("set dynamic-cookie-key backend", "A backend name is expected."),
+        ("enable dynamic-cookie backend nobody", "No such backend."),
+    ] {
+        assert_eq!(daemon.admin(command).trim(), refusal);
+    }
+    let events = String::from_utf8(watch.read_until("dynamic-cookie-key backend app ***")).unwrap();
+    assert!(!events.contains("Other"), "the key is not for whoever watches: {events}");
 }
 
 #[test]

@@ -78,7 +78,13 @@ mod tests {
         assert_eq!(offered("show servers"), ["show servers state"]);
         assert_eq!(
             offered("enable"),
-            ["enable agent", "enable frontend", "enable health", "enable server"],
+            [
+                "enable agent",
+                "enable dynamic-cookie backend",
+                "enable frontend",
+                "enable health",
+                "enable server"
+            ],
             "all that begin with the word"
         );
         assert_eq!(offered("show stat"), ["show stat"]);

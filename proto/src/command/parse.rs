@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use super::table::{self, Id};
 use super::{
-    AdminState, AgentChange, Command, Filter, Format, Health, Hide, InfoForm, PromptChange, PromptMode,
-    ProxyRef, Refusal, ServerChange, ServerName, Severity, SeverityOutput, Since, StatRequest, TableAction,
-    TableRequest, Target, WatchRequest, Weight,
+    AdminState, AgentChange, Command, CookieChange, Filter, Format, Health, Hide, InfoForm, PromptChange,
+    PromptMode, ProxyRef, Refusal, ServerChange, ServerName, Severity, SeverityOutput, Since, StatRequest,
+    TableAction, TableRequest, Target, WatchRequest, Weight,
 };
 use crate::level::Level;
 
@@ -28,6 +28,9 @@ pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
         Id::ClearCounters => clear_counters(first, level)?,
         Id::DisableAgent => Command::SwitchAgent { server: server(first)?, on: false },
         Id::EnableAgent => Command::SwitchAgent { server: server(first)?, on: true },
+        id @ (Id::DisableDynamicCookie | Id::EnableDynamicCookie | Id::SetDynamicCookieKey) => {
+            cookies(id, first, rest.get(1).copied())?
+        }
         Id::DisableFrontend => Command::SwitchFrontend { frontend: frontend(first)?, on: false },
         Id::EnableFrontend => Command::SwitchFrontend { frontend: frontend(first)?, on: true },
         Id::DisableHealth => Command::SwitchCheck { server: server(first)?, on: false },
@@ -124,6 +127,15 @@ fn server(word: Option<&str>) -> Result<ServerName, Refusal> {
 
 fn frontend(word: Option<&str>) -> Result<String, Refusal> {
     word.map(str::to_owned).ok_or_else(|| Refusal::error(table::FRONTEND_NAME))
+}
+
+fn cookies(id: Id, backend: Option<&str>, key: Option<&str>) -> Result<Command, Refusal> {
+    let backend = backend.ok_or_else(|| Refusal::error(table::BACKEND_NAME))?.to_owned();
+    let change = match id {
+        Id::SetDynamicCookieKey => CookieChange::Key(key.unwrap_or_default().to_owned()),
+        id => CookieChange::Dynamic(id == Id::EnableDynamicCookie),
+    };
+    Ok(Command::SetCookies { backend, change })
 }
 
 fn file(word: Option<&str>, otherwise: &'static str) -> Result<String, Refusal> {

@@ -13,11 +13,13 @@ pub(super) enum Id {
     ClearTable,
     CommitSslCert,
     DisableAgent,
+    DisableDynamicCookie,
     DisableFrontend,
     DisableHealth,
     DisableServer,
     Echo,
     EnableAgent,
+    EnableDynamicCookie,
     EnableFrontend,
     EnableHealth,
     EnableServer,
@@ -25,6 +27,7 @@ pub(super) enum Id {
     Operator,
     ReloadSslCerts,
     ReopenLogs,
+    SetDynamicCookieKey,
     SetMaxconnFrontend,
     SetMaxconnGlobal,
     SetMaxconnServer,
@@ -122,6 +125,11 @@ const NO_DATA: &str = "Unknown data type";
 const FILTER: &str = "Filter entry #<n>: Unknown data type";
 const NO_PROXY: &str = "No such proxy.";
 
+const NOT_AVAILABLE: &str = "Not available.";
+const COOKIE_KEY: &str = "String value expected.";
+pub(super) const BACKEND_NAME: &str = "A backend name is expected.";
+
+const COOKIE_ERRORS: &[&str] = &[BACKEND_NAME, NO_BACKEND, NOT_AVAILABLE];
 const SERVER_ERRORS: &[&str] = &[SERVER_NAME, NO_BACKEND, NO_SERVER];
 const WEIGHT_ERRORS: &[&str] =
     &[SERVER_NAME, NO_BACKEND, NO_SERVER, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN, WEIGHT_GARBAGE];
@@ -171,6 +179,9 @@ entries! {
         "disable agent" "disable agent checks" true
         "An empty line. Syntax: `disable agent <backend>/<server>`. It is not asked, and what it said last no longer \
          keeps the server down once a check passes." SERVER_ERRORS;
+    DisableDynamicCookie ["disable", "dynamic-cookie", "backend"] Admin
+        "disable dynamic-cookie backend <bk>" "disable dynamic cookies on a specific backend" true
+        "An empty line. Its servers are called after their names." COOKIE_ERRORS;
     DisableFrontend ["disable", "frontend"] Admin
         "disable frontend <frontend>" "temporarily disable specific frontend" true
         "An empty line. The frontend takes no new connections; those that are open go on."
@@ -189,6 +200,10 @@ entries! {
         "enable agent" "enable agent checks" true
         "An empty line. Syntax: `enable agent <backend>/<server>`."
         &[SERVER_NAME, NO_BACKEND, NO_SERVER, "Agent was not configured on this server, cannot enable."];
+    EnableDynamicCookie ["enable", "dynamic-cookie", "backend"] Admin
+        "enable dynamic-cookie backend <bk>" "enable dynamic cookies on a specific backend" true
+        "An empty line. Its servers are called after their addresses once there is a key; those with a `cookie` of their \
+         own keep it." COOKIE_ERRORS;
     EnableFrontend ["enable", "frontend"] Admin
         "enable frontend <frontend>" "re-enable specific frontend" true
         "An empty line." &[FRONTEND_NAME, NO_FRONTEND, "All sockets are already enabled."];
@@ -214,6 +229,10 @@ entries! {
     ReopenLogs ["reopen", "logs"] Operator
         "reopen logs" "open log files again, after they were moved away" false
         "An empty line. Lines that were written before go to the old file." &[];
+    SetDynamicCookieKey ["set", "dynamic-cookie-key", "backend"] Admin
+        "set dynamic-cookie-key backend <bk> <k>" "change a backend secret key for dynamic cookies" true
+        "An empty line. Events name the backend and not the key."
+        &[BACKEND_NAME, NO_BACKEND, NOT_AVAILABLE, COOKIE_KEY];
     SetMaxconnFrontend ["set", "maxconn", "frontend"] Admin
         "set maxconn frontend <frontend> <value>" "change a frontend's maxconn setting" true
         "An empty line. 0 is no limit of its own."

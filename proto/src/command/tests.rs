@@ -34,6 +34,14 @@ fn commands_are_understood() {
             "set server be/s1 addr ::1 port 80",
             set(ServerChange::Address { ip: "::1".parse().unwrap(), port: Some(80) }),
         ),
+        (
+            "disable dynamic-cookie backend be",
+            Command::SetCookies { backend: "be".into(), change: CookieChange::Dynamic(false) },
+        ),
+        (
+            "set dynamic-cookie-key backend be s3cret",
+            Command::SetCookies { backend: "be".into(), change: CookieChange::Key("s3cret".into()) },
+        ),
         ("set maxconn frontend f 0", Command::SetMaxconnFrontend { frontend: "f".into(), maxconn: 0 }),
         ("clear counters", Command::ClearCounters { all: false }),
         ("reopen logs", Command::ReopenLogs),

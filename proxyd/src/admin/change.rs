@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use proto::addr::Address;
-use proto::command::{AdminState, AgentChange, Command, Health, Refusal, ServerChange, ServerName, Severity};
+use proto::command::{
+    AdminState, AgentChange, Command, CookieChange, Health, Refusal, ServerChange, ServerName, Severity,
+};
 
 use super::reply::Reply;
 use crate::config::Agent;
@@ -51,6 +53,9 @@ pub(super) fn apply(shared: &Shared, command: &Command, cause: Cause<'_>) -> Res
                 return Err(Refusal::new(Severity::Notice, format!("All sockets are already {word}.")));
             }
         }
+        Command::SetCookies { backend, change } => {
+            set_cookies(shared, find_backend(&snapshot, backend)?, change, cause)?;
+        }
         Command::SetMaxconnFrontend { frontend, maxconn } => {
             shared.set_frontend_maxconn(find_frontend(&snapshot, frontend)?, *maxconn, cause);
         }
@@ -73,13 +78,42 @@ pub(super) fn apply(shared: &Shared, command: &Command, cause: Cause<'_>) -> Res
     Ok(Reply::Silent)
 }
 
+fn set_cookies(
+    shared: &Shared,
+    backend: &Backend,
+    change: &CookieChange,
+    cause: Cause<'_>,
+) -> Result<(), Refusal> {
+    if backend.cookies.is_none() {
+        return Err(Refusal::error("Not available."));
+    }
+    match change {
+        CookieChange::Dynamic(on) => shared.switch_dynamic_cookies(backend, *on, cause),
+        CookieChange::Key(key) if key.is_empty() => return Err(Refusal::error("String value expected.")),
+        CookieChange::Key(key) => {
+            // Whoever reads events is not to learn the key.
+            let line = format!("set dynamic-cookie-key backend {} ***", backend.name);
+            let cause = match cause {
+                Cause::Command { by, .. } => Cause::Command { by, line: &line },
+                other => other,
+            };
+            shared.set_cookie_key(backend, key, cause);
+        }
+    }
+    Ok(())
+}
+
 pub(super) fn find_server<'a>(
     snapshot: &'a Snapshot,
     name: &ServerName,
 ) -> Result<(&'a Arc<Backend>, &'a Arc<Server>), Refusal> {
-    let backend = snapshot.backend(&name.backend).ok_or_else(|| Refusal::error("No such backend."))?;
+    let backend = find_backend(snapshot, &name.backend)?;
     let server = backend.server(&name.server).ok_or_else(|| Refusal::error("No such server."))?;
     Ok((backend, server))
+}
+
+fn find_backend<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Arc<Backend>, Refusal> {
+    snapshot.backend(name).ok_or_else(|| Refusal::error("No such backend."))
 }
 
 pub(super) fn find_frontend<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Arc<Frontend>, Refusal> {

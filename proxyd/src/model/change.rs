@@ -298,6 +298,25 @@ impl Shared {
         true
     }
 
+    /// Servers are called after their addresses in cookies, or after their names.
+    pub fn switch_dynamic_cookies(&self, backend: &Backend, on: bool, cause: Cause<'_>) {
+        let Some(cookies) = &backend.cookies else { return };
+        cookies.rename(&backend.servers, |naming| naming.dynamic = on);
+        let words = ["off", "on"];
+        let mut fields = from_to(words[usize::from(!on)], words[usize::from(on)]);
+        cause.describe(&mut fields);
+        self.journal_add("backend_dynamic_cookies", format!("b/{}", backend.name), fields);
+    }
+
+    /// Another key for what servers are called in cookies.
+    pub fn set_cookie_key(&self, backend: &Backend, key: &str, cause: Cause<'_>) {
+        let Some(cookies) = &backend.cookies else { return };
+        cookies.rename(&backend.servers, |naming| naming.key = Some(key.as_bytes().to_vec()));
+        let mut fields = Map::new();
+        cause.describe(&mut fields);
+        self.journal_add("backend_cookie_key", format!("b/{}", backend.name), fields);
+    }
+
     /// 0 is no limit of its own.
     pub fn set_frontend_maxconn(&self, frontend: &Frontend, maxconn: u32, cause: Cause<'_>) {
         let before = frontend.live.maxconn().unwrap_or(0);

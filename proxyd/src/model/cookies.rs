@@ -1,6 +1,6 @@
 //! The cookie of a backend: what its servers are called now, and whom a value names.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::{ArcSwap, Guard};
 
@@ -8,7 +8,7 @@ use super::backend::Backend;
 use super::queue::Hold;
 use super::server::Server;
 use crate::config::{self, Cookie};
-use crate::persist::value::{self, Values};
+use crate::persist::value::{self, Naming, Values};
 use crate::persist::{Found, Given, Named};
 use crate::stats::slots::Slots;
 
@@ -21,6 +21,8 @@ pub struct Cookies {
     backend: String,
     /// Of each server, as written.
     given: Box<[Option<String>]>,
+    /// As configured, or as an operator set it.
+    naming: Mutex<Naming>,
     values: ArcSwap<Values>,
 }
 
@@ -46,6 +48,7 @@ impl Cookies {
         let cookie = conf.persistence.clone()?;
         let cookies = Self {
             attributes: cookie.written_attributes().into_bytes().into(),
+            naming: Mutex::new(Naming::of(&cookie)),
             conf: cookie,
             backend: conf.name.clone(),
             given: conf.servers.iter().map(|server| server.cookie.clone()).collect(),
@@ -64,7 +67,14 @@ impl Cookies {
             given: given.as_deref(),
             address,
         });
-        self.values.store(Arc::new(Values::new(&self.conf, &self.backend, servers)));
+        let naming = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
+        self.values.store(Arc::new(Values::new(&naming, &self.backend, servers)));
+    }
+
+    /// Changes how servers are called that have no value of their own.
+    pub(super) fn rename(&self, servers: &[Arc<Server>], change: impl FnOnce(&mut Naming)) {
+        change(&mut self.naming.lock().unwrap_or_else(PoisonError::into_inner));
+        self.refresh(servers);
     }
 
     /// What the servers are called.

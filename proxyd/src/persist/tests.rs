@@ -278,7 +278,7 @@ fn servers_are_called_by_hashes() {
     let address = "10.0.0.1:8080".parse().unwrap();
     let one = |conf: &Cookie, backend: &str, name: &str| {
         let server = value::Server { name, given: None, address: &address };
-        let values = value::Values::new(conf, backend, [server].into_iter());
+        let values = value::Values::new(&value::Naming::of(conf), backend, [server].into_iter());
         String::from_utf8(values.of(0).to_vec()).unwrap()
     };
     let plain = cookie(CookieMode::Insert);

@@ -18,6 +18,20 @@ pub struct Values {
     by: HashMap<Box<[u8]>, SmallVec<[u32; 2]>>,
 }
 
+/// How servers are called that have no value of their own.
+#[derive(Clone, Debug)]
+pub struct Naming {
+    /// After their addresses.
+    pub dynamic: bool,
+    pub key: Option<Vec<u8>>,
+}
+
+impl Naming {
+    pub fn of(cookie: &Cookie) -> Self {
+        Self { dynamic: cookie.dynamic, key: cookie.key.as_ref().map(|key| key.bytes.clone()) }
+    }
+}
+
 /// A server that is to be called something.
 #[derive(Clone, Copy, Debug)]
 pub struct Server<'a> {
@@ -28,10 +42,10 @@ pub struct Server<'a> {
 }
 
 impl Values {
-    pub fn new<'a>(cookie: &Cookie, backend: &str, servers: impl Iterator<Item = Server<'a>>) -> Self {
+    pub fn new<'a>(naming: &Naming, backend: &str, servers: impl Iterator<Item = Server<'a>>) -> Self {
         let mut values = Self::default();
         for (index, server) in (0..).zip(servers) {
-            let value: Box<[u8]> = value(cookie, backend, server).into_bytes().into();
+            let value: Box<[u8]> = value(naming, backend, server).into_bytes().into();
             values.by.entry(value.clone()).or_default().push(index);
             values.of.push(value);
         }
@@ -52,11 +66,11 @@ impl Values {
 /// In front of names that are hashed without a key, so that the hash is no one else's.
 const UNKEYED: &[u8] = b"proxyd server cookie";
 
-fn value(cookie: &Cookie, backend: &str, server: Server<'_>) -> String {
-    let key = cookie.key.as_ref().map(|key| &*key.bytes);
+fn value(naming: &Naming, backend: &str, server: Server<'_>) -> String {
+    let key = naming.key.as_deref();
     match (server.given, server.address) {
         (Some(given), _) => given.to_owned(),
-        (None, Address::Ip(address)) if cookie.dynamic => {
+        (None, Address::Ip(address)) if naming.dynamic && key.is_some() => {
             // HAProxy's `srv_set_dyncookie`.
             let mut text = key.unwrap_or_default().to_vec();
             match address.ip() {

@@ -63,6 +63,10 @@ fn request(conf: &Cookie, mut head: Vec<u8>, choice: u8) {
     let after = Head::parse(&head).expect("a strict server takes it");
     assert_eq!(after.first, before.first);
     assert_eq!(others(&after), others(&before), "a field that is no cookie");
+    if cookie_lines(&before).any(|line| line.contains(['"', '$'])) {
+        // Values in quotes may hold a `;`, and attributes go with their cookie: the tests beside the code know.
+        return;
+    }
     let (before, after) = (pairs(&before), pairs(&after));
     assert_eq!(foreign(&after), foreign(&before), "another cookie");
     if conf.mode == CookieMode::Insert && conf.indirect {
@@ -88,13 +92,15 @@ fn others(head: &Head) -> Vec<&(String, String)> {
     head.fields.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("cookie")).collect()
 }
 
-/// All that stands between the `;` of the lines, without blanks around it; values in quotes that hold a `;` are left
-/// to the tests beside the code.
-fn pairs(head: &Head) -> Vec<String> {
+fn cookie_lines(head: &Head) -> impl Iterator<Item = &str> {
     let lines = head.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
-    let lines: Vec<&str> =
-        lines.map(|(_, value)| value.as_str()).filter(|line| !line.contains(['"', '$'])).collect();
-    let parts = lines.iter().flat_map(|line| line.split(';')).map(|part| part.trim_matches([' ', '\t']));
+    lines.map(|(_, value)| value.as_str())
+}
+
+/// All that stands between the `;` of the lines and has a `=`, without blanks around it.
+fn pairs(head: &Head) -> Vec<String> {
+    let parts =
+        cookie_lines(head).flat_map(|line| line.split(';')).map(|part| part.trim_matches([' ', '\t']));
     parts.filter(|part| part.contains('=')).map(str::to_owned).collect()
 }
 
