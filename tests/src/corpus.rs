@@ -5,6 +5,9 @@
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
+use std::thread;
+
+use crate::wire::{Body, Head};
 
 /// Longest run a repetition may stand for.
 const MOST: usize = 1 << 20;
@@ -36,8 +39,50 @@ impl Case {
 
     /// The first value of that key as text; bytes beyond ASCII are those of Latin-1.
     pub fn text(&self, key: &str) -> Option<String> {
-        self.get(key).map(|it| it.iter().map(|&byte| char::from(byte)).collect())
+        self.get(key).map(latin1)
     }
+
+    /// What a message has not that `wanted` names, and has that `barred` does; and whether its body is another.
+    pub fn differs(&self, head: &Head, body: &Body, wanted: &str, barred: &str) -> Vec<String> {
+        let mut wrong = Vec::new();
+        for wanted in self.all(wanted).map(latin1) {
+            let (name, value) = wanted.split_once(": ").expect("a field");
+            if !head.fields.iter().any(|(it, found)| it.eq_ignore_ascii_case(name) && found == value) {
+                wrong.push(format!("{wanted} is not in {:?}", head.fields));
+            }
+        }
+        for barred in self.all(barred).map(latin1).filter(|it| head.get(it).is_some()) {
+            wrong.push(format!("{barred} is in {:?}", head.fields));
+        }
+        if self.get("body").is_some_and(|it| it != body.bytes) {
+            wrong.push(format!("the body is {:?}", latin1(&body.bytes)));
+        }
+        wrong
+    }
+}
+
+/// Every byte a character.
+pub fn latin1(bytes: &[u8]) -> String {
+    bytes.iter().map(|&byte| char::from(byte)).collect()
+}
+
+/// Every file of a folder, on a thread of its own, by `file`, which says what was wrong; fails if anything was.
+pub fn run(
+    name: &str,
+    keys: &[&str],
+    least: usize,
+    file: impl Fn(&str, &[Case]) -> Vec<String> + Send + Sync,
+) {
+    let files = folder(name, keys);
+    let count: usize = files.iter().map(|(_, cases)| cases.len()).sum();
+    assert!(count >= least, "{count} cases");
+    let wrong: Vec<String> = thread::scope(|scope| {
+        let file = &file;
+        let threads: Vec<_> =
+            files.iter().map(|(name, cases)| scope.spawn(move || file(name, cases))).collect();
+        threads.into_iter().flat_map(|it| it.join().expect("what is above says why")).collect()
+    });
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 /// Every `*.txt` of a folder of `tests/corpus`: its name and its cases.

@@ -1,7 +1,6 @@
 //! The raw requests and answers of `tests/corpus`, each through the real binary; its README says what holds of each.
 
 use std::net::{Shutdown, SocketAddr};
-use std::thread;
 use std::time::Duration;
 
 use harness::corpus::{self, Case};
@@ -81,19 +80,7 @@ fn judge(case: &Case, statuses: &[u16], seen: &[Request]) -> Vec<String> {
         }
         return wrong;
     };
-    let text = |bytes: &[u8]| bytes.iter().map(|&it| char::from(it)).collect::<String>();
-    for wanted in case.all("forwards").map(text) {
-        let (name, value) = wanted.split_once(": ").expect("a field");
-        if !first.head.fields.iter().any(|(it, found)| it.eq_ignore_ascii_case(name) && found == value) {
-            wrong.push(format!("{wanted} is not in {:?}", first.head.fields));
-        }
-    }
-    for dropped in case.all("drops").map(text).filter(|it| first.head.get(it).is_some()) {
-        wrong.push(format!("{dropped} is in {:?}", first.head.fields));
-    }
-    if case.get("body").is_some_and(|it| it != first.body.bytes) {
-        wrong.push(format!("the body is {:?}", text(&first.body.bytes)));
-    }
+    wrong.extend(case.differs(&first.head, &first.body, "forwards", "drops"));
     wrong
 }
 
@@ -227,19 +214,7 @@ pub(super) fn judge_answer(case: &Case, seen: &Seen) -> Vec<String> {
     if word == "replaced" && answer.text().contains("poison") {
         wrong.push("something of it was passed on".into());
     }
-    let text = |bytes: &[u8]| bytes.iter().map(|&it| char::from(it)).collect::<String>();
-    for wanted in case.all("shows").map(text) {
-        let (name, value) = wanted.split_once(": ").expect("a field");
-        if !answer.head.fields.iter().any(|(it, found)| it.eq_ignore_ascii_case(name) && found == value) {
-            wrong.push(format!("{wanted} is not in {:?}", answer.head.fields));
-        }
-    }
-    for hidden in case.all("hides").map(text).filter(|it| answer.head.get(it).is_some()) {
-        wrong.push(format!("{hidden} is in {:?}", answer.head.fields));
-    }
-    if case.get("body").is_some_and(|it| it != answer.body.bytes) {
-        wrong.push(format!("the body is {:?}", answer.text()));
-    }
+    wrong.extend(case.differs(&answer.head, &answer.body, "shows", "hides"));
     if case.text("interim").is_some_and(|it| it != answer.interim.len().to_string()) {
         wrong.push(format!("{} answers in front", answer.interim.len()));
     }
@@ -280,28 +255,14 @@ fn responses(file: &str, cases: &[Case]) -> Vec<String> {
     wrong
 }
 
-/// Every file of a folder, each with a daemon of its own.
-fn run(folder: &str, keys: &[&str], least: usize, file: fn(&str, &[Case]) -> Vec<String>) {
-    let files = corpus::folder(folder, keys);
-    let count: usize = files.iter().map(|(_, cases)| cases.len()).sum();
-    assert!(count >= least, "{count} cases");
-    let threads: Vec<_> =
-        files.into_iter().map(|(name, cases)| thread::spawn(move || file(&name, &cases))).collect();
-    let mut wrong = Vec::new();
-    for thread in threads {
-        wrong.extend(thread.join().expect("what is above says why"));
-    }
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
-}
-
 #[test]
 fn requests_come_to_what_they_must() {
-    run("requests", &["method", "forwards", "drops", "body"], 150, requests);
+    corpus::run("requests", &["method", "forwards", "drops", "body"], 150, requests);
 }
 
 #[test]
 fn answers_come_to_what_they_must() {
-    run("responses", &["ask", "server", "shows", "hides", "body", "interim"], 60, responses);
+    corpus::run("responses", &["ask", "server", "shows", "hides", "body", "interim"], 60, responses);
 }
 
 /// A server that never ends its head is waited for no longer than its time.

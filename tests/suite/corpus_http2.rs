@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::thread;
 use std::time::Duration;
 
 use harness::corpus::{self, Case};
@@ -230,14 +229,10 @@ fn of_the_case(record: &Record, from: usize) -> Vec<&Request> {
     record.requests[from..].iter().filter(|it| it.target() != "/bystander").collect()
 }
 
-fn text(bytes: &[u8]) -> String {
-    bytes.iter().map(|&it| char::from(it)).collect()
-}
-
 /// What is wrong with what the server and the client got, beyond the verdict.
 fn details(case: &Case, peer: &Peer, first: Option<&Request>) -> Vec<String> {
     let mut wrong = Vec::new();
-    for wanted in case.all("shows").map(text) {
+    for wanted in case.all("shows").map(corpus::latin1) {
         let (name, value) = wanted.split_once(": ").expect("a field");
         if !peer.streams.values().any(|it| it.get(name) == Some(value)) {
             wrong.push(format!("{wanted} is in no answer"));
@@ -253,18 +248,7 @@ fn details(case: &Case, peer: &Peer, first: Option<&Request>) -> Vec<String> {
         }
         return wrong;
     };
-    for wanted in case.all("forwards").map(text) {
-        let (name, value) = wanted.split_once(": ").expect("a field");
-        if !first.head.fields.iter().any(|(it, found)| it.eq_ignore_ascii_case(name) && found == value) {
-            wrong.push(format!("{wanted} is not in {:?}", first.head.fields));
-        }
-    }
-    for dropped in case.all("drops").map(text).filter(|it| first.head.get(it).is_some()) {
-        wrong.push(format!("{dropped} is in {:?}", first.head.fields));
-    }
-    if case.get("body").is_some_and(|it| it != first.body.bytes) {
-        wrong.push(format!("the body is {:?}", text(&first.body.bytes)));
-    }
+    wrong.extend(case.differs(&first.head, &first.body, "forwards", "drops"));
     let trailers: Vec<String> =
         first.body.trailers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     if case.text("trailers").is_some_and(|it| it != trailers.join(", ")) {
@@ -399,35 +383,19 @@ fn answers(file: &str, cases: &[Case]) -> Vec<String> {
 
 #[test]
 fn frames_of_servers_come_to_what_they_must() {
-    let files = corpus::folder("http2-answers", &["ask", "shows", "hides", "body", "interim"]);
-    let count: usize = files.iter().map(|(_, cases)| cases.len()).sum();
-    assert!(count >= 60, "{count} cases");
-    let wrong: Vec<String> = files.iter().flat_map(|(name, cases)| answers(name, cases)).collect();
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
-}
-
-/// Every file of `http2`, each with a daemon of its own.
-fn run(kind: &'static str, behind: fn() -> Behind) {
-    let files = corpus::folder("http2", &REQUEST_KEYS);
-    let count: usize = files.iter().map(|(_, cases)| cases.len()).sum();
-    assert!(count >= 80, "{count} cases");
-    let threads: Vec<_> = files
-        .into_iter()
-        .map(|(name, cases)| thread::spawn(move || requests(&name, &cases, &behind(), kind)))
-        .collect();
-    let mut wrong = Vec::new();
-    for thread in threads {
-        wrong.extend(thread.join().expect("what is above says why"));
-    }
-    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    corpus::run("http2-answers", &["ask", "shows", "hides", "body", "interim"], 60, answers);
 }
 
 #[test]
 fn frames_come_to_what_they_must_towards_http1() {
-    run("http1", || Behind::Http1(Origin::start("app1")));
+    corpus::run("http2", &REQUEST_KEYS, 80, |name, cases| {
+        requests(name, cases, &Behind::Http1(Origin::start("app1")), "http1")
+    });
 }
 
 #[test]
 fn frames_come_to_what_they_must_towards_http2() {
-    run("http2", || Behind::Http2(http2::Origin::start("app1")));
+    corpus::run("http2", &REQUEST_KEYS, 80, |name, cases| {
+        requests(name, cases, &Behind::Http2(http2::Origin::start("app1")), "http2")
+    });
 }
