@@ -234,6 +234,8 @@ pub struct Frontend {
     pub pages: Vec<ErrorPage>,
     /// Whose word about a client's address is taken.
     pub trusted: Trusted,
+    /// Whose connections and requests are counted in tables.
+    pub track: Vec<table::Track>,
     pub log: ProxyLog,
 }
 
@@ -310,6 +312,10 @@ pub struct Backend {
     pub pages: Vec<ErrorPage>,
     /// A client that closed its side is not waited for.
     pub abort_on_close: bool,
+    /// By what tables know of them clients stay with their servers.
+    pub stick: Vec<table::Stick>,
+    /// Whose requests are counted in tables.
+    pub track: Vec<table::Track>,
     /// When health is no longer believed.
     pub panic: Option<Panic>,
     /// When servers are left out that do worse than the others.

@@ -27,6 +27,7 @@ pub mod slow_start;
 pub mod snapshot;
 pub mod sources;
 pub mod state;
+pub mod stick;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod traffic;

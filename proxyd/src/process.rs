@@ -9,4 +9,5 @@ pub mod inbox;
 pub mod lineups;
 mod output;
 mod pressure;
+mod tables;
 pub mod worker;

@@ -7,6 +7,7 @@ mod entry;
 pub mod key;
 mod layout;
 mod rate;
+pub mod saved;
 mod shard;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -155,9 +156,20 @@ impl Table {
 
     /// Uses an entry, a new one where there is none; `None` where the table has no room.
     pub fn enter<R>(&self, key: &[u8], now: u64, change: impl FnOnce(&mut EntryMut<'_>) -> R) -> Option<R> {
+        self.enter_until(key, now, self.until(now), change)
+    }
+
+    /// The same, with another end than such a use has; callers keep the order of ends.
+    fn enter_until<R>(
+        &self,
+        key: &[u8],
+        now: u64,
+        until: u64,
+        change: impl FnOnce(&mut EntryMut<'_>) -> R,
+    ) -> Option<R> {
         let (mut shard, _, index) = self.find_or_insert(key, now)?;
         let result = change(&mut shard.entry(index, &self.layout, now));
-        shard.refresh(index, self.until(now));
+        shard.refresh(index, until);
         Some(result)
     }
 

@@ -9,6 +9,7 @@ use crate::stream::Address;
 pub struct Config {
     global: String,
     defaults: String,
+    tables: Vec<String>,
     frontends: Vec<String>,
     backends: Vec<Backend>,
 }
@@ -51,6 +52,13 @@ impl Config {
         self
     }
 
+    /// A stick table.
+    #[must_use]
+    pub fn table(mut self, name: &str, fields: &str) -> Self {
+        self.tables.push(format!("(name: {name:?}, {fields})"));
+        self
+    }
+
     /// A frontend on a port the kernel chooses, unless `fields` has a `bind` of its own.
     #[must_use]
     pub fn frontend(mut self, name: &str, fields: &str) -> Self {
@@ -89,6 +97,9 @@ impl Config {
         let mut line = |text: String| writeln!(out, "{text}").expect("a string takes it");
         line(format!("        {}\n    ),", self.global));
         line(format!("    defaults: ({}),", self.defaults));
+        if !self.tables.is_empty() {
+            line(format!("    tables: [{}],", self.tables.join(", ")));
+        }
         line("    frontends: [".into());
         for frontend in &self.frontends {
             line(format!("        {frontend},"));

@@ -75,6 +75,8 @@ mod sockets;
 #[cfg(test)]
 mod splice;
 #[cfg(test)]
+mod stick_tables;
+#[cfg(test)]
 mod tcp;
 #[cfg(test)]
 mod timeouts;

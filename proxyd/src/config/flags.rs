@@ -48,6 +48,7 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
     let shared = Shared::of(None);
     let name = "app".to_owned();
     let frontend = Frontend {
+        track: Vec::new(),
         name: "web".to_owned(),
         mode: shared.mode(),
         binds: bind.map(|bind| Bind::plain(bind.value)).into_iter().collect(),
@@ -64,6 +65,8 @@ pub fn from_flags(listen: &str, to: &str, check: Option<&str>) -> Result<Config,
         log: proxy_log(None, &shared.log, shared.mode()),
     };
     let backend = Backend {
+        stick: Vec::new(),
+        track: Vec::new(),
         name,
         mode: shared.mode(),
         balance: defaults::BALANCE,

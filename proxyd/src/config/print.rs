@@ -304,6 +304,9 @@ fn frontend(frontend: &Frontend, shared: &Common) -> String {
             frontend.trusted.networks().iter().map(|network| quoted(&network.to_string())).collect();
         let _ = write!(text, ", trusted: [{}]", networks.join(", "));
     }
+    if !frontend.track.is_empty() {
+        let _ = write!(text, ", {}", table::track(&frontend.track));
+    }
     http::frontend(&mut text, frontend, shared.forward);
     if frontend.timeouts != shared.client {
         let _ = write!(text, ", {}", timeouts(&client_timeouts(&frontend.timeouts)));
@@ -365,6 +368,12 @@ fn backend(backend: &Backend, shared: &Common) -> String {
     }
     if let Some(eject) = &backend.eject {
         let _ = writeln!(text, "            eject: {},", verdict::eject(eject));
+    }
+    if !backend.stick.is_empty() {
+        let _ = writeln!(text, "            {},", table::stick(&backend.stick));
+    }
+    if !backend.track.is_empty() {
+        let _ = writeln!(text, "            {},", table::track(&backend.track));
     }
     text.push_str("            servers: [\n");
     for entry in &backend.servers {

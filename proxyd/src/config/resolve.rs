@@ -1,5 +1,7 @@
 //! From what was written to what holds: defaults applied, sections completed. Called where no error was found.
 
+mod tables;
+
 use std::sync::Arc;
 
 use super::defaults as preset;
@@ -15,10 +17,8 @@ use super::syntax::http::Page as WrittenPage;
 use super::syntax::log::{LogTarget as WrittenTarget, ProxyLog as WrittenLog};
 use super::syntax::route::Route as WrittenRoute;
 use super::syntax::server::{Server as WrittenServer, ServerDefaults, is_unix};
-use super::syntax::table::Table as WrittenTable;
 use super::syntax::traffic::{Retries as WrittenRetries, Timeouts};
 use super::syntax::verdict::Verdict as WrittenVerdict;
-use super::table::Table;
 use super::tls::ServerTls;
 use super::words::LeaveOut;
 use super::{
@@ -124,22 +124,8 @@ pub(super) fn resolve(document: Document) -> Config {
     }
     frontends.extend(document.frontends.into_iter().map(|written| frontend(written, &shared)));
     backends.extend(document.backends.into_iter().map(|written| backend(written, &shared)));
-    let tables = document.tables.into_iter().filter_map(table).collect();
+    let tables = tables::resolve(document.tables, &backends);
     Config { global: global(document.global.into_iter().next()), tables, frontends, backends }
-}
-
-/// `None` for a table without a key, which is an error before it gets here.
-fn table(written: WrittenTable) -> Option<Table> {
-    let mut store: Vec<_> = written.store.into_iter().map(|stored| stored.value).collect();
-    store.sort_by_key(|stored| stored.data);
-    Some(Table {
-        name: written.name?.value,
-        key: written.key?.value,
-        entries: written.entries?,
-        expire: written.expire,
-        store,
-        no_purge: written.no_purge.unwrap_or(false),
-    })
 }
 
 fn global(written: Option<WrittenGlobal>) -> Global {
@@ -183,6 +169,7 @@ fn frontend(written: WrittenFrontend, shared: &Shared) -> Frontend {
         http: written.http.over(shared.http),
         pages: pages(written.pages, &shared.pages),
         trusted: written.trusted.unwrap_or_else(|| shared.trusted.clone()),
+        track: written.track.into_iter().filter_map(tables::track).collect(),
     }
 }
 
@@ -248,6 +235,8 @@ fn backend(written: WrittenBackend, shared: &Shared) -> Backend {
         backups: written.backups.map_or(preset::BACKUPS, |backups| backups.value),
         persistence: written.persistence.map(|written| written.cookie),
         persist: written.persist.map(|persist| persist.value).unwrap_or_default(),
+        stick: written.stick.into_iter().filter_map(tables::stick).collect(),
+        track: written.track.into_iter().filter_map(tables::track).collect(),
         servers: written
             .servers
             .into_iter()

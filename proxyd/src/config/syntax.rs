@@ -16,6 +16,7 @@ pub(super) mod route;
 mod sample;
 pub(super) mod server;
 pub(super) mod socket;
+pub(super) mod stick;
 pub(super) mod table;
 pub(super) mod tls;
 pub(super) mod traffic;

@@ -1,6 +1,9 @@
 //! A stick table as it is told: what its keys are, and what it holds of each.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use super::sample::{Kind, Sample};
 
 /// One of `tables`.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +18,8 @@ pub struct Table {
     pub store: Vec<Stored>,
     /// A full table takes no new entry, instead of giving up its oldest one.
     pub no_purge: bool,
+    /// Where it is kept over a restart.
+    pub save: Option<PathBuf>,
 }
 
 /// What a table's keys are.
@@ -30,6 +35,16 @@ pub enum KeyType {
 }
 
 impl KeyType {
+    /// What a value has to become for it.
+    pub(super) const fn kind(self) -> Kind {
+        match self {
+            Self::Ip | Self::Ipv6 => Kind::Address,
+            Self::Integer => Kind::Integer,
+            Self::String(_) => Kind::Text,
+            Self::Binary(_) => Kind::Binary,
+        }
+    }
+
     /// As HAProxy names it.
     pub const fn word(self) -> &'static str {
         match self {
@@ -41,6 +56,54 @@ impl KeyType {
         }
     }
 }
+
+/// What tells a backend's clients from each other, so that they stay with their servers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Stick {
+    pub rule: StickRule,
+    pub key: Sample,
+    pub table: String,
+}
+
+/// What a rule does with the server of a key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum StickRule {
+    /// Looks it up, and stores it.
+    On,
+    Match,
+    StoreRequest,
+    /// Stores it for a key of the answer.
+    StoreResponse,
+}
+
+impl StickRule {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::On => "on",
+            Self::Match => "match",
+            Self::StoreRequest => "store_request",
+            Self::StoreResponse => "store_response",
+        }
+    }
+
+    pub const fn matches(self) -> bool {
+        matches!(self, Self::On | Self::Match)
+    }
+
+    pub const fn stores(self) -> bool {
+        matches!(self, Self::On | Self::StoreRequest)
+    }
+}
+
+/// Whose connections or requests are counted in a table.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
+    pub key: Sample,
+    pub table: String,
+}
+
+/// How many keys one proxy tracks at most.
+pub(super) const MOST_TRACKS: usize = 3;
 
 /// Something that a table holds of each key.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

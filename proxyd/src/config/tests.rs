@@ -191,9 +191,16 @@ fn tables_are_what_was_written() {
             tables: [
                 (name: "a", key: ipv4, entries: 7, expire: "10m", store: [conn_cur, http_req_rate("10s"), server_id]),
                 (name: "b", key: string, entries: 1_000_000, no_purge: true, store: [gpc_rate(3, "1m"), gpt(100)]),
-                (name: "c", key: binary(20), entries: 1), (name: "d", key: integer, entries: 1),
+                (name: "c", key: binary(20), entries: 1, save: "/var/c"), (name: "d", key: integer, entries: 1),
             ],
-            frontends: [(name: "f", bind: [":1"], default_backend: "b")], backends: [(name: "b", servers: [(name: "s", address: "[::1]:1")])],
+            frontends: [(name: "f", bind: [":1"], default_backend: "b", track: [(key: "src", table: "a")])],
+            backends: [(
+                name: "b", servers: [(name: "s", address: "[::1]:1")], track: [(key: "req.hdr(x),lower", table: "a")],
+                stick: [
+                    on(key: "src", table: "b"), match(key: "path", table: "b"),
+                    store_request(key: "url", table: "c"), store_response(key: "res.cook(S)", table: "b"),
+                ],
+            )],
         )"#,
     );
     let keys: Vec<_> = config.tables.iter().map(|table| table.key).collect();
@@ -202,7 +209,10 @@ fn tables_are_what_was_written() {
         |at: usize| config.tables[at].store.iter().map(|one| (one.data, one.count, one.period.as_secs()));
     // In HAProxy's order, which is that of `show table`.
     assert!(stored(0).eq([(Data::ServerId, 1, 0), (Data::ConnCur, 1, 0), (Data::HttpReqRate, 1, 10)]));
-    assert!(stored(1).eq([(Data::Gpt, 100, 0), (Data::GpcRate, 3, 60)]));
+    // What rules look up is stored.
+    let server = [(Data::ServerId, 1, 0), (Data::ServerKey, 1, 0)];
+    assert!(stored(1).eq([server[0], server[1], (Data::Gpt, 100, 0), (Data::GpcRate, 3, 60)]));
+    assert!(stored(2).eq(server) && config.tables[3].store.is_empty());
     assert_eq!((config.tables[1].no_purge, config.tables[1].expire), (true, None));
     assert_eq!(load_whole(&to_ron(&config)), config, "{}", to_ron(&config));
 }

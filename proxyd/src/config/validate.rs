@@ -10,6 +10,7 @@ mod persistence;
 mod references;
 mod routes;
 mod servers;
+mod tables;
 mod verdicts;
 
 use super::report::{Diagnostic, Report};
@@ -30,6 +31,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     verdicts::check(document, report);
     persistence::check(document, report);
     checks::check(document, report);
+    tables::check(document, report);
     let idle = document.frontends.is_empty() && document.listen.is_empty();
     if idle && document.partial == Partial::Whole && !report.has_errors() {
         report.push(

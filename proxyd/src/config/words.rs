@@ -22,7 +22,7 @@ pub(crate) use self::near::nearest;
 pub(crate) use self::persistence::{
     COOKIE_MODES, PERSISTENCES, PersistenceWord, REQUEST_CONDITIONS, RequestCondition, SAME_SITES,
 };
-pub(crate) use self::table::{DATA, KEYS, KeyWord};
+pub(crate) use self::table::{DATA, KEYS, KeyWord, STICKS};
 pub(crate) use self::tls::{
     ALPNS, CERT_FIELDS, CLIENT_VERIFY, GROUPS, SERVER_VERIFY, SUITES, TICKET_KEYS, TLS_VERSIONS, Verify,
 };

@@ -13,10 +13,12 @@ use super::panic::Alarm;
 use super::queue::{Hold, Queue, Wants};
 use super::server::{Rates, Server};
 use super::slow_start::Ramp;
+use super::stick::{Rule, Track};
 use crate::config::{self, Algorithm, Backups, Eject, Limits, Mode, Panic, Persist, Retries, ServerTimeouts};
 use crate::http::reply::Pages;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::Tally;
+use crate::stick::Table;
 
 /// A group of servers.
 #[derive(Debug)]
@@ -32,6 +34,10 @@ pub struct Backend {
     /// By which clients stay with their servers.
     pub cookies: Option<Cookies>,
     pub persist: Persist,
+    /// By which they stay with them as well.
+    pub stick: Box<[Rule]>,
+    /// Whose requests are counted.
+    pub track: Box<[Track]>,
     /// Answers made here that are not those of the frontend.
     pub pages: Pages,
     /// A client that closed its side is not waited for.
@@ -129,6 +135,8 @@ impl Backend {
             retries: conf.retries,
             cookies: Cookies::new(conf, &servers),
             persist: conf.persist.clone(),
+            stick: Box::default(),
+            track: Box::default(),
             pages: Pages::new(&conf.pages),
             abort_on_close: conf.abort_on_close,
             dismisses: conf
@@ -149,6 +157,13 @@ impl Backend {
         };
         (0..backend.servers.len() as u32).for_each(|index| backend.weigh(index));
         backend
+    }
+
+    /// Binds its stick rules, and what it tracks, to their tables.
+    #[must_use]
+    pub(super) fn with_tables(self, conf: &config::Backend, tables: &[Arc<Table>]) -> Self {
+        let stick = Rule::bind(&conf.stick, &self.servers, tables);
+        Self { stick, track: Track::bind(&conf.track, tables), ..self }
     }
 
     pub fn server(&self, name: &str) -> Option<&Arc<Server>> {

@@ -8,6 +8,7 @@ use crossbeam_utils::CachePadded;
 use super::access_log::AccessLog;
 use super::server::Rates;
 use super::sources::Sources;
+use super::stick::Track;
 use crate::config::{self, ClientCertHeader, ClientTimeouts, ForwardHeaders, HttpOptions, Mode, Trusted};
 use crate::http::ending::{CODES, Ending};
 use crate::http::refusal::Reason;
@@ -38,6 +39,8 @@ pub struct Frontend {
     pub maxconn_per_source: Option<u32>,
     /// Whose word about a client's address is taken.
     pub trusted: Trusted,
+    /// Whose connections and requests are counted.
+    pub track: Box<[Track]>,
     pub routes: Vec<config::Route>,
     pub default_backend: Option<Arc<str>>,
     pub binds: Vec<Arc<Bind>>,

@@ -13,6 +13,7 @@ use super::backend::{Backend, BackendLive};
 use super::frontend::{Bind, Frontend, FrontendLive};
 use super::server::{self, Server};
 use super::state::Event;
+use super::stick;
 use crate::config::check::HttpVersion;
 use crate::config::{self, CheckKind, Config, LogTarget, ServerAddress, Track};
 use crate::http::reply::Pages;
@@ -91,12 +92,14 @@ impl Snapshot {
         let frontends = config.frontends.iter().map(|f| {
             let before = previous.and_then(|p| p.frontend(&f.name));
             let binds = binds(f, &tls)?;
-            Ok(Arc::new(frontend(f, ids[f.name.as_str()], before, binds, &config.global.log, site)))
+            let made = frontend(f, ids[f.name.as_str()], before, binds, &config.global.log, site);
+            Ok(Arc::new(Frontend { track: stick::Track::bind(&f.track, &tables), ..made }))
         });
         let backends = config.backends.iter().map(|b| {
             let before = previous.and_then(|p| p.backend(&b.name));
             let fullconn = b.fullconn.unwrap_or_else(|| fullconn(config, &b.name, site.maxconn));
-            backend(b, (ids[b.name.as_str()], fullconn), before, &tls, site).map(Arc::new)
+            let made = backend(b, (ids[b.name.as_str()], fullconn), before, &tls, site);
+            made.map(|backend| Arc::new(backend.with_tables(b, &tables)))
         });
         let frontends = frontends.collect::<Result<_, BuildError>>()?;
         let backends: Vec<Arc<Backend>> = backends.collect::<Result<_, _>>()?;
@@ -238,6 +241,7 @@ fn frontend(
         pages: Pages::new(&conf.pages),
         maxconn_per_source: conf.maxconn_per_source,
         trusted: conf.trusted.clone(),
+        track: Box::default(),
         routes: conf.routes.clone(),
         default_backend: conf.default_backend.as_deref().map(Into::into),
         binds,

@@ -58,6 +58,7 @@ fn frontend(name: &str, mode: Mode, backend: &str, maxconn: Option<u32>) -> Fron
         client_cert_headers: Arc::default(),
         maxconn_per_source: None,
         trusted: Trusted::default(),
+        track: Vec::new(),
         http: HttpOptions::default(),
         pages: Vec::new(),
         log: ProxyLog {
@@ -102,6 +103,8 @@ pub(crate) fn backend(name: &str, mode: Mode, checked: bool, servers: &[(&str, u
         retries: Retries { budget_percent: 20, ..Retries::default() },
         pages: Vec::new(),
         abort_on_close: false,
+        stick: Vec::new(),
+        track: Vec::new(),
         panic: None,
         eject: None,
         persistence: None,

@@ -23,6 +23,7 @@ use crate::net::connect::is_local_shortage;
 use crate::net::stream::{Detached, Stream};
 use crate::session::client::{self, Addresses, Opening};
 use crate::session::handshake::{self, Accepted};
+use crate::session::track::When;
 use crate::session::view::FrontendView;
 use crate::session::worker::{Busy, Place, Reservation, Worker};
 use crate::session::{h2, http, tcp};
@@ -329,6 +330,10 @@ pub fn serve(
         return;
     }
     let plain = !header && tls.is_none();
+    if !header {
+        let when = |when| when == When::Accepted || plain && when == When::Secured;
+        place.track(&found.0, (&stream, &addresses), when, plain);
+    }
     let task = match found.0.frontend.mode {
         Mode::Http if plain => {
             tokio::task::spawn_local(http::serve(found, Rc::new(place), stream, addresses))
@@ -344,6 +349,7 @@ pub fn serve(
                     stream.reset_on_close();
                     return;
                 }
+                place.track(&found.0, (&stream, &addresses), |when| when == When::Accepted, false);
             }
             // Each in a box of its own, so that what waits holds no more than it needs.
             if let Some(tls) = tls {
@@ -356,6 +362,7 @@ pub fn serve(
                     Accepted::InClear(..) | Accepted::Over => return,
                 }
             }
+            place.track(&found.0, (&stream, &addresses), |when| when == When::Secured, true);
             let is_h2 = addresses.tls.as_ref().is_some_and(|tls| tls.agreed.is_h2());
             match found.0.frontend.mode {
                 // What ALPN agreed on is spoken from the first byte.
@@ -372,5 +379,5 @@ pub fn serve(
 
 async fn tunnel(frontend: Rc<FrontendView>, place: Place, stream: Stream, addresses: Addresses) {
     let _busy = Busy::new(&place);
-    tcp::serve(&place.worker, frontend, stream, &addresses).await;
+    tcp::serve(&place, frontend, stream, &addresses).await;
 }

@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::accept::{Listening, Socket};
 use super::control::{self, Control, Ended, Threads};
 use super::inbox::Workers;
+use super::tables;
 use super::worker::{self, Start};
 use crate::clock::Epoch;
 use crate::config::{Config, LogTarget};
@@ -64,6 +65,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     let mut feeds = feeds.into_iter();
     let log_targets: Arc<[LogTarget]> = config.global.log.as_slice().into();
 
+    tables::restore(&shared);
     let (mut listening, files) = bind_frontends(&shared)?;
     let control = Control::bind(&shared, config)?;
     let (inboxes, mut receivers): (Vec<_>, Vec<_>) = (0..workers).map(|_| unbounded_channel()).unzip();
@@ -91,6 +93,7 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
     let threads = Threads { workers: Workers::new(inboxes), accepting, ends };
     let well = runtime.block_on(control::run(control, threads, source, started))?;
     drop(files);
+    tables::save(&shared);
     // The workers have ended: what they logged last is on its way.
     drop(writers);
     Ok(well)

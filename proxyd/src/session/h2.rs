@@ -372,6 +372,10 @@ impl Connection {
     fn tell(&self, ending: Option<Ending>) {
         let Some(ending) = ending else { return };
         self.from.0.ended(ending);
+        let slow = [Ending::HeadTimeout, Ending::WriteTimeout, Ending::PingTimeout, Ending::Internal];
+        if let Some(tracked) = self.link.place.tracked().filter(|_| !slow.contains(&ending)) {
+            tracked.glitch();
+        }
         let Some(left_out) = Lines::take() else { return };
         let (name, text) = (&self.from.0.frontend.name, ending.text());
         match self.addresses.client {

@@ -6,6 +6,7 @@ mod key;
 mod log;
 mod persistence;
 mod reply;
+mod tables;
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -256,6 +257,9 @@ impl Connection {
             Waited::Refused(reason) => self.refuse(reason).await,
             Waited::Request(facts) => {
                 cells.inc(Count::Requests);
+                if let Some(tracked) = self.place.tracked() {
+                    tracked.request();
+                }
                 self.requests += 1;
                 self.stage = Stage::UnderWay;
                 self.forward(&facts).await

@@ -16,10 +16,12 @@ use super::queue::{Leaves, Line};
 use super::record::{Moments, Record, Way};
 use super::retry::{Attempt, Failure};
 use super::route;
+use super::stick::Stuck;
 use super::termination::{Cause, Phase, Termination};
+use super::track::OfRequest;
 use super::transfer::Transfer;
 use super::view::{BackendView, FrontendView, ServerView};
-use super::worker::Worker;
+use super::worker::{Place, Worker};
 use crate::balance::key;
 use crate::clock;
 use crate::config::Algorithm;
@@ -32,12 +34,8 @@ use crate::sample::Facts;
 use crate::stats::cells::Count;
 
 /// Serves one client until both directions have ended.
-pub async fn serve(
-    worker: &Rc<Worker>,
-    frontend: Rc<FrontendView>,
-    mut client: Stream,
-    addresses: &Addresses,
-) {
+pub async fn serve(place: &Place, frontend: Rc<FrontendView>, mut client: Stream, addresses: &Addresses) {
+    let worker = &place.worker;
     let accepted = clock::now();
     let trace = Trace::new(&frontend, addresses, accepted);
     let mut buffer = Buffer::small();
@@ -57,7 +55,15 @@ pub async fn serve(
     let timings = Timings::new(start);
     let meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
     meter.bytes_in(buffer.len() as u64);
+    let tracked = if backend.backend.track.is_empty() {
+        OfRequest::default()
+    } else {
+        let seen = Seen { addresses, stream: &client, worker };
+        OfRequest::begin(&frontend, &backend, worker, &Facts::of_connection(&seen))
+    };
     let mut session = Session {
+        place,
+        tracked,
         meter,
         trace,
         worker,
@@ -93,6 +99,9 @@ struct Session<'a> {
     server: Option<(Slot, Upstream)>,
     addresses: &'a Addresses,
     meter: Meter,
+    /// What is held of its connection in tables, and of itself.
+    place: &'a Place,
+    tracked: OfRequest,
     timings: Timings,
     way: Way,
     trace: Option<Box<Trace>>,
@@ -173,8 +182,11 @@ impl Session<'_> {
         let Self { meter, timings, client, addresses, .. } = self;
         let ended = clock::now();
         meter.finish(timings, ended, termination);
-        let Some(trace) = &self.trace else { return };
         let (bytes_in, bytes_out) = meter.bytes();
+        for tracked in self.tracked.all(self.place.tracked()) {
+            tracked.bytes(bytes_in, bytes_out);
+        }
+        let Some(trace) = &self.trace else { return };
         let moments = Moments {
             complete: Some(timings.start),
             connected: timings.connected,
@@ -284,6 +296,13 @@ async fn connect(
     (timings, way): (&mut Timings, &mut Way),
 ) -> Result<(Slot, Upstream), Termination> {
     let mut tries = Tries::new(backend, key(worker, backend, behalf));
+    let mut stuck = Stuck::none();
+    if !backend.backend.stick.is_empty() {
+        let seen = Seen { addresses: behalf.addresses, stream: behalf.stream, worker };
+        let facts = Facts::of_connection(&seen);
+        stuck = Stuck::read(&backend.backend, &facts, false, None, worker.shared.epoch.now_ms());
+        stuck.prefer(&mut tries);
+    }
     let mut failed = Termination::new(Cause::Server, Phase::Connect);
     loop {
         // What a client sent before it ended its side is still to be forwarded.
@@ -299,7 +318,14 @@ async fn connect(
         };
         meter.assign(&slot, worker.shared.epoch.now_ms());
         match obtain(worker, &slot, Reuse::No, timer, backend.backend.timeouts.connect, behalf).await {
-            Ok(upstream) => return Ok((slot, upstream)),
+            Ok(upstream) => {
+                if !stuck.is_none() {
+                    let seen = Seen { addresses: behalf.addresses, stream: behalf.stream, worker };
+                    let (facts, now) = (Facts::of_connection(&seen), worker.shared.epoch.now_ms());
+                    stuck.answered(&backend.backend, &facts, slot.index, now);
+                }
+                return Ok((slot, upstream));
+            }
             Err(none) => {
                 failed = no_connection(none.failure, none.local);
                 let attempt = Attempt {

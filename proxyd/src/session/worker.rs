@@ -11,9 +11,12 @@ use slab::Slab;
 use tokio::task::AbortHandle;
 
 use super::access_log::AccessLog;
+use super::client::Addresses;
+use super::facts::Seen;
 use super::leash::Leashes;
 use super::lend::{Ask, Loan};
 use super::termination::Cause;
+use super::track::{Tracked, When, Whose};
 use super::view::{FrontendView, View};
 use crate::balance::Random;
 use crate::clock;
@@ -23,6 +26,8 @@ use crate::model::process::Pressure;
 use crate::model::shared::Shared;
 use crate::model::sources::Counted;
 use crate::net::buffer;
+use crate::net::stream::Stream;
+use crate::sample::Facts;
 use crate::stats::cells::Count;
 
 /// So many connections are a burst whose memory is worth giving back.
@@ -275,6 +280,8 @@ pub struct Place {
     reservation: Reservation,
     /// Where connections of one source are bounded.
     counted: Option<Box<Counted>>,
+    /// What is counted of it in tables.
+    tracked: Option<Box<Tracked>>,
     key: usize,
 }
 
@@ -357,7 +364,7 @@ impl Place {
         cells.last_session.set(worker.shared.epoch.now_ms());
         let key = worker.connections.borrow_mut().insert(Client::default());
         worker.most.set(worker.most.get().max(worker.connections()));
-        Self { worker: Rc::clone(worker), reservation, counted: None, key }
+        Self { worker: Rc::clone(worker), reservation, counted: None, tracked: None, key }
     }
 
     /// Counts the connection as one of its client's; false where that has as many as it may have.
@@ -368,6 +375,33 @@ impl Place {
             self.reservation.frontend.stats.worker(self.worker.index).inc(Count::DeniedConnections);
         }
         self.counted.is_some()
+    }
+
+    /// Counts the connection in the tables of its frontend by the keys that can be looked at now; where `is_session`
+    /// also as a session.
+    pub fn track(
+        &mut self,
+        frontend: &Rc<FrontendView>,
+        (stream, addresses): (&Stream, &Addresses),
+        when: impl Fn(When) -> bool,
+        is_session: bool,
+    ) {
+        if frontend.frontend.track.is_empty() {
+            return;
+        }
+        let seen = Seen { addresses, stream, worker: &self.worker };
+        let held = self.tracked.take().map(|tracked| *tracked);
+        let held = held.unwrap_or_else(|| Tracked::new(Whose::Frontend(Rc::clone(frontend)), &self.worker));
+        let tracked = held.begin(&Facts::of_connection(&seen), when);
+        if is_session {
+            tracked.session();
+        }
+        self.tracked = Some(Box::new(tracked));
+    }
+
+    /// What is held of it in tables.
+    pub fn tracked(&self) -> Option<&Tracked> {
+        self.tracked.as_deref()
     }
 
     /// Which of the worker's connections it is.

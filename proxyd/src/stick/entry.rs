@@ -89,6 +89,13 @@ impl EntryMut<'_> {
         }
     }
 
+    /// Makes a rate what was saved of it, if it was taken over the same time.
+    pub(super) fn set_rate(&mut self, data: Data, index: u32, period: u32, aged: [u32; 3], elapsed: u64) {
+        if let Some(place) = self.layout.place(data, index).filter(|_| self.layout.period(data) == period) {
+            rate::set_aged(&mut self.words[place..], self.now, aged, elapsed);
+        }
+    }
+
     /// Makes a counter or rate what is said; false where the table does not hold it.
     pub fn set(&mut self, data: Data, index: u32, value: u64) -> bool {
         let Some(place) = self.layout.place(data, index) else { return false };

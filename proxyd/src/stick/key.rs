@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use smallvec::SmallVec;
 
 use crate::config::table::KeyType;
+use crate::sample::Value;
 
 /// A key's bytes.
 pub type Key = SmallVec<[u8; 32]>;
@@ -17,6 +18,17 @@ pub fn of_address(kind: KeyType, address: IpAddr) -> Option<Key> {
         (KeyType::Ipv6, IpAddr::V4(four)) => Some(Key::from_slice(&four.to_ipv6_mapped().octets())),
         (KeyType::Ipv6, IpAddr::V6(six)) => Some(Key::from_slice(&six.octets())),
         _ => None,
+    }
+}
+
+/// What an expression came to.
+pub fn of_value(kind: KeyType, value: Value<'_>) -> Option<Key> {
+    match kind {
+        KeyType::Ip => value.into_v4().map(|four| Key::from_slice(&four.octets())),
+        KeyType::Ipv6 => value.into_v6().map(|six| Key::from_slice(&six.octets())),
+        KeyType::Integer => value.into_integer().map(of_integer),
+        KeyType::String(_) => Some(Key::from_slice(&value.into_text())),
+        KeyType::Binary(_) => Some(Key::from_slice(&value.into_binary())),
     }
 }
 

@@ -36,6 +36,21 @@ pub(super) fn set(words: &mut [u32], now_ms: u64, n: u32) {
     words[PREVIOUS] = 0;
 }
 
+/// How long ago its period began, and its events: what another process can make a rate of.
+pub(super) fn aged(words: &[u32], now_ms: u64) -> [u32; WORDS] {
+    [tick(now_ms).wrapping_sub(words[TICK]), words[CURRENT], words[PREVIOUS]]
+}
+
+/// The same rate, `elapsed` milliseconds later and by another clock.
+pub(super) fn set_aged(words: &mut [u32], now_ms: u64, [age, current, previous]: [u32; WORDS], elapsed: u64) {
+    let age = u64::from(age).saturating_add(elapsed);
+    if let Ok(age) = u32::try_from(age) {
+        words[TICK] = tick(now_ms).wrapping_sub(age) & !1;
+        words[CURRENT] = current;
+        words[PREVIOUS] = previous;
+    }
+}
+
 /// Events within the last period, taking those of the one before for evenly spread.
 pub(super) fn read(words: &[u32], now_ms: u64, period: u32) -> u32 {
     let (mut previous, mut current) = (u64::from(words[PREVIOUS]), u64::from(words[CURRENT]));

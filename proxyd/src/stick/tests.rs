@@ -19,6 +19,7 @@ fn conf(key: KeyType, entries: u32, store: &[Data]) -> conf::Table {
         expire: Some(Duration::from_secs(10)),
         store: store.iter().copied().map(stored).collect(),
         no_purge: false,
+        save: None,
     }
 }
 

@@ -21,6 +21,7 @@ fn conf(name: &str, key: KeyType, store: &[Data]) -> Conf {
         expire: Some(Duration::from_mins(10)),
         store: store.iter().map(stored).collect(),
         no_purge: false,
+        save: None,
     }
 }
 

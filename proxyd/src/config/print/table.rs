@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::super::table::{Form, KeyType, Stored, Table};
+use super::super::table::{Form, KeyType, Stick, Stored, Table, Track};
 use super::{duration, quoted};
 
 pub(super) fn tables(tables: &[Table]) -> String {
@@ -31,6 +31,9 @@ fn table(table: &Table) -> String {
     if table.no_purge {
         text.push_str(", no_purge: true");
     }
+    if let Some(save) = &table.save {
+        let _ = write!(text, ", save: {}", quoted(&save.to_string_lossy()));
+    }
     text.push(')');
     text
 }
@@ -43,4 +46,20 @@ fn stored(stored: &Stored) -> String {
         (false, Form::Rate) => format!("{name}({period})"),
         (false, _) => name.to_owned(),
     }
+}
+
+/// `stick` of a backend.
+pub(super) fn stick(rules: &[Stick]) -> String {
+    let rules = rules.iter().map(|Stick { rule, key, table }| {
+        format!("{}(key: {}, table: {})", rule.word(), quoted(&key.text), quoted(table))
+    });
+    format!("stick: [{}]", rules.collect::<Vec<_>>().join(", "))
+}
+
+/// `track` of a proxy.
+pub(super) fn track(tracks: &[Track]) -> String {
+    let tracks = tracks
+        .iter()
+        .map(|Track { key, table }| format!("(key: {}, table: {})", quoted(&key.text), quoted(table)));
+    format!("track: [{}]", tracks.collect::<Vec<_>>().join(", "))
 }

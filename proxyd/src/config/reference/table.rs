@@ -25,7 +25,7 @@ pub use process::{FILE, GLOBAL, METRICS, SOCKET};
 pub use proxy::{BACKEND, FRONTEND, LISTEN, ROUTE};
 pub use server::{SERVER, SERVER_DEFAULTS, SERVER_HTTP2};
 pub use socket::{BIND_ENTRY, KEEPALIVE, SEND_PROXY};
-pub use tables::TABLE;
+pub use tables::{STICK, TABLE, TRACK};
 pub use tls::{BIND_TLS, CLIENT_CERTS, SERVER_TLS, TICKETS};
 pub use traffic::{CLIENT_TIMEOUTS, DEFAULTS, RETRIES, SERVER_TIMEOUTS, TIMEOUTS};
 pub use verdict::{AGENT, EJECT, PANIC};
@@ -60,6 +60,8 @@ pub const SECTIONS: &[&Section] = &[
     &ERROR_PAGE,
     &PROXY_LOG,
     &TABLE,
+    &TRACK,
+    &STICK,
     &LISTEN,
     &FRONTEND,
     &CLIENT_TIMEOUTS,

@@ -10,6 +10,7 @@ use super::check::Written as Check;
 use super::http::Page;
 use super::persistence::WrittenCookie;
 use super::server::{Server, ServerDefaults};
+use super::stick::{self, Use};
 use super::traffic::{Retries, Timeouts, retries};
 use super::{balance, http, name, persistence, verdict};
 
@@ -27,6 +28,9 @@ pub(in crate::config) struct Backend {
     pub(in crate::config) pages: Vec<Page>,
     pub(in crate::config) abort_on_close: Option<bool>,
     pub(in crate::config) fullconn: Option<Spanned<u32>>,
+    pub(in crate::config) stick: Vec<Use>,
+    /// Not of a listen section, whose frontend tracks.
+    pub(in crate::config) track: Vec<Use>,
     pub(in crate::config) panic: Option<Panic>,
     pub(in crate::config) eject: Option<Spanned<Eject>>,
     pub(in crate::config) server_defaults: ServerDefaults,
@@ -53,6 +57,8 @@ impl Backend {
             fullconn: fields.get("fullconn").and_then(|value| value.number(1..=u32::MAX, report)),
             panic: verdict::panic(fields, report),
             eject: verdict::eject(fields, report),
+            stick: stick::stick(fields, report),
+            track: Vec::new(),
             server_defaults: fields
                 .get("server_defaults")
                 .and_then(|value| ServerDefaults::read(value, report))
@@ -67,6 +73,7 @@ impl Backend {
     pub(super) fn read_identity(&mut self, fields: &Fields<'_, '_>, report: &mut Report) {
         self.name = name(fields, report);
         self.pages = http::pages(fields, report);
+        self.track = stick::track(fields, report);
         self.mode = fields.get("mode").and_then(|value| value.choice(&MODES, report));
     }
 }

@@ -11,6 +11,7 @@ use super::http::{Http, Page};
 use super::log::ProxyLog;
 use super::route::{self, Route};
 use super::socket::{Bind, binds};
+use super::stick::{self, Use};
 use super::traffic::Timeouts;
 use super::{address, client_cert, defaults, http, name};
 
@@ -24,6 +25,7 @@ pub(in crate::config) struct Frontend {
     pub(in crate::config) maxconn: Option<Spanned<u32>>,
     pub(in crate::config) maxconn_per_source: Option<u32>,
     pub(in crate::config) trusted: Option<Trusted>,
+    pub(in crate::config) track: Vec<Use>,
     pub(in crate::config) forward: Option<ForwardHeaders>,
     pub(in crate::config) client_cert_headers: Option<Arc<[ClientCertHeader]>>,
     pub(in crate::config) http: Http,
@@ -47,6 +49,7 @@ impl Frontend {
                 .and_then(|value| Some(value.number(1..=u32::MAX, report)?.value)),
             maxconn: fields.get("maxconn").and_then(|value| value.number(1..=u32::MAX, report)),
             trusted: fields.get("trusted").and_then(|value| address::networks(value, report)),
+            track: stick::track(fields, report),
             forward: defaults::forward(fields, report),
             client_cert_headers: client_cert::headers(fields, report),
             http: Http::read(fields, report),

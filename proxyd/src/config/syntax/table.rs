@@ -19,6 +19,7 @@ pub(in crate::config) struct Table {
     pub(in crate::config) expire: Option<Duration>,
     pub(in crate::config) store: Vec<Spanned<Stored>>,
     pub(in crate::config) no_purge: Option<bool>,
+    pub(in crate::config) save: Option<Spanned<String>>,
 }
 
 impl Table {
@@ -34,6 +35,7 @@ impl Table {
             expire: fields.get("expire").and_then(|value| Some(value.duration(report)?.value)),
             store: fields.get("store").map(|value| store(value, report)).unwrap_or_default(),
             no_purge: fields.get("no_purge").and_then(|value| Some(value.boolean(report)?.value)),
+            save: fields.get("save").and_then(|value| save(value, report)),
         })
     }
 }
@@ -78,6 +80,19 @@ fn key(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<KeyType>> {
         KeyWord::Binary => KeyType::Binary(length),
     };
     Some(Spanned { value: value_of, span: value.node.span })
+}
+
+/// A file.
+fn save(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<String>> {
+    let path = value.text(report)?;
+    if path.value.is_empty() || path.value.ends_with('/') {
+        report.push(
+            Diagnostic::error("bad-path", format!("\"{}\" is not the path of a file", path.value))
+                .at(path.span, "expected a file such as \"/var/lib/proxyd/by_ip\""),
+        );
+        return None;
+    }
+    Some(path)
 }
 
 /// Each thing once.

@@ -26,6 +26,16 @@ pub(super) fn check(document: &Document, report: &mut Report) {
     let tables = || document.tables.iter().map(|table| table.name.as_ref());
     unique("table", "", tables(), report);
     tables().flatten().for_each(|name| valid("table", name, report));
+    let mut files: HashMap<&str, Span> = HashMap::new();
+    for save in document.tables.iter().filter_map(|table| table.save.as_ref()) {
+        if let Some(first) = files.insert(&save.value, save.span) {
+            report.push(
+                Diagnostic::error("name-taken", format!("two tables are saved to \"{}\"", save.value))
+                    .at(save.span, "the second")
+                    .at(first, "the first"),
+            );
+        }
+    }
     for backend in backends(document) {
         let of = backend.name.as_ref().map(|name| format!(" of `{}`", name.value)).unwrap_or_default();
         let names = || backend.servers.iter().flatten().map(|server| server.name.as_ref());

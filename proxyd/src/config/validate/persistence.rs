@@ -55,7 +55,7 @@ fn unused(backend: &Backend, servers: &[Server], report: &mut Report) {
                 .at(backend.head, "write `persistence: cookie(name: \"SRV\")` here"),
         );
     }
-    if let Some(persist) = &backend.persist {
+    if let Some(persist) = backend.persist.as_ref().filter(|_| backend.stick.is_empty()) {
         report.push(
             Diagnostic::error("no-meaning", "`persist` means nothing without persistence")
                 .at(persist.span, "there is nothing to make an exception of")

@@ -1,7 +1,7 @@
 //! Stick tables.
 
 use super::Choices;
-use crate::config::table::Data;
+use crate::config::table::{Data, StickRule};
 
 /// The type of a table's keys, without its length.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -23,6 +23,18 @@ pub(crate) const KEYS: Choices<KeyWord> = Choices {
         ("binary", KeyWord::Binary),
     ],
     also: &[("ipv4", KeyWord::Ip)],
+    later: &[],
+};
+
+pub(crate) const STICKS: Choices<StickRule> = Choices {
+    what: "a stick rule",
+    known: &[
+        ("on", StickRule::On),
+        ("match", StickRule::Match),
+        ("store_request", StickRule::StoreRequest),
+        ("store_response", StickRule::StoreResponse),
+    ],
+    also: &[],
     later: &[],
 };
 

@@ -25,8 +25,10 @@ use crate::session::meter::{Meter, Timings};
 use crate::session::queue::{Leaves, Line, NoServer};
 use crate::session::record::Way;
 use crate::session::retry::{self, Attempt, Failure};
+use crate::session::stick::Stuck;
 use crate::session::tcp::{cut, no_connection};
 use crate::session::termination::{Cause, Phase, Termination};
+use crate::session::track::OfRequest;
 use crate::session::transfer::Transfer;
 use crate::session::view::BackendView;
 use crate::session::watch::Watch;
@@ -49,6 +51,10 @@ struct Request<'a> {
     way: Way,
     /// Its cookie, where the backend has one.
     persisted: Persisted,
+    /// Its keys, where the backend has stick rules.
+    stuck: Stuck,
+    /// What it holds in tables.
+    tracked: OfRequest,
     /// The server's connection, where it has become a tunnel.
     tunnel: Option<Upstream>,
     /// Why it was refused.
@@ -109,6 +115,7 @@ impl Connection {
         let source = self.addresses.client.map(|address| address.ip());
         let persisted = Persisted::read(&backend.backend, &mut self.up_head, source);
         let key = self.key(facts, &backend);
+        let (stuck, tracked) = self.look_up(facts, &backend, &persisted);
         let up =
             Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body)
                 .at_most(self.frontend.frontend.http.max_body)
@@ -121,6 +128,8 @@ impl Connection {
                 ));
         let timings = Timings::new(self.now);
         let request = Request {
+            stuck,
+            tracked,
             facts,
             backend,
             key,
@@ -176,6 +185,7 @@ impl Connection {
         let backend = Rc::clone(&request.backend);
         let facts = request.facts;
         let mut tries = request.persisted.tries(&backend, request.key);
+        request.stuck.prefer(&mut tries);
         let mut error = Count::ConnectErrors;
         let mut failed = Outcome::failed(Termination::new(Cause::Server, Phase::Connect), Reply::Unavailable);
         let first = if facts.idempotent && facts.body == Body::None { Reuse::Yes } else { Reuse::Surely };
@@ -262,7 +272,8 @@ impl Connection {
         tries: &mut Tries,
         mut upstream: Upstream,
     ) -> Result<Outcome, Unsuccessful> {
-        let Request { facts, backend, meter, up, timings, persisted, tunnel, reason: refused, .. } = request;
+        let Request { facts, backend, meter, up, timings, persisted, stuck, tunnel, reason: refused, .. } =
+            request;
         let limits = (self.frontend.frontend.timeouts.client, backend.backend.timeouts.server);
         let mut begun = timings.connected.unwrap_or(timings.start);
         let mut server_buffer = Buffer::medium();
@@ -307,6 +318,7 @@ impl Connection {
             return Err(unwanted);
         }
         persisted.answer(&mut self.down_head, &backend.backend, slot, answer.status);
+        self.stick(stuck, &backend.backend, slot);
         let answered = *timings.answered.insert(slot.took(&self.place.worker, begun, clock::now()));
         let mut down = Transfer::new(
             std::mem::take(&mut self.down_head),

@@ -56,6 +56,11 @@ impl Persisted {
         tries
     }
 
+    /// Its cookie leads to one.
+    pub(super) fn has_server(&self) -> bool {
+        self.0.as_ref().is_some_and(|cookie| cookie.presented.server.is_some())
+    }
+
     /// It goes to this server.
     pub(super) fn assigned(&mut self, slot: &Slot) {
         if let Some(cookie) = &mut self.0 {

@@ -20,6 +20,13 @@ impl Connection {
         cells.inc(Count::Intercepted);
         cells.status(reason.reply().status());
         self.frontend.refused(reason);
+        if let Some(tracked) = self.place.tracked() {
+            tracked.request();
+            tracked.answered(reason.reply().status());
+            if reason.reply() == Reply::BadRequest {
+                tracked.glitch();
+            }
+        }
         self.write_reply(reason.reply(), None, true, false).await;
         self.log_refused(reason);
         Next::Linger

@@ -4,6 +4,7 @@ use super::super::{Field, Preset, Section};
 use super::balance::{BACKUPS, BALANCE};
 use super::http::{ABORT_ON_CLOSE, CLIENT_CERT_HEADERS, FORWARD_HEADERS, HTTP_ERRORS, OPTIONS};
 use super::persistence::{PERSIST_FIELD, PERSISTENCE};
+use super::tables::{STICK_LIST, TRACK_LIST};
 use super::verdict::{EJECT_FIELD, PANIC_FIELD};
 use super::{LOG, NAME};
 
@@ -94,6 +95,7 @@ pub const LISTEN: Section = Section {
         FRONTEND_MAXCONN,
         MAXCONN_PER_SOURCE,
         TRUSTED,
+        TRACK_LIST,
         LOG,
         FORWARD_HEADERS,
         CLIENT_CERT_HEADERS,
@@ -111,10 +113,11 @@ pub const LISTEN: Section = Section {
         FULLCONN,
         PANIC_FIELD,
         EJECT_FIELD,
+        STICK_LIST,
         SERVER_DEFAULTS,
         SERVERS,
     ],
-    later: &["request", "response", "queue", "stick"],
+    later: &["request", "response", "queue"],
 };
 
 /// One of `frontends`.
@@ -129,6 +132,7 @@ pub const FRONTEND: Section = Section {
         FRONTEND_MAXCONN,
         MAXCONN_PER_SOURCE,
         TRUSTED,
+        TRACK_LIST,
         FORWARD_HEADERS,
         CLIENT_CERT_HEADERS,
         OPTIONS,
@@ -191,8 +195,10 @@ pub const BACKEND: Section = Section {
         FULLCONN,
         PANIC_FIELD,
         EJECT_FIELD,
+        TRACK_LIST,
+        STICK_LIST,
         SERVER_DEFAULTS,
         SERVERS,
     ],
-    later: &["request", "response", "queue", "stick"],
+    later: &["request", "response", "queue"],
 };

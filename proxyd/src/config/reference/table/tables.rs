@@ -54,8 +54,83 @@ pub const TABLE: Section = Section {
             preset: Preset::Value(|| "false".into()),
             meaning: "A full table takes no new entry, instead of giving up its oldest one.",
         },
+        Field {
+            name: "save",
+            shape: "string",
+            preset: Preset::Unset("it begins empty"),
+            meaning: "Path of a file. At the end of the process the table is written to it, whole or not at all, and read \
+                      at the start: entries live on for what was left of their time, servers are known by their names, \
+                      open connections are forgotten. A file that is damaged is named, and the table begins empty.",
+        },
     ],
     later: &["peers", "write_to", "recv_only", "brates_factor", "server_key_type"],
 };
 
 const _: () = assert!(KEY_LENGTH == 32, "the text says so");
+
+/// `stick` of a backend.
+pub(super) const STICK_LIST: Field = Field {
+    name: "stick",
+    shape: "list of rules",
+    preset: Preset::Unset("clients stay nowhere"),
+    meaning: "`[on(key: \"src\", table: \"by_ip\")]`: clients stay with their servers by what tables know of them.",
+};
+
+/// `track` of a proxy.
+pub(super) const TRACK_LIST: Field = Field {
+    name: "track",
+    shape: "list of up to three `(key: .., table: ..)`",
+    preset: Preset::Unset("nothing is tracked"),
+    meaning: "Whose connections and requests are counted in tables, such as `[(key: \"src\", table: \"by_ip\")]`.",
+};
+
+const USED_TABLE: Field = Field {
+    name: "table",
+    shape: "string",
+    preset: Preset::Required,
+    meaning: "Name of a table whose keys the value can become.",
+};
+
+/// One of `stick`.
+pub const STICK: Section = Section {
+    what: "a stick rule",
+    title: "stick",
+    about: "`on(..)` looks the key of a request up, and stores which server answered it; `match(..)` looks up alone, \
+            `store_request(..)` stores alone, `store_response(..)` stores for a key of the answer. A cookie goes before, \
+            then the first rule that knows a server. It is kept to while it is up, drained too; a request whose server is \
+            down or in maintenance goes to another, which is then the one that is stored. A server is stored when it \
+            answers, in mode tcp when it is connected to; of several keys for one table the first one. Tables that \
+            rules use hold `server_id` and `server_key`, the server's number and name, in any case: the name counts.",
+    fields: &[
+        Field {
+            name: "key",
+            shape: "sample expression",
+            preset: Preset::Required,
+            meaning: "What a client is known by: `\"src\"`, `\"req.cook(SID)\"`, of an answer `\"res.cook(SID)\"`. A request \
+                      without it is left alone.",
+        },
+        USED_TABLE,
+    ],
+    later: &["when"],
+};
+
+/// One of `track`.
+pub const TRACK: Section = Section {
+    what: "an entry of `track`",
+    title: "track",
+    about: "What the table stores is counted for each connection, where a connection has the key, else for each request: \
+            `conn_cnt`, `conn_cur`, `conn_rate`; `sess_cnt`, `sess_rate` (those whose TLS was agreed on); `http_req_cnt` \
+            and its rate, `http_err_cnt` (4xx), `http_fail_cnt` (5xx but 501 and 505), `bytes_in_cnt`, `bytes_out_cnt`, \
+            when a request or TCP session has ended; `glitch_cnt`, what was no proper HTTP. An entry stays at least as \
+            long as what it counts. The entries of a proxy are HAProxy's `track-sc0` to `track-sc2`.",
+    fields: &[
+        Field {
+            name: "key",
+            shape: "sample expression",
+            preset: Preset::Required,
+            meaning: "Such as `\"src\"` or `\"req.hdr(x-user),lower\"`. What has no value is not counted.",
+        },
+        USED_TABLE,
+    ],
+    later: &["when"],
+};

@@ -25,7 +25,7 @@ impl<'a> UnderWay<'a> {
         // First of all: what goes wrong from here on is not told of in turn.
         self.over = true;
         let Self { connection, request, .. } = self;
-        let Request { facts, meter, up, timings, way, persisted, tunnel, reason, .. } = request;
+        let Request { facts, meter, up, timings, way, persisted, tracked, tunnel, reason, .. } = request;
         if let Some(server) = tunnel.take()
             && termination != Termination::default()
         {
@@ -41,13 +41,18 @@ impl<'a> UnderWay<'a> {
         connection.up_head = up.take_prefix();
         connection.now = timings.ended.unwrap_or_else(clock::now);
         meter.finish(timings, connection.now, termination);
+        let (received, sent) = meter.bytes();
+        let received = if nothing_sent { facts.length as u64 } else { received };
+        for tracked in tracked.all(connection.place.tracked()) {
+            tracked.bytes(received, sent + own_bytes);
+            tracked.answered(meter.status().unwrap_or(0));
+        }
         if connection.trace.is_some() {
-            let (received, sent) = meter.bytes();
             let end = End {
                 timings: *timings,
                 way: *way,
                 termination,
-                bytes_in: if nothing_sent { facts.length as u64 } else { received },
+                bytes_in: received,
                 bytes_out: sent + own_bytes,
                 cookies: persisted.letters(),
                 reason: reason.map(Reason::text),

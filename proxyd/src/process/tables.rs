@@ -1,0 +1,58 @@
+//! Stick tables that are kept over a restart: read at the start, written at the end.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use crate::clock;
+use crate::log;
+use crate::model::shared::Shared;
+use crate::stick::Table;
+
+/// Reads the files of all tables that have one. What is of no use is told, and no reason not to start.
+pub(super) fn restore(shared: &Shared) {
+    for table in &shared.snapshot().tables {
+        let Some(path) = &table.conf().save else { continue };
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => {
+                tell(table, path, "cannot be read", &error);
+                continue;
+            }
+        };
+        match table.restore(&bytes, shared.epoch.now_ms(), clock::wall_ms()) {
+            Ok(entries) => {
+                log::notice(format_args!("table {}: {entries} entries of {}", table.name, path.display()));
+            }
+            Err(damaged) => tell(table, path, "is of no use", &damaged),
+        }
+    }
+}
+
+fn tell(table: &Table, path: &Path, what: &str, why: &dyn std::fmt::Display) {
+    log::alert(format_args!("table {} begins empty: {} {what}: {why}", table.name, path.display()));
+}
+
+/// Writes the files, each whole or not at all.
+pub(super) fn save(shared: &Shared) {
+    for table in &shared.snapshot().tables {
+        let Some(path) = &table.conf().save else { continue };
+        let mut name = path.as_os_str().to_owned();
+        name.push(format!(".{}.tmp", std::process::id()));
+        let temporary = PathBuf::from(name);
+        let written = write(shared, table, &temporary).and_then(|()| fs::rename(&temporary, path));
+        if let Err(error) = written {
+            let _gone = fs::remove_file(&temporary);
+            log::alert(format_args!("table {} is not saved: {}: {error}", table.name, path.display()));
+        }
+    }
+}
+
+fn write(shared: &Shared, table: &Table, path: &Path) -> io::Result<()> {
+    let _left_over = fs::remove_file(path);
+    let file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    table.save(BufWriter::new(&file), shared.epoch.now_ms(), clock::wall_ms())?;
+    file.sync_all()
+}

@@ -1,0 +1,272 @@
+//! Stick tables: clients that stay with their servers, and what is counted of them, as the socket shows it.
+
+use std::collections::HashMap;
+
+use harness::frames::{self, Frame, Peer, hpack};
+use harness::origin::http::{Answer, Origin, Request};
+use harness::origin::tcp::Tcp;
+use harness::{Client, Config, Daemon, eventually};
+use rustix::process::Signal;
+
+const CHECK: &str = r#"check: tcp(interval: "100ms", rise: 1, fall: 1)"#;
+
+fn three(origins: &[Origin], fields: &str) -> Config {
+    let config = Config::new()
+        .global("workers: 2")
+        .table("users", r#"key: string(20), entries: 1000, expire: "1m""#)
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", fields);
+    let names = ["app1", "app2", "app3"];
+    origins.iter().zip(names).fold(config, |config, (origin, name)| config.server(name, origin.addr(), ""))
+}
+
+/// Who answers a request with these lines.
+fn asks(daemon: &Daemon, lines: &str) -> String {
+    let mut client = Client::tcp(daemon.listener("web"));
+    client.send(format!("GET / HTTP/1.1\r\nHost: test\r\n{lines}\r\n"));
+    let answer = client.response("GET");
+    assert_eq!(answer.status, 200, "{lines}");
+    answer.origin().to_owned()
+}
+
+/// The values of the one entry of a key.
+fn entry(daemon: &Daemon, table: &str, key: &str) -> HashMap<String, String> {
+    let shown = daemon.admin(&format!("show table {table} key {key}"));
+    let line = shown.lines().nth(1).unwrap_or_default();
+    line.split(' ')
+        .filter_map(|field| field.split_once('='))
+        .map(|(name, value)| (name.into(), value.into()))
+        .collect()
+}
+
+fn value(daemon: &Daemon, table: &str, key: &str, name: &str) -> u64 {
+    entry(daemon, table, key).get(name).map_or(0, |value| value.parse().unwrap())
+}
+
+#[test]
+fn a_client_stays_through_drain_and_weights_and_moves_once_when_its_server_dies() {
+    let mut origins: Vec<Origin> = ["app1", "app2", "app3"].map(Origin::start).into();
+    let stick = r#"stick: [on(key: "req.hdr(x-user)", table: "users")]"#;
+    let daemon = Daemon::start(&three(&origins, &format!("{stick}, {CHECK}")));
+    let alice = || asks(&daemon, "X-User: alice\r\n");
+    let home = alice();
+    let at_home = |why: &str| {
+        for _ in 0..6 {
+            assert_eq!(alice(), home, "{why}");
+        }
+    };
+    at_home("it is where it was");
+    assert_eq!(entry(&daemon, "users", "alice")["server_key"], home);
+    for command in ["weight app/HOME 0", "server app/HOME weight 1", "server app/HOME state drain"] {
+        assert_eq!(daemon.admin(&format!("set {}", command.replace("HOME", &home))).trim(), "");
+        at_home(command);
+    }
+    // Nobody else comes to a drained server.
+    for n in 0..6 {
+        assert_ne!(asks(&daemon, &format!("X-User: stranger{n}\r\n")), home);
+    }
+    // Who has no key is balanced, and known to nobody.
+    asks(&daemon, "");
+    assert!(daemon.admin("show table").contains("used:7"), "{}", daemon.admin("show table"));
+    daemon.admin(&format!("set server app/{home} state maint"));
+    let second = alice();
+    assert_ne!(second, home);
+    assert_eq!(entry(&daemon, "users", "alice")["server_key"], second);
+    // It comes back, and nobody goes back.
+    daemon.admin(&format!("set server app/{home} state ready"));
+    assert_eq!(alice(), second);
+    let dies = origins.iter_mut().zip(["app1", "app2", "app3"]).find(|(_, name)| *name == second).unwrap().0;
+    dies.stop();
+    let third = alice();
+    assert_ne!(third, second);
+    assert_eq!(entry(&daemon, "users", "alice")["server_key"], third);
+    daemon.wait_status("app", &second, "DOWN");
+    assert_eq!(alice(), third);
+    // A key that was forgotten is balanced anew.
+    daemon.admin("clear table users");
+    assert!(daemon.admin("show table").contains("used:0"));
+    alice();
+    assert!(daemon.admin("show table").contains("used:1"));
+}
+
+#[test]
+fn a_session_of_the_servers_own_leads_back_to_it() {
+    let origins = ["app1", "app2", "app3"].map(|name| {
+        Origin::scripted(move |request: &Request| {
+            let fresh = !request.head.raw.windows(7).any(|part| part == b"Cookie:");
+            let set = if fresh { format!("Set-Cookie: SID=of-{name}; path=/\r\n") } else { String::new() };
+            let bytes = format!("HTTP/1.1 200 OK\r\nX-Origin: {name}\r\n{set}Content-Length: 0\r\n\r\n");
+            Answer { bytes: bytes.into_bytes(), close: false }
+        })
+    });
+    let stick = r#"stick: [match(key: "req.cook(SID)", table: "users"), store_response(key: "res.cook(SID)", table: "users")]"#;
+    let daemon = Daemon::start(&three(&origins, stick));
+    for _ in 0..5 {
+        let home = asks(&daemon, "");
+        for _ in 0..4 {
+            assert_eq!(asks(&daemon, &format!("Cookie: SID=of-{home}\r\n")), home);
+        }
+    }
+    let all = daemon.admin("show table users");
+    assert!(all.contains("key=of-app1 ") && all.contains("server_key=app1"), "{all}");
+    assert_eq!(entry(&daemon, "users", "of-app2")["server_id"], "2");
+}
+
+#[test]
+fn tcp_connections_stay_by_their_address() {
+    let origins = [Tcp::start(|stream, _| names(stream, b'a')), Tcp::start(|stream, _| names(stream, b'b'))];
+    let config = Config::tcp([("a", origins[0].address()), ("b", origins[1].address())])
+        .table("by_ip", "key: ip, entries: 100")
+        .with(r#"stick: [on(key: "src", table: "by_ip")]"#);
+    let daemon = Daemon::start(&config);
+    let first = daemon.client().read_exactly(1);
+    for _ in 0..5 {
+        assert_eq!(daemon.client().read_exactly(1), first);
+    }
+    assert_eq!(entry(&daemon, "by_ip", "127.0.0.1")["server_key"].as_bytes(), first);
+    let other = if first == b"a" { ("b", 2) } else { ("a", 1) };
+    assert_eq!(daemon.admin(&format!("set table by_ip key 127.0.0.1 data.server_id {}", other.1)).trim(), "");
+    // The name goes before the number.
+    assert_eq!(daemon.client().read_exactly(1), first);
+}
+
+fn names(mut stream: harness::stream::Stream, name: u8) {
+    use std::io::{Read as _, Write as _};
+    stream.write_all(&[name]).ok();
+    stream.read_to_end(&mut Vec::new()).ok();
+}
+
+#[test]
+fn what_clients_do_is_counted() {
+    let origin = Origin::start("app1");
+    let store = r#"store: [conn_cnt, conn_cur, conn_rate("1m"), sess_cnt, http_req_cnt, http_req_rate("1m"), http_err_cnt, http_fail_cnt, bytes_in_cnt, bytes_out_cnt, glitch_cnt]"#;
+    let config = Config::new()
+        .table("by_ip", &format!("key: ip, entries: 100, {store}"))
+        .table("by_user", &format!("key: string(9), entries: 100, {store}"))
+        .frontend(
+            "web",
+            r#"default_backend: "app", http: (http2: (prior_knowledge: true)),
+            track: [(key: "src", table: "by_ip"), (key: "req.hdr(x-user)", table: "by_user")]"#,
+        )
+        .backend("app", "")
+        .server("app1", origin.addr(), "");
+    let daemon = Daemon::start(&config);
+    let source = |name: &str| value(&daemon, "by_ip", "127.0.0.1", name);
+    let bob = |name: &str| value(&daemon, "by_user", "bob", name);
+    let mut client = Client::tcp(daemon.listener("web"));
+    for path in ["/", "/bytes/1000", "/status/404", "/status/500", "/status/501"] {
+        client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\nX-User: bob\r\n\r\n"));
+        client.response("GET");
+    }
+    client.get("/");
+    let now = |name: &str, expected: u64, of: &dyn Fn(&str) -> u64| {
+        eventually(name, || (of(name) == expected).then_some(()));
+    };
+    now("http_req_cnt", 6, &source);
+    for (name, expected) in [
+        ("conn_cnt", 1),
+        ("conn_cur", 1),
+        ("conn_rate(60000)", 1),
+        ("sess_cnt", 1),
+        ("http_req_rate(60000)", 6),
+        ("http_err_cnt", 1),
+        ("http_fail_cnt", 1),
+        ("use", 1),
+    ] {
+        now(name, expected, &source);
+    }
+    eventually("bytes are counted", || {
+        (source("bytes_out_cnt") == daemon.count("web", "FRONTEND", "bout")).then_some(())
+    });
+    assert_eq!(source("bytes_in_cnt"), daemon.count("web", "FRONTEND", "bin"));
+    assert!(source("bytes_out_cnt") > 1000);
+    // A request's key is held no longer than the request.
+    for (name, expected) in
+        [("http_req_cnt", 5), ("conn_cur", 0), ("conn_cnt", 5), ("http_err_cnt", 1), ("use", 0)]
+    {
+        now(name, expected, &bob);
+    }
+    drop(client);
+    now("conn_cur", 0, &source);
+    // Streams are requests, and their connection is one.
+    let mut peer = Peer::client(daemon.listener("web"));
+    for stream in [1, 3, 5] {
+        let fields = frames::request_fields("GET", "/");
+        peer.send(frames::bytes(&Frame::head(frames::END_STREAM, stream, &hpack::encode(&fields))));
+        assert_eq!(peer.answer(stream).status(), Some(200));
+    }
+    now("http_req_cnt", 9, &source);
+    assert_eq!((source("conn_cnt"), source("conn_cur")), (2, 1));
+    drop(peer);
+    // What is no HTTP counts as well.
+    let mut client = Client::tcp(daemon.listener("web"));
+    client.send("NONSENSE\r\n\r\n");
+    assert_eq!(client.response("GET").status, 400);
+    now("glitch_cnt", 1, &source);
+    assert_eq!((source("http_err_cnt"), source("http_req_cnt")), (2, 10));
+    let metrics = daemon.admin("show table");
+    assert!(metrics.contains("# table: by_ip, type: ip, size:100, used:1"), "{metrics}");
+}
+
+#[test]
+fn a_backend_counts_what_comes_to_it() {
+    let origin = Tcp::echo();
+    let config = Config::tcp([("app1", origin.address())])
+        .table("by_ip", "key: ip, entries: 100, store: [conn_cnt, conn_cur, bytes_in_cnt, bytes_out_cnt]")
+        .with(r#"track: [(key: "src", table: "by_ip")]"#);
+    let daemon = Daemon::start(&config);
+    let mut client = daemon.client();
+    client.send("hello");
+    assert_eq!(client.read_exactly(5), b"hello");
+    assert_eq!(value(&daemon, "by_ip", "127.0.0.1", "conn_cur"), 1);
+    assert_eq!(daemon.admin("clear table by_ip key 127.0.0.1"), "Entry currently in use, cannot remove\n\n");
+    client.half_close();
+    assert_eq!(client.read_to_end(), b"");
+    eventually("it is over", || (value(&daemon, "by_ip", "127.0.0.1", "conn_cur") == 0).then_some(()));
+    assert_eq!(value(&daemon, "by_ip", "127.0.0.1", "bytes_in_cnt"), 5);
+    assert_eq!(value(&daemon, "by_ip", "127.0.0.1", "bytes_out_cnt"), 5);
+}
+
+#[test]
+fn tables_live_on_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("users");
+    let origins: Vec<Origin> = ["app1", "app2", "app3"].map(Origin::start).into();
+    let config = |names: [&str; 3]| {
+        let config = Config::new()
+            .table(
+                "users",
+                &format!("key: string(20), entries: 1000, expire: \"1m\", save: {file:?}, store: [gpc0]"),
+            )
+            .frontend("web", r#"default_backend: "app""#)
+            .backend("app", r#"stick: [on(key: "req.hdr(x-user)", table: "users")]"#);
+        names.iter().fold(config, |config, name| {
+            let at = ["app1", "app2", "app3"].iter().position(|known| known == name).unwrap();
+            config.server(name, origins[at].addr(), "")
+        })
+    };
+    let mut first = Daemon::start(&config(["app1", "app2", "app3"]));
+    let users = ["anna", "bert", "carl", "dora"];
+    let homes: Vec<String> = users.iter().map(|user| asks(&first, &format!("X-User: {user}\r\n"))).collect();
+    first.admin("set table users key anna data.gpc0 17");
+    first.signal(Signal::TERM);
+    assert!(first.wait_exit(std::time::Duration::from_secs(20)).success());
+    assert!(file.exists());
+    // The same servers, in another order.
+    let mut second = Daemon::start(&config(["app3", "app1", "app2"]));
+    second.logged("table users: 4 entries of ");
+    for (user, home) in users.iter().zip(&homes) {
+        assert_eq!(asks(&second, &format!("X-User: {user}\r\n")), *home, "{user}");
+    }
+    assert_eq!(value(&second, "users", "anna", "gpc0"), 17);
+    second.signal(Signal::TERM);
+    assert!(second.wait_exit(std::time::Duration::from_secs(20)).success());
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let third = Daemon::start(&config(["app1", "app2", "app3"]));
+    let told = third.logged("table users begins empty");
+    assert!(told.contains("its sum is wrong") && told.contains(file.to_str().unwrap()), "{told}");
+    assert!(third.admin("show table").contains("used:0"));
+}
