@@ -41,7 +41,7 @@ pub fn of_integer(number: i64) -> Key {
 pub fn of_text(kind: KeyType, text: &str) -> Option<Key> {
     match kind {
         KeyType::Ip | KeyType::Ipv6 => of_address(kind, text.parse().ok()?),
-        KeyType::Integer => Some(of_integer(text.parse().ok()?)),
+        KeyType::Integer => Some(of_integer(text.parse::<u32>().ok()?.into())),
         KeyType::String(_) | KeyType::Binary(_) => Some(Key::from_slice(text.as_bytes())),
     }
 }
@@ -86,7 +86,8 @@ mod tests {
             (KeyType::Ipv6, "2001:DB8::1", Some("2001:db8::1")),
             (KeyType::Ipv6, "10.1.2.3", Some("::ffff:10.1.2.3")),
             (KeyType::Integer, "42", Some("42")),
-            (KeyType::Integer, "-1", Some("4294967295")),
+            (KeyType::Integer, "4294967295", Some("4294967295")),
+            (KeyType::Integer, "-1", None),
             (KeyType::Integer, "4x", None),
             (KeyType::String(9), "a b=\\\u{e4}", Some("a\\ b\\=\\\\\\xC3\\xA4")),
             (KeyType::Binary(9), "a\u{1}", Some("6101")),
