@@ -34,14 +34,6 @@ fn commands_are_understood() {
             "set server be/s1 addr ::1 port 80",
             set(ServerChange::Address { ip: "::1".parse().unwrap(), port: Some(80) }),
         ),
-        (
-            "disable dynamic-cookie backend be",
-            Command::SetCookies { backend: "be".into(), change: CookieChange::Dynamic(false) },
-        ),
-        (
-            "set dynamic-cookie-key backend be s3cret",
-            Command::SetCookies { backend: "be".into(), change: CookieChange::Key("s3cret".into()) },
-        ),
         ("set maxconn frontend f 0", Command::SetMaxconnFrontend { frontend: "f".into(), maxconn: 0 }),
         ("clear counters", Command::ClearCounters { all: false }),
         ("reopen logs", Command::ReopenLogs),
@@ -81,6 +73,27 @@ fn commands_are_understood() {
                 filter: Some(Filter { proxy: ProxyRef::Name("app".into()), kinds: Some(4), id: None }),
             }),
         ),
+        ("watch events", Command::Watch(WatchRequest { every: None, since: None, filter: None })),
+        (
+            "prompt timed i",
+            Command::Prompt(PromptChange { mode: Some(PromptMode::Interactive), timed: true }),
+        ),
+    ] {
+        assert_eq!(run(line, Level::Admin), Ok(command), "{line}");
+    }
+}
+
+#[test]
+fn commands_of_persistence_are_understood() {
+    for (line, command) in [
+        (
+            "disable dynamic-cookie backend be",
+            Command::SetCookies { backend: "be".into(), change: CookieChange::Dynamic(false) },
+        ),
+        (
+            "set dynamic-cookie-key backend be s3cret",
+            Command::SetCookies { backend: "be".into(), change: CookieChange::Key("s3cret".into()) },
+        ),
         (
             "show table t data.gpc0 gt 0",
             Command::Table(TableRequest {
@@ -92,11 +105,6 @@ fn commands_are_understood() {
         (
             "show table",
             Command::Table(TableRequest { action: TableAction::Show, table: None, words: Vec::new() }),
-        ),
-        ("watch events", Command::Watch(WatchRequest { every: None, since: None, filter: None })),
-        (
-            "prompt timed i",
-            Command::Prompt(PromptChange { mode: Some(PromptMode::Interactive), timed: true }),
         ),
     ] {
         assert_eq!(run(line, Level::Admin), Ok(command), "{line}");
