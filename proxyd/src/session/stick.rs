@@ -1,5 +1,7 @@
 //! A request or connection on its way past stick rules: whom its keys lead to, and what is stored when a server answers.
 
+use std::sync::Arc;
+
 use smallvec::SmallVec;
 
 use super::dispatch::Tries;
@@ -84,7 +86,7 @@ impl Stuck {
         for (at, rule) in
             backend.stick.iter().enumerate().filter(|(_, rule)| rule.rule == StickRule::StoreResponse)
         {
-            let same = |(other, _): &(usize, Key)| std::ptr::eq(&*backend.stick[*other].table, &*rule.table);
+            let same = |(other, _): &(usize, Key)| Arc::ptr_eq(&backend.stick[*other].table, &rule.table);
             if stored[of_request..].iter().any(same) {
                 continue;
             }
@@ -102,7 +104,7 @@ impl Stuck {
 
 impl Keys {
     fn stores_in(&self, rules: &[Rule], rule: &Rule) -> bool {
-        self.stored.iter().any(|(at, _)| std::ptr::eq(&*rules[*at].table, &*rule.table))
+        self.stored.iter().any(|(at, _)| Arc::ptr_eq(&rules[*at].table, &rule.table))
     }
 }
 

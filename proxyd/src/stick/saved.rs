@@ -339,7 +339,7 @@ mod tests {
         }
         let bytes = file(&old, 2000, 0);
         let mut smaller = conf(KeyType::Ip, &[Data::Gpc0, Data::HttpReqRate, Data::ConnCnt]);
-        (smaller.entries, smaller.store[1].period) = (10, Duration::from_secs(60));
+        (smaller.entries, smaller.store[1].period) = (10, Duration::from_mins(1));
         let new = Table::new(&smaller);
         assert_eq!(new.restore(&bytes, 5, 1), Ok(100));
         // The youngest are left, and a rate over another time says nothing of this one.

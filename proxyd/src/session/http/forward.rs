@@ -8,6 +8,7 @@ use std::rc::Rc;
 use self::under_way::UnderWay;
 use super::log::End;
 use super::persistence::Persisted;
+use super::tables::Known;
 use super::{Connection, Next};
 use crate::clock;
 use crate::config::ServerTimeouts;
@@ -25,10 +26,8 @@ use crate::session::meter::{Meter, Timings};
 use crate::session::queue::{Leaves, Line, NoServer};
 use crate::session::record::Way;
 use crate::session::retry::{self, Attempt, Failure};
-use crate::session::stick::Stuck;
 use crate::session::tcp::{cut, no_connection};
 use crate::session::termination::{Cause, Phase, Termination};
-use crate::session::track::OfRequest;
 use crate::session::transfer::Transfer;
 use crate::session::view::BackendView;
 use crate::session::watch::Watch;
@@ -51,10 +50,8 @@ struct Request<'a> {
     way: Way,
     /// Its cookie, where the backend has one.
     persisted: Persisted,
-    /// Its keys, where the backend has stick rules.
-    stuck: Stuck,
-    /// What it holds in tables.
-    tracked: OfRequest,
+    /// What tables make of it.
+    known: Known,
     /// The server's connection, where it has become a tunnel.
     tunnel: Option<Upstream>,
     /// Why it was refused.
@@ -62,6 +59,13 @@ struct Request<'a> {
 }
 
 impl Request<'_> {
+    /// A cookie's server goes before one that tables know.
+    fn tries(&self) -> Tries {
+        let mut tries = self.persisted.tries(&self.backend, self.key);
+        self.known.stuck.prefer(&mut tries);
+        tries
+    }
+
     /// From here on it is this server's.
     fn assigned(&mut self, slot: &Slot, now_ms: u64) {
         self.persisted.assigned(slot);
@@ -115,7 +119,7 @@ impl Connection {
         let source = self.addresses.client.map(|address| address.ip());
         let persisted = Persisted::read(&backend.backend, &mut self.up_head, source);
         let key = self.key(facts, &backend);
-        let (stuck, tracked) = self.look_up(facts, &backend, &persisted);
+        let known = self.look_up(facts, &backend, &persisted);
         let up =
             Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body)
                 .at_most(self.frontend.frontend.http.max_body)
@@ -128,8 +132,7 @@ impl Connection {
                 ));
         let timings = Timings::new(self.now);
         let request = Request {
-            stuck,
-            tracked,
+            known,
             facts,
             backend,
             key,
@@ -184,8 +187,7 @@ impl Connection {
     async fn attempts(&mut self, request: &mut Request<'_>) -> Outcome {
         let backend = Rc::clone(&request.backend);
         let facts = request.facts;
-        let mut tries = request.persisted.tries(&backend, request.key);
-        request.stuck.prefer(&mut tries);
+        let mut tries = request.tries();
         let mut error = Count::ConnectErrors;
         let mut failed = Outcome::failed(Termination::new(Cause::Server, Phase::Connect), Reply::Unavailable);
         let first = if facts.idempotent && facts.body == Body::None { Reuse::Yes } else { Reuse::Surely };
@@ -272,8 +274,7 @@ impl Connection {
         tries: &mut Tries,
         mut upstream: Upstream,
     ) -> Result<Outcome, Unsuccessful> {
-        let Request { facts, backend, meter, up, timings, persisted, stuck, tunnel, reason: refused, .. } =
-            request;
+        let Request { facts, backend, meter, up, timings, persisted, tunnel, reason: refused, .. } = request;
         let limits = (self.frontend.frontend.timeouts.client, backend.backend.timeouts.server);
         let mut begun = timings.connected.unwrap_or(timings.start);
         let mut server_buffer = Buffer::medium();
@@ -317,8 +318,7 @@ impl Connection {
         if tries.may_repeat(backend, unwanted.attempt(facts, up)).await {
             return Err(unwanted);
         }
-        persisted.answer(&mut self.down_head, &backend.backend, slot, answer.status);
-        self.stick(stuck, &backend.backend, slot);
+        self.keep(persisted, &mut request.known, (&backend.backend, slot), answer.status);
         let answered = *timings.answered.insert(slot.took(&self.place.worker, begun, clock::now()));
         let mut down = Transfer::new(
             std::mem::take(&mut self.down_head),

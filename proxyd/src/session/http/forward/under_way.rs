@@ -25,7 +25,7 @@ impl<'a> UnderWay<'a> {
         // First of all: what goes wrong from here on is not told of in turn.
         self.over = true;
         let Self { connection, request, .. } = self;
-        let Request { facts, meter, up, timings, way, persisted, tracked, tunnel, reason, .. } = request;
+        let Request { facts, meter, up, timings, way, persisted, known, tunnel, reason, .. } = request;
         if let Some(server) = tunnel.take()
             && termination != Termination::default()
         {
@@ -43,7 +43,7 @@ impl<'a> UnderWay<'a> {
         meter.finish(timings, connection.now, termination);
         let (received, sent) = meter.bytes();
         let received = if nothing_sent { facts.length as u64 } else { received };
-        for tracked in tracked.all(connection.place.tracked()) {
+        for tracked in known.tracked.all(connection.place.tracked()) {
             tracked.bytes(received, sent + own_bytes);
             tracked.answered(meter.status().unwrap_or(0));
         }
