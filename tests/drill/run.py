@@ -249,7 +249,7 @@ def document(args, all_results, binary):
     return f"""# Fail-over under load
 
 Written by `tests/drill/run.py --write` on {platform.system()} {platform.release()}, {os.cpu_count()} processors:
-proxyd {version_of("proxyd", binary)} and HAProxy {version_of("HAProxy")}, in turn, {args.rounds} rounds.
+proxyd {version_of("proxyd", binary)} and HAProxy {version_of("HAProxy")}, in turn, {"one round" if args.rounds == 1 else f"{args.rounds} rounds"}.
 
 Three servers, a GET of two bytes, wrk over {CONNECTIONS} connections with no pause. After {args.times[0]} s one of the servers fails as the table
 says, {args.times[1]} s later it is well again, and the load goes on for {args.times[2]} s. Both proxies have two threads and
