@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use harness::{Config, Daemon, eventually, pause};
@@ -10,8 +11,8 @@ const SERVERS: usize = 5000;
 /// Changes a second.
 const RATE: usize = 500;
 const SPAN: Duration = Duration::from_secs(6);
-/// Of one core. What is not optimized takes many times as long.
-const MOST: f64 = if cfg!(debug_assertions) { 0.9 } else { 0.1 };
+/// Of one core.
+const MOST: f64 = 0.1;
 
 /// Processor time of the thread that carries commands out, prepares lineups and warms servers up.
 fn control_time(daemon: &Daemon) -> Duration {
@@ -23,13 +24,13 @@ fn control_time(daemon: &Daemon) -> Duration {
 #[test]
 fn a_storm_of_changes_at_5000_servers_costs_a_tenth_of_a_core() {
     let _alone = super::alone();
-    let mut config = Config::http([] as [(&str, std::net::SocketAddr); 0])
+    let mut config = Config::http([] as [(&str, SocketAddr); 0])
         .with(r#"server_defaults: (slow_start: "5s")"#)
         .global("workers: 1");
     for n in 0..SERVERS {
         // Weights that have nothing in common make the longest lineups.
         let weight = format!("weight: {}", 1 + n * 7 % 256);
-        config = config.server(&format!("s{n}"), std::net::SocketAddr::from(([127, 0, 0, 1], 1)), &weight);
+        config = config.server(&format!("s{n}"), SocketAddr::from(([127, 0, 0, 1], 1)), &weight);
     }
     let daemon = Daemon::start(&config);
     let idle = || {
