@@ -5,6 +5,8 @@
 
 mod convert;
 pub mod head;
+#[cfg(test)]
+pub(crate) mod testing;
 mod value;
 
 use std::net::SocketAddr;

@@ -66,34 +66,10 @@ fn param<'a>(path: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
-
     use super::*;
     use crate::config::sample::{Place, Sample};
     use crate::config::{HashKind, ServerKey};
-    use crate::net::tls::Agreed;
-    use crate::sample::Client;
-    use crate::tls::shown::Shown;
-
-    struct From(&'static str);
-
-    impl Client for From {
-        fn source(&self) -> Option<SocketAddr> {
-            self.0.parse().ok()
-        }
-        fn destination(&self) -> Option<SocketAddr> {
-            None
-        }
-        fn tls(&self) -> Option<&Agreed> {
-            None
-        }
-        fn certificate(&self) -> Option<(&Shown, &[u8])> {
-            None
-        }
-        fn random(&self) -> u32 {
-            0
-        }
-    }
+    use crate::sample::testing::From;
 
     fn hash(key: HashedKey) -> Hash {
         Hash {
@@ -110,7 +86,7 @@ mod tests {
 
     fn number(hash: &Hash, scheme: Option<&'static str>) -> Option<u32> {
         let request = Some(Request { head: HEAD, scheme });
-        of(hash, &Facts { request, ..Facts::of_connection(&From("192.0.2.1:1")) })
+        of(hash, &Facts { request, ..Facts::of_connection(&From("192.0.2.1:1".parse().ok())) })
     }
 
     #[test]
@@ -159,7 +135,11 @@ mod tests {
             ("[1:2:3:4:5:6:7:8]:1", Some(0x0001_0002 ^ 0x0003_0004 ^ 0x0005_0006 ^ 0x0007_0008)),
             ("a Unix socket", None),
         ] {
-            assert_eq!(of(&hash(HashedKey::Source), &Facts::of_connection(&From(from))), expected, "{from}");
+            assert_eq!(
+                of(&hash(HashedKey::Source), &Facts::of_connection(&From(from.parse().ok()))),
+                expected,
+                "{from}"
+            );
         }
     }
 }

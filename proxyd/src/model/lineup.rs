@@ -138,7 +138,7 @@ impl PartialOrd for Place {
     }
 }
 
-const fn gcd(a: u32, b: u32) -> u32 {
+pub(super) const fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 

@@ -17,6 +17,7 @@ use xxhash_rust::xxh32::xxh32;
 use self::maglev::Maglev;
 use self::map::Map;
 use self::ring::Ring;
+use super::lineup::gcd;
 use super::server::Server;
 use crate::config::{Hash, HashKind, ServerKey};
 use crate::hash::avalanche;
@@ -155,10 +156,6 @@ pub fn seed(by: ServerKey, id: u32, name: &str, address: &Address) -> u32 {
         }
         (ServerKey::Id | ServerKey::Address | ServerKey::AddressAndPort, _) => id.wrapping_mul(RANGE),
     }
-}
-
-const fn gcd(a: u32, b: u32) -> u32 {
-    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]

@@ -17,29 +17,8 @@ use crate::model::shared::Shared;
 use crate::model::snapshot::{Site, Snapshot};
 use crate::model::state::Event;
 use crate::model::testing::shared_of;
-use crate::net::tls::Agreed;
-use crate::sample::{Client, Facts, Request};
-use crate::tls::shown::Shown;
-
-struct From(Option<SocketAddr>);
-
-impl Client for From {
-    fn source(&self) -> Option<SocketAddr> {
-        self.0
-    }
-    fn destination(&self) -> Option<SocketAddr> {
-        None
-    }
-    fn tls(&self) -> Option<&Agreed> {
-        None
-    }
-    fn certificate(&self) -> Option<(&Shown, &[u8])> {
-        None
-    }
-    fn random(&self) -> u32 {
-        0
-    }
-}
+use crate::sample::testing::From;
+use crate::sample::{Facts, Request};
 
 fn config(balance: &str, servers: &str) -> config::Config {
     let text = format!(

@@ -1,9 +1,9 @@
 //! HAProxy's ring of consistent hashing: sixteen nodes for each unit of weight, each at a hash of the server's seed and
 //! its own number. A key belongs to the node that is nearest to it on either side.
 //!
-//! A node is four bytes, whose it is and its number; where it stands follows from that. Nodes lie in buckets of about
-//! four by the first bits of their places, so that finding one costs the same however many there are. Of 5,000 servers
-//! of weight 100 that is 8 million nodes and 40 MB.
+//! A node is four bytes, whose it is and its number; where it stands follows from that. The ring is cut into buckets of
+//! about four nodes, so that finding one costs the same however many there are. Of 5,000 servers of weight 100 that is
+//! 8 million nodes and 40 MB.
 
 use super::Placed;
 use crate::hash::avalanche;
@@ -18,8 +18,8 @@ const _: () = assert!(256 * SCALE == 1 << NUMBER);
 /// Most servers that a ring takes.
 pub const MOST_SERVERS: usize = 1 << (32 - NUMBER);
 
-/// Buckets at most: the first bits of a place.
-const MOST_BITS: u32 = 21;
+/// Nodes that a bucket has on average.
+const IN_A_BUCKET: usize = 4;
 
 /// The nodes of servers.
 #[derive(Debug, Default, Eq, PartialEq)]
@@ -29,7 +29,6 @@ pub struct Ring {
     nodes: Box<[Node]>,
     /// The first node of each bucket, and where the last bucket ends.
     buckets: Box<[u32]>,
-    bits: u32,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,15 +53,19 @@ const fn place(seed: u32, number: u32) -> u32 {
     avalanche(seed.wrapping_add(number))
 }
 
+/// In which of so many buckets a place lies.
+const fn bucket(place: u32, cut: usize) -> usize {
+    ((place as u64 * cut as u64) >> 32) as usize
+}
+
 impl Ring {
     /// All nodes of these servers, at most [`MOST_SERVERS`].
     pub fn build(servers: &[Placed]) -> Self {
         let servers: Box<[Placed]> =
             servers.iter().take(MOST_SERVERS).map(|s| Placed { weight: s.weight.min(256), ..*s }).collect();
         let count: usize = servers.iter().map(|server| (server.weight * SCALE) as usize).sum();
-        let bits = (count / 4).max(1).ilog2().min(MOST_BITS);
-        let bucket = |place: u32| place.checked_shr(32 - bits).unwrap_or(0) as usize;
-        let mut ends = vec![0_u32; (1 << bits) + 1];
+        let cut = (count / IN_A_BUCKET).max(1);
+        let mut ends = vec![0_u32; cut + 1];
         let each = |visit: &mut dyn FnMut(Node, u32)| {
             for (rank, server) in servers.iter().enumerate() {
                 for number in 0..server.weight * SCALE {
@@ -70,14 +73,14 @@ impl Ring {
                 }
             }
         };
-        each(&mut |_, place| ends[bucket(place) + 1] += 1);
+        each(&mut |_, place| ends[bucket(place, cut) + 1] += 1);
         for bucket in 1..ends.len() {
             ends[bucket] += ends[bucket - 1];
         }
         let buckets: Box<[u32]> = ends.clone().into();
         let mut nodes = vec![Node(0); count];
         each(&mut |node, place| {
-            let next = &mut ends[bucket(place)];
+            let next = &mut ends[bucket(place, cut)];
             nodes[*next as usize] = node;
             *next += 1;
         });
@@ -89,7 +92,7 @@ impl Ring {
             sorted.sort_unstable_by_key(|&(place, node)| (place, node.0));
             nodes.iter_mut().zip(&sorted).for_each(|(node, (_, other))| *node = *other);
         }
-        Self { servers, nodes: nodes.into(), buckets, bits }
+        Self { servers, nodes: nodes.into(), buckets }
     }
 
     /// Whether it has all nodes of these servers, so that who else is in it can be passed over.
@@ -131,7 +134,7 @@ impl Ring {
 
     /// The first node that stands at a place or behind it; where there is none the ring begins anew.
     fn at_or_behind(&self, place: u32) -> usize {
-        let bucket = place.checked_shr(32 - self.bits).unwrap_or(0) as usize;
+        let bucket = bucket(place, self.buckets.len().saturating_sub(1));
         let start = self.buckets.get(bucket).map_or(0, |&start| start as usize);
         let behind = self.nodes[start..].iter().position(|&node| {
             let server = self.servers[node.rank()];
