@@ -20,14 +20,14 @@ pub fn cookies(bytes: &[u8]) {
         request(&conf, sent, *choice);
     }
     let line = bytes.get(at + 1..).unwrap_or_default();
-    if !line.iter().any(|it| it.is_ascii_control()) {
+    if !line.iter().any(u8::is_ascii_control) {
         answer(&conf, line);
     }
 }
 
 fn cookie(choice: u8) -> Cookie {
     let is = |bit: u8| choice & bit != 0;
-    let time = is(32).then_some(Duration::from_secs(3600));
+    let time = is(32).then_some(Duration::from_hours(1));
     Cookie {
         name: NAME.to_owned(),
         mode: [CookieMode::Insert, CookieMode::Rewrite, CookieMode::Prefix, CookieMode::Passive]
