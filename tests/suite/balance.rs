@@ -169,7 +169,7 @@ fn the_algorithm_has_haproxys_name() {
 fn first_fills_one_server_after_the_other() {
     let names = ["app1", "app2", "app3"];
     let servers = names.map(harness::origin::tcp::Tcp::named);
-    let config = Config::tcp(names.into_iter().zip(servers.iter().map(|it| it.addr())));
+    let config = Config::tcp(names.into_iter().zip(servers.iter().map(harness::origin::tcp::Tcp::addr)));
     let config = config.with("balance: first, server_defaults: (maxconn: 2)");
     let daemon = Daemon::start(&config);
     let address = daemon.listener("web");
