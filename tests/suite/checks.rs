@@ -75,7 +75,7 @@ fn each_kind_fails_in_time_where_it_should() {
         let silent = Tcp::start(|mut stream, _| while let Ok(1..) = stream.read(&mut [0; 4096]) {});
         let closes = Tcp::start(|_, _| {});
         let garbage = speaks(b"\x00\xff\x00garbage\xfe\r\n\r\n", b"\xffmore\r\n");
-        let huge = Tcp::start(|mut stream, _| while stream.write_all(&[b'x'; 65_536]).is_ok() {});
+        let huge = Tcp::start(|mut stream, _| while stream.write_all(&[b'x'; 4096]).is_ok() {});
         let drips = Tcp::start(|mut stream, _| {
             while stream.write_all(b"+").is_ok() {
                 harness::pause(Duration::from_millis(20));
