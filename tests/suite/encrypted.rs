@@ -179,7 +179,7 @@ fn servers_are_spoken_to_and_checked_in_tls() {
         let tls = r#"tls: (ca: "root.pem", sni: "a.example")"#;
         let config = Config::new()
             .frontend("web", r#"default_backend: "app""#)
-            .backend("app", r#"check: http(path: "/health", interval: "50ms")"#)
+            .backend("app", r#"check: http(path: "/health", interval: "500ms")"#)
             .server("app1", origin.addr(), tls);
         let daemon = site.start(&config);
         eventually("a check that passed", || {
