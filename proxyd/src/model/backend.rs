@@ -48,7 +48,7 @@ pub struct Backend {
     pub panic: Option<Panic>,
     /// When servers are left out that do worse than the others.
     pub eject: Option<Eject>,
-    /// In file order; a [`Lineup`] names them by index.
+    /// In file order; a [`Lineup`](super::lineup::Lineup) names them by index.
     pub servers: Vec<Arc<Server>>,
     /// Of each server, as configured.
     pub limits: Box<[Limits]>,
