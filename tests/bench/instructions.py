@@ -3,7 +3,7 @@
 
 Wall time wavers; instructions hardly do. proxyd (release, one worker) runs under callgrind and answers N and then
 2N requests with 66-byte answers; the difference over N is one request, whatever starting and stopping cost. Picks
-are counted in the same way, in a program that does nothing else (`proxyd/benches/picks.rs`). All of it runs on one
+are counted in the same way, in a program that does nothing else (`proxyd/benches/picks.rs`). Requests are made on one
 processor: whether an answer is there already when proxyd looks for it would change the count otherwise. `--update`
 records the results as the new baseline.
 """
@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 from secure import make_certificate
 
@@ -271,12 +272,14 @@ def key(algorithm, servers, workers):
 
 
 def all_picks(program):
-    found = {}
+    """All of them; nobody waits for anybody here, so that each processor may count its own."""
+    cases = [(algorithm, servers, workers) for algorithm, (_, counts) in ALGORITHMS.items() for workers in WORKERS for servers in counts]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        counted = list(pool.map(lambda case: picks(program, *case), cases))
+    found = {key(*case): count for case, count in zip(cases, counted)}
     for algorithm, (_, counts) in ALGORITHMS.items():
         for workers in WORKERS:
-            each_count = {servers: picks(program, algorithm, servers, workers) for servers in counts}
-            found.update({key(algorithm, servers, workers): count for servers, count in each_count.items()})
-            cells = ", ".join(f"{count} of {servers:,} servers" for servers, count in each_count.items())
+            cells = ", ".join(f"{found[key(algorithm, servers, workers)]} of {servers:,} servers" for servers in counts)
             print(f"        a pick with {algorithm} by {workers}: {cells}", flush=True)
     return found
 
@@ -292,11 +295,12 @@ def uneven(found):
 def measure(args):
     found = {}
     program = picks_program()
+    picked = all_picks(program)
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     for word, kind in KINDS.items():
         found[word] = request(args, kind)
         print(f"{found[word]:>7,} {kind.title}", flush=True)
-    found.update(all_picks(program))
+    found.update(picked)
     found[f"lineup_{LINEUP}"] = each(program, 4, "lineup", str(LINEUP))
     print(f"{found[f'lineup_{LINEUP}']:>7,} to prepare picks of {LINEUP:,} servers that all differ", flush=True)
     return found
