@@ -1,13 +1,15 @@
 //! A program that finds out: it is told of the server as HAProxy's external checks are, and its exit status counts.
 
-use std::os::unix::process::ExitStatusExt;
+use std::io::{self, Read};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use proto::addr::Address;
-use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::io::AsyncReadExt;
-use tokio::process::{Child, Command};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use super::finding::{Finding, describe, said};
 use super::link::Time;
@@ -67,17 +69,21 @@ impl About<'_> {
 /// A program and what it started; gone with this unless it has ended.
 struct Running {
     child: Child,
-    group: Option<Pid>,
+    over: bool,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        if let Some(group) = self.group {
+        if !self.over {
             // It may have ended just now.
-            let _ = kill_process_group(group, Signal::KILL);
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _ = self.child.wait();
         }
     }
 }
+
+/// What it wrote, as far as that is kept, and how it ended; nothing of that where nobody waited so long.
+type Ended = (Vec<u8>, Option<ExitStatus>);
 
 /// Runs it; what it writes to standard output is its answer.
 pub async fn run(
@@ -99,53 +105,64 @@ pub async fn run(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .process_group(0)
-        .kill_on_drop(true);
-    let mut output = Vec::new();
-    let ended = {
-        let work = async {
-            // To begin a program may take a while, which no other check is to wait for.
-            let child = tokio::task::spawn_blocking(move || program.spawn()).await;
-            let child = child.map_err(std::io::Error::other).flatten()?;
-            wait(child, &mut output).await
-        };
-        time.race(work).await
+        .process_group(0);
+    // The thread that waits for it sees when nobody waits for the thread any more.
+    let (waits, told) = match UnixStream::pair() {
+        Ok(pair) => pair,
+        Err(error) => return Finding::new(CheckStatus::SockErr, describe(&error)),
+    };
+    // On a thread of its own: to begin a program may take a while, which no other check is to wait for.
+    let mut work = tokio::task::spawn_blocking(move || carry_out(program, &told));
+    let mut ended = time.race(&mut work).await;
+    if ended.is_err() {
+        drop(waits);
+        ended = Ok(work.await);
+    }
+    let (output, status) = match ended.map(|joined| joined.map_err(io::Error::other).flatten()) {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(error)) => return Finding::new(CheckStatus::ProcErr, describe(&error)),
+        Err(Elapsed) => Ended::default(),
     };
     *answer = Answer::of(&output);
-    let text = said(&output);
-    match ended {
-        Err(Elapsed) => Finding::new(CheckStatus::ProcTimeout, text),
-        Ok(Err(error)) => Finding::new(CheckStatus::ProcErr, describe(&error)),
-        Ok(Ok(status)) => judge(status, text),
+    match status {
+        None => Finding::new(CheckStatus::ProcTimeout, said(&output)),
+        Some(status) => judge(status, said(&output)),
     }
 }
 
-async fn wait(child: Child, output: &mut Vec<u8>) -> std::io::Result<ExitStatus> {
-    let group = child.id().and_then(|id| Pid::from_raw(id.cast_signed()));
-    let mut running = Running { child, group };
+/// Runs it to its end, or until the other end of `told` is gone.
+fn carry_out(mut program: Command, told: &UnixStream) -> io::Result<Ended> {
+    let mut running = Running { child: program.spawn()?, over: false };
+    let end = pidfd_open(Pid::from_child(&running.child), PidfdFlags::empty())?;
     let mut stdout = running.child.stdout.take();
-    let mut block = [0; 4096];
+    let (mut output, mut block) = (Vec::new(), [0; 4096]);
     loop {
-        let read = async {
-            match &mut stdout {
-                Some(stdout) => stdout.read(&mut block).await.unwrap_or(0),
-                None => std::future::pending().await,
+        let (gone, ended, wrote) = {
+            let mut all = vec![PollFd::new(told, PollFlags::IN), PollFd::new(&end, PollFlags::IN)];
+            all.extend(stdout.as_ref().map(|stdout| PollFd::new(stdout, PollFlags::IN)));
+            match poll(&mut all, None) {
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
             }
+            let is_ready = |at: usize| all.get(at).is_some_and(|fd| !fd.revents().is_empty());
+            (is_ready(0), is_ready(1), is_ready(2))
         };
-        tokio::select! {
-            // What was written comes before the end.
-            biased;
-            n = read => {
-                if n == 0 {
-                    stdout = None;
-                }
-                let room = KEPT_ANSWER - output.len();
-                output.extend_from_slice(&block[..n.min(room)]);
+        if gone {
+            return Ok((output, None));
+        }
+        // What was written comes before the end.
+        if let (true, Some(pipe)) = (wrote, &mut stdout) {
+            let n = pipe.read(&mut block).unwrap_or(0);
+            if n == 0 {
+                stdout = None;
             }
-            status = running.child.wait() => {
-                running.group = None;
-                return status;
-            }
+            let room = KEPT_ANSWER - output.len();
+            output.extend_from_slice(&block[..n.min(room)]);
+        } else if ended {
+            let status = running.child.wait()?;
+            running.over = true;
+            return Ok((output, Some(status)));
         }
     }
 }
