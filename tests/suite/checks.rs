@@ -325,3 +325,15 @@ fn a_proxy_header_stands_in_front_where_it_is_asked_for() {
     let heard = heard.lock().expect("nobody panics with it").clone();
     assert!(heard.starts_with(b"PROXY UNKNOWN\r\n*1\r\n"), "{}", heard.escape_ascii());
 }
+
+#[test]
+fn a_server_that_leaves_maintenance_is_asked_soon() {
+    let origin = Origin::start("app1");
+    let check = r#"check: tcp(interval: "1h", fast_interval: "20ms", timeout: "5s")"#;
+    let daemon = Daemon::start(&Config::http([("app1", origin.addr())]).with(check));
+    finds(&daemon, "L4OK");
+    daemon.admin("set server app/app1 state maint");
+    drop(origin);
+    daemon.admin("set server app/app1 state ready");
+    finds(&daemon, "L4CON");
+}

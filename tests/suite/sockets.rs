@@ -105,9 +105,10 @@ fn a_bind_has_its_own_limit_and_mode() {
     let daemon = Daemon::start(&config);
     let mut first = daemon.client();
     let mut second = daemon.client();
-    let mut third = daemon.client();
     assert_eq!(first.read_until("\n"), b"app1\n");
     assert_eq!(second.read_until("\n"), b"app1\n");
+    // Not before: whoever of three is accepted first has the room.
+    let mut third = daemon.client();
     third.stream().limit(Some(Duration::from_millis(200))).unwrap();
     third.try_send("x").unwrap();
     assert_eq!(daemon.count("web", "FRONTEND", "scur"), 2);

@@ -137,6 +137,10 @@ impl Shared {
         }
         control.state = after;
         server.publish(&after);
+        if after.checks_run() && !before.checks_run() {
+            // It was not looked at for as long as nobody wanted to know.
+            server.check_soon();
+        }
         if after.oper == Oper::Starting {
             if before.oper != Oper::Starting {
                 backend.begin_to_warm(server, &mut control, now_ms);
