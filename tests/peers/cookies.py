@@ -11,6 +11,7 @@ Dates in values are checked for being of this moment and left out. Accepted diff
 - a `;` that is left alone in a line is sent on by HAProxy; in proxyd the line goes away.
 """
 
+import contextlib
 import re
 import socket
 import threading
@@ -131,7 +132,8 @@ class Server:
             threading.Thread(target=self.serve, args=(one,), daemon=True).start()
 
     def serve(self, one):
-        with one, one.makefile("rb") as incoming:
+        # A proxy that is done with it may reset it.
+        with contextlib.suppress(ConnectionResetError), one, one.makefile("rb") as incoming:
             while line := incoming.readline():
                 fields = []
                 while field := incoming.readline().rstrip(b"\r\n"):
