@@ -44,6 +44,9 @@ ALGORITHMS = {
     "random": (FLAT, COUNTS),
     "least_latency": (FLAT, COUNTS),
     "least_conn": (TWICE, (3, 64, 100, 5000)),
+    "uri": (FLAT, COUNTS),
+    "uri(kind: maglev)": (FLAT, COUNTS),
+    "uri(kind: consistent)": (FLAT, COUNTS),
 }
 WORKERS = (1, 2)
 # What may happen every 20 ms: the largest lineup there is, of 5,000 servers that all differ.
