@@ -17,6 +17,7 @@ pub mod linger;
 pub mod meter;
 pub mod mux;
 mod observe;
+pub mod permit;
 pub mod pool;
 pub mod private;
 pub mod queue;

@@ -1,14 +1,10 @@
-//! From a backend to a connection to one of its servers: pick, reuse or connect, and the budget of further tries.
+//! From a backend to a connection to one of its servers: pick, reuse or connect, and try again.
 
 use std::future::Future;
 use std::net::IpAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
-
-use futures_util::future::select;
 
 use super::client::{Behalf, poll_greet};
 use super::handshake;
@@ -17,16 +13,16 @@ use super::lend::borrow;
 use super::meter::Timings;
 use super::mux::{self, Seat, Wish};
 use super::observe;
+use super::permit::Permit;
 use super::private::Private;
 use super::queue::{Line, NoServer};
 use super::record::Way;
-use super::retry::{self, Attempt, Failure, Verdict};
+use super::retry::{Attempt, Failure, Verdict};
 use super::view::{BackendView, ServerView};
 use super::worker::Worker;
 use crate::balance::{self, Ask, Picked};
 use crate::clock::{self, Instant};
 use crate::config::ServerHttp;
-use crate::model::backend::Backend;
 use crate::model::queue::{Hold, Indices, Wants};
 use crate::model::shared::Shared;
 use crate::net::connect::{Origin, connect, is_local_shortage, is_no_address};
@@ -245,51 +241,6 @@ pub fn give_back(view: &Rc<ServerView>, upstream: Upstream, private: &Private, n
     view.count_idle();
 }
 
-/// Leave to repeat a request that had reached a server; given back when dropped.
-#[derive(Debug)]
-pub struct Permit(Arc<Backend>);
-
-/// How often a request asks again for leave, if nobody tells it to.
-const ASK_AGAIN: Duration = Duration::from_millis(5);
-
-/// How long an answer nobody wants is held back for leave to ask elsewhere. It is an answer, after all: where every
-/// server gives such a one, nobody is to wait long for it.
-const HOLD_BACK: Duration = Duration::from_millis(250);
-
-impl Permit {
-    /// Waits until the backend's budget has room, at most `limit`. Waiting, not failing: when a server dies, all
-    /// its requests come here at once, and each takes but a moment on another server.
-    pub async fn wait(backend: &BackendView, limit: Duration) -> Option<Self> {
-        let give_up = clock::now() + limit;
-        loop {
-            if let Some(permit) = Self::take(backend) {
-                return Some(permit);
-            }
-            if clock::now() >= give_up {
-                return None;
-            }
-            // Room comes when another try has ended, and when more requests are active.
-            let room = pin!(backend.backend.live.retry_room.notified());
-            select(room, pin!(tokio::time::sleep(ASK_AGAIN))).await;
-        }
-    }
-
-    /// One at once, if the budget has room.
-    fn take(backend: &BackendView) -> Option<Self> {
-        let model = &backend.backend;
-        let budget = retry::budget(model.served(), &model.retries);
-        let taken = model.live.retrying.fetch_update(Relaxed, Relaxed, |n| (n < budget).then_some(n + 1));
-        taken.is_ok().then(|| Self(Arc::clone(model)))
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.0.live.retrying.fetch_sub(1, Relaxed);
-        self.0.live.retry_room.notify_one();
-    }
-}
-
 /// The tries of one request or session, over one server after the other.
 #[derive(Debug)]
 pub struct Tries {
@@ -306,6 +257,10 @@ pub struct Tries {
     /// For the access log.
     pub way: Way,
 }
+
+/// How long an answer nobody wants is held back for leave to ask elsewhere. It is an answer, after all: where every
+/// server gives such a one, nobody is to wait long for it.
+const HOLD_BACK: Duration = Duration::from_millis(250);
 
 /// The pause before a server is tried again that just failed (HAProxy's turn-around).
 const TURN_AROUND: Duration = Duration::from_secs(1);
