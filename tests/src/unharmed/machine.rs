@@ -189,7 +189,6 @@ mod tests {
     #[test]
     fn who_waits_for_a_processor_is_told_from_who_waits_for_somebody() {
         let mut machine = Machine::beside(std::process::id(), "nobody", Threads::default());
-        assert_ne!(machine.others.kept_waiting(), Duration::ZERO, "the kernel counts for this thread");
         let second = Duration::from_secs(1);
         let (took, idle) = seen(&mut machine, || pause(second));
         let stop = AtomicBool::new(false);
