@@ -208,6 +208,9 @@ fn connections_that_fail_count_at_layer_4() {
     }
     // Two failed connections are one check too few to be down; the next check, or two more of them, are the last.
     daemon.wait_status("app", "app1", "DOWN");
+    let log = daemon.logged("Server app/app1 is DOWN, reason: ");
+    let reasons = ["Layer4 connection problem", "Health analyze, info: \"Detected 2 consecutive errors"];
+    assert!(reasons.iter().any(|reason| log.contains(&format!("app1 is DOWN, reason: {reason}"))), "{log}");
 }
 
 #[test]

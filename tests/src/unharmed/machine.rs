@@ -202,6 +202,7 @@ mod tests {
                 spin(|| begun.elapsed() > second);
             });
             stop.store(true, Ordering::Relaxed);
+            assert_ne!(machine.others.kept_waiting(), Duration::ZERO, "the kernel counts for this thread");
             assert!(busy > spun / 4 && busy > idle, "{busy:?} of {spun:?}, {idle:?} of {took:?} before");
         });
     }
