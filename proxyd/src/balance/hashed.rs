@@ -6,6 +6,10 @@ use crate::model::backend::{Backend, Entered};
 use crate::model::lineup::Group;
 use crate::model::placement::{Placement, Table};
 
+/// Nodes of a ring for each server that are asked for room: all servers of one weight are met on the way long before,
+/// and of millions of nodes not each is asked when nobody has any.
+const WAY: usize = 16;
+
 pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>) -> Picked {
     let (Some(key), Some(placement)) = (ask.key, &group.placement) else {
         return round_robin::pick(backend, group, ask);
@@ -15,6 +19,11 @@ pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>) -> Picked {
         return Picked::Nobody;
     }
     let fits = |index: &u32| usable(backend, ask, *index);
+    // A key that finds nobody on its way has any of those that are left.
+    let left = || {
+        let (before, from) = group.members.split_at(key as usize % group.members.len());
+        from.iter().chain(before).copied().filter(fits)
+    };
     match &placement.table {
         Table::Map(map) => {
             let place = map.place(key).unwrap_or_default();
@@ -27,13 +36,11 @@ pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>) -> Picked {
                 // A server that warms up has the first of its nodes.
                 if server.is_eligible() { server.share() } else { 0 }
             };
-            choose(backend, placement, ring.from(key, &nodes).filter(fits))
+            let way = ring.from(key, &nodes).filter(fits).take(WAY * group.members.len());
+            choose(backend, placement, way.chain(left()))
         }
         Table::Maglev(table) => {
-            // A key that finds nobody on its way has any of those that are left.
-            let (before, from) = group.members.split_at(key as usize % group.members.len());
-            let left = from.iter().chain(before).copied();
-            choose(backend, placement, table.from(key).chain(left).filter(fits))
+            choose(backend, placement, table.from(key).filter(fits).chain(left()))
         }
     }
 }

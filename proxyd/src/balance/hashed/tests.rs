@@ -203,6 +203,21 @@ async fn thousands_of_servers_are_found_though_most_are_down() {
     }
 }
 
+/// The one server that has room is the smallest, and far away on the ring.
+#[test]
+fn who_has_room_is_found_however_rarely_a_key_comes_by() {
+    let big = servers(7, "").replace("weight: 1", "weight: 256");
+    let small = r#"(name: "small", address: "127.0.0.2:1", weight: 1)"#;
+    for kind in ["consistent", "maglev"] {
+        let balance = format!(r#"uri(kind: {kind}, balance_factor: "101%")"#);
+        let backend = backend(&balance, &format!("{big}, {small}"));
+        backend.servers[..7].iter().for_each(|server| server.served.store(100, Relaxed));
+        for key in (0..50).map(avalanche) {
+            assert_eq!(server(&backend, key, &[]), Some(7), "{kind}");
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
