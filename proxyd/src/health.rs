@@ -15,6 +15,7 @@ pub mod observe;
 pub mod outlier;
 pub mod pattern;
 pub mod postgres;
+mod posts;
 pub mod probe;
 pub mod prober;
 pub mod redis;
@@ -22,13 +23,8 @@ pub mod script;
 pub mod smtp;
 pub mod talk;
 
-use std::collections::HashMap;
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::task::JoinHandle;
 
 use crate::balance::Random;
 use crate::clock;
@@ -37,65 +33,49 @@ use crate::model::backend::Backend;
 use crate::model::change::Cause;
 use crate::model::server::{CheckStatus, Server};
 use crate::model::shared::Shared;
+use crate::model::snapshot::Snapshot;
 use crate::model::state::Event;
 use beat::{Beat, gap};
+use posts::{Post, Posts, man};
 use prober::{Network, Prober};
 
-/// Which task asks which server for which backend; both may be new after a reload.
-type Key = (*const Backend, *const Server);
-
-/// How often the tasks are looked after.
-const SUPERVISION: Duration = Duration::from_secs(5);
-
-/// Asks all servers of the graph of now, and of those that follow, until the task is dropped.
+/// Asks all servers of the graph of now, and of those that follow, until this is dropped.
 pub async fn run(shared: Arc<Shared>, seed: u64) {
     run_by(shared, seed, Rc::new(Network)).await;
 }
 
 /// The same, by somebody else's means; intervals vary as `seed` says.
 pub async fn run_by(shared: Arc<Shared>, seed: u64, prober: Rc<dyn Prober>) {
-    tokio::task::spawn_local(agent::run(Arc::clone(&shared)));
-    tokio::task::spawn_local(observe::run(Arc::clone(&shared)));
-    tokio::task::spawn_local(outlier::run(Arc::clone(&shared)));
     let mut seeds = Random::new(seed);
-    let mut tasks: HashMap<Key, JoinHandle<()>> = HashMap::new();
-    loop {
-        let mut published = pin!(shared.published.notified());
-        published.as_mut().enable();
-        let snapshot = shared.snapshot();
-        let checked = |backend: &Arc<Backend>| -> Vec<(Arc<Backend>, Arc<Server>, Arc<Check>)> {
-            let servers = backend.servers.iter().filter(|server| server.verdict.track.is_none());
-            let with = servers.filter_map(|server| Some((server, server.check.as_ref()?)));
-            with.map(|(server, check)| (Arc::clone(backend), Arc::clone(server), Arc::clone(check))).collect()
-        };
-        let all: Vec<_> = snapshot.backends.iter().flat_map(checked).collect();
-        let (start, n) = (clock::now(), all.len());
-        let mut wanted = HashMap::with_capacity(n);
-        for (i, (backend, server, check)) in all.into_iter().enumerate() {
-            let key = (Arc::as_ptr(&backend), Arc::as_ptr(&server));
-            // A task never ends by itself; one that panicked is begun anew.
-            let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
-                let series = Series {
-                    beat: Beat::first(start, &check.timing, i, n),
-                    random: Random::new(seeds.below(u32::MAX as usize) as u64),
-                    shared: Arc::clone(&shared),
-                    backend,
-                    server,
-                    check,
-                };
-                tokio::task::spawn_local(series.run(Rc::clone(&prober)))
-            });
-            wanted.insert(key, task);
-        }
-        for (_, task) in tasks.drain() {
-            task.abort();
-        }
-        tasks = wanted;
-        tokio::select! {
-            () = published => {}
-            () = tokio::time::sleep(SUPERVISION) => {}
-        }
-    }
+    let checks = man(&shared, checked, |Asked { backend, server, check, beat }| {
+        let random = Random::new(seeds.below(u32::MAX as usize) as u64);
+        let series = Series { shared: Arc::clone(&shared), backend, server, check, beat, random };
+        series.run(Rc::clone(&prober))
+    });
+    tokio::join!(checks, agent::run(&shared), observe::run(&shared), outlier::run(&shared));
+}
+
+/// A server that is checked, and when it is first.
+struct Asked {
+    backend: Arc<Backend>,
+    server: Arc<Server>,
+    check: Arc<Check>,
+    beat: Beat,
+}
+
+/// All of them; who tracks another is not asked itself.
+fn checked(snapshot: &Snapshot) -> Posts<Asked> {
+    let servers = snapshot.backends.iter().flat_map(|backend| {
+        let own = backend.servers.iter().filter(|server| server.verdict.track.is_none());
+        own.filter_map(move |server| Some((backend, server, server.check.as_ref()?)))
+    });
+    let (start, n) = (clock::now(), servers.clone().count());
+    let asked = servers.enumerate().map(|(i, (backend, server, check))| {
+        let beat = Beat::first(start, &check.timing, i, n);
+        let (backend, server, check) = (Arc::clone(backend), Arc::clone(server), Arc::clone(check));
+        (Post::server(&backend, &server), Asked { backend, server, check, beat })
+    });
+    asked.collect()
 }
 
 /// The checks of one server.

@@ -4,18 +4,15 @@
 
 pub mod words;
 
-use std::collections::HashMap;
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
-use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use proto::addr::Address;
-use tokio::task::JoinHandle;
 
 use self::words::{Admin, Health, Words};
-use super::SUPERVISION;
+use super::posts::{Post, Posts, man};
 use crate::clock;
 use crate::config::Agent;
 use crate::model::backend::Backend;
@@ -23,44 +20,30 @@ use crate::model::change::Cause;
 use crate::model::outcome::KEPT_ANSWER;
 use crate::model::server::{CheckStatus, Outcome, Server};
 use crate::model::shared::Shared;
+use crate::model::snapshot::Snapshot;
 use crate::model::state::Event;
 use crate::net::buffer::Buffer;
 use crate::net::connect::{Origin, connect, is_local_shortage};
 use crate::net::stream::Stream;
 
-/// Which task asks for which server of which backend; both may be new after a reload.
-type Key = (*const Backend, *const Server);
+/// Asks the agents of all servers of the graph of now, and of those that follow, until this is dropped.
+pub async fn run(shared: &Arc<Shared>) {
+    man(shared, asked, |(backend, server, first)| keep_asking(Arc::clone(shared), backend, server, first))
+        .await;
+}
 
-/// Asks the agents of all servers of the graph of now, and of those that follow, until the task is dropped.
-pub async fn run(shared: Arc<Shared>) {
-    let mut tasks: HashMap<Key, JoinHandle<()>> = HashMap::new();
-    loop {
-        let mut published = pin!(shared.published.notified());
-        published.as_mut().enable();
-        let snapshot = shared.snapshot();
-        let mut wanted = HashMap::new();
-        for backend in &snapshot.backends {
-            for (i, server) in backend.servers.iter().enumerate() {
-                let Some(agent) = &server.verdict.agent else { continue };
-                let key = (Arc::as_ptr(backend), Arc::as_ptr(server));
-                let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
-                    let share = i as f64 / backend.servers.len() as f64;
-                    let first = clock::now() + agent.interval.mul_f64(share);
-                    let (shared, backend) = (Arc::clone(&shared), Arc::clone(backend));
-                    tokio::task::spawn_local(keep_asking(shared, backend, Arc::clone(server), first))
-                });
-                wanted.insert(key, task);
-            }
-        }
-        for task in tasks.into_values() {
-            task.abort();
-        }
-        tasks = wanted;
-        tokio::select! {
-            () = published => {}
-            () = tokio::time::sleep(SUPERVISION) => {}
-        }
-    }
+/// Servers that have an agent, and when it is asked first: those of a backend one after the other.
+fn asked(snapshot: &Snapshot) -> Posts<(Arc<Backend>, Arc<Server>, clock::Instant)> {
+    let now = clock::now();
+    let agents = snapshot.backends.iter().flat_map(|backend| {
+        let all = backend.servers.iter().enumerate();
+        all.filter_map(move |(i, server)| {
+            let agent = server.verdict.agent.as_ref()?;
+            let first = now + agent.interval.mul_f64(i as f64 / backend.servers.len() as f64);
+            Some((Post::server(backend, server), (Arc::clone(backend), Arc::clone(server), first)))
+        })
+    });
+    agents.collect()
 }
 
 async fn keep_asking(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Server>, first: clock::Instant) {

@@ -1,50 +1,29 @@
 //! Too many errors of a server's traffic: what is done about them, as HAProxy does it.
 
-use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-
-use super::SUPERVISION;
+use super::posts::{Post, Posts, man};
 use crate::config::OnError;
 use crate::model::backend::Backend;
 use crate::model::change::Cause;
 use crate::model::server::Server;
 use crate::model::shared::Shared;
+use crate::model::snapshot::Snapshot;
 use crate::model::state::Event;
 use crate::model::traffic::Excess;
 
-/// Which task listens for which server of which backend; both may be new after a reload.
-type Key = (*const Backend, *const Server);
+/// Listens to the traffic of all servers that are observed, of the graph of now and of those that follow, until this is
+/// dropped.
+pub async fn run(shared: &Arc<Shared>) {
+    man(shared, observed, |(backend, server)| listen(Arc::clone(shared), backend, server)).await;
+}
 
-/// Listens to the traffic of all servers that are observed, of the graph of now and of those that follow.
-pub async fn run(shared: Arc<Shared>) {
-    let mut tasks: HashMap<Key, JoinHandle<()>> = HashMap::new();
-    loop {
-        let mut published = pin!(shared.published.notified());
-        published.as_mut().enable();
-        let snapshot = shared.snapshot();
-        let mut wanted = HashMap::new();
-        for backend in &snapshot.backends {
-            for server in backend.servers.iter().filter(|server| server.traffic.is_some()) {
-                let key = (Arc::as_ptr(backend), Arc::as_ptr(server));
-                let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
-                    let (shared, backend) = (Arc::clone(&shared), Arc::clone(backend));
-                    tokio::task::spawn_local(listen(shared, backend, Arc::clone(server)))
-                });
-                wanted.insert(key, task);
-            }
-        }
-        for task in tasks.into_values() {
-            task.abort();
-        }
-        tasks = wanted;
-        tokio::select! {
-            () = published => {}
-            () = tokio::time::sleep(SUPERVISION) => {}
-        }
-    }
+fn observed(snapshot: &Snapshot) -> Posts<(Arc<Backend>, Arc<Server>)> {
+    let servers = snapshot.backends.iter().flat_map(|backend| {
+        let observed = backend.servers.iter().filter(|server| server.traffic.is_some());
+        observed.map(move |server| (Post::server(backend, server), (Arc::clone(backend), Arc::clone(server))))
+    });
+    servers.collect()
 }
 
 async fn listen(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Server>) {

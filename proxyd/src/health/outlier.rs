@@ -4,49 +4,31 @@
 
 pub mod judge;
 
-use std::collections::HashMap;
-use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
-
 use self::judge::{Act, Judge, Reading, Tally};
-use super::SUPERVISION;
+use super::posts::{Post, Posts, man};
 use crate::clock;
 use crate::config::Eject;
 use crate::model::backend::Backend;
 use crate::model::server::Server;
 use crate::model::shared::Shared;
+use crate::model::snapshot::Snapshot;
 use crate::stats::cells::Count;
 
 /// How often the servers are looked at within a window.
 pub const LOOKS: u32 = 10;
 
-/// Looks at the backends of the graph of now, and of those that follow, until the task is dropped.
-pub async fn run(shared: Arc<Shared>) {
-    let mut tasks: HashMap<*const Backend, JoinHandle<()>> = HashMap::new();
-    loop {
-        let mut published = pin!(shared.published.notified());
-        published.as_mut().enable();
-        let snapshot = shared.snapshot();
-        let mut wanted = HashMap::new();
-        for backend in &snapshot.backends {
-            let Some(conf) = backend.eject else { continue };
-            let key = Arc::as_ptr(backend);
-            let task = tasks.remove(&key).filter(|task| !task.is_finished()).unwrap_or_else(|| {
-                tokio::task::spawn_local(look(Arc::clone(&shared), Arc::clone(backend), conf))
-            });
-            wanted.insert(key, task);
-        }
-        for task in tasks.into_values() {
-            task.abort();
-        }
-        tasks = wanted;
-        tokio::select! {
-            () = published => {}
-            () = tokio::time::sleep(SUPERVISION) => {}
-        }
-    }
+/// Looks at the backends of the graph of now, and of those that follow, until this is dropped.
+pub async fn run(shared: &Arc<Shared>) {
+    man(shared, compared, |(backend, conf)| look(Arc::clone(shared), backend, conf)).await;
+}
+
+fn compared(snapshot: &Snapshot) -> Posts<(Arc<Backend>, Eject)> {
+    let backends = snapshot.backends.iter();
+    backends
+        .filter_map(|backend| Some((Post::backend(backend), (Arc::clone(backend), backend.eject?))))
+        .collect()
 }
 
 async fn look(shared: Arc<Shared>, backend: Arc<Backend>, conf: Eject) {
