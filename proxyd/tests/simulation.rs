@@ -5,8 +5,8 @@
 //! there: probes and requests are told how they end. After each step what must always hold is looked at
 //! (`simulation/invariants.rs`), and at the end everything is made well again and has to be as at the beginning.
 //!
-//! A seed that fails is told with what led there. `PROXYD_SEED=n cargo test -p proxyd --test simulation` plays it again,
-//! `PROXYD_SEEDS=n` plays so many.
+//! A seed that fails, or does not end, is told with what led there. `PROXYD_SEED=n cargo test -p proxyd --test
+//! simulation` plays it again, `PROXYD_SEEDS=n` plays so many.
 
 #![expect(
     clippy::panic,
@@ -31,26 +31,26 @@ mod probes;
 mod replica;
 #[path = "simulation/story.rs"]
 mod story;
+#[path = "simulation/watchdog.rs"]
+mod watchdog;
 #[path = "simulation/world.rs"]
 mod world;
 
 use std::cell::RefCell;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Mutex, Once};
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Once};
+use std::time::Duration;
 
 use tokio::runtime::{Builder, LocalOptions};
+
+use crate::watchdog::{PATIENCE, Played, Tale, play_all};
 
 /// Seeds of a run.
 const SEEDS: u64 = 1000;
 /// Lines that are told of what led to a failure; all of them when a seed is played alone.
 const TOLD: usize = 120;
-
-/// How one seed ended.
-struct Played {
-    trace: Vec<String>,
-    wrong: Option<String>,
-}
 
 thread_local! {
     /// A panic of this thread, which tasks hide.
@@ -74,16 +74,20 @@ fn prepare() {
     });
 }
 
-fn play(seed: u64) -> Played {
+/// Plays one seed; what was wrong with it.
+fn play(seed: u64, tale: &Arc<Tale>) -> Option<String> {
     prepare();
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .start_paused(true)
-        .build_local(LocalOptions::default())
-        .unwrap();
-    let (trace, wrong) = runtime.block_on(story::play(seed));
-    drop(runtime);
-    Played { trace, wrong: wrong.or_else(take_panic) }
+    let played = catch_unwind(AssertUnwindSafe(|| {
+        let runtime = Builder::new_current_thread()
+            .enable_all()
+            .start_paused(true)
+            .build_local(LocalOptions::default())
+            .unwrap();
+        runtime.block_on(story::play(seed, tale))
+    }));
+    // A thread plays one seed after the other: what one panicked with is none of the next.
+    let panic = take_panic();
+    played.unwrap_or_else(|_| panic.clone()).or(panic)
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -100,56 +104,58 @@ fn tell(seed: u64, played: &Played, wrong: &str) -> ! {
 
 #[test]
 fn every_seed_holds() {
-    if let Some(seed) = number("PROXYD_SEED") {
-        let played = play(seed);
-        match &played.wrong {
-            Some(wrong) => tell(seed, &played, wrong),
-            None => played.trace.iter().for_each(|line| eprintln!("{line}")),
+    let alone = number("PROXYD_SEED");
+    let seeds = match alone {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("PROXYD_SEEDS").unwrap_or(SEEDS),
+    };
+    let mut failed: BTreeMap<u64, Played> = BTreeMap::new();
+    play_all(seeds, PATIENCE, play, |seed, played| {
+        if played.wrong.is_some() {
+            failed.insert(seed, played);
+            return ControlFlow::Break(());
         }
-        return;
-    }
-    let seeds = number("PROXYD_SEEDS").unwrap_or(SEEDS);
-    let next = AtomicU64::new(0);
-    let failed: Mutex<Option<(u64, Played)>> = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Relaxed);
-                    if seed >= seeds {
-                        return;
-                    }
-                    let played = play(seed);
-                    if played.wrong.is_some() {
-                        next.store(seeds, Relaxed);
-                        let mut failed = failed.lock().unwrap();
-                        // Of several the first one, so that a run tells the same again.
-                        if failed.as_ref().is_none_or(|(other, _)| seed < *other) {
-                            *failed = Some((seed, played));
-                        }
-                        return;
-                    }
-                }
-            });
+        if alone.is_some() {
+            played.trace.iter().for_each(|line| eprintln!("{line}"));
         }
+        ControlFlow::Continue(())
     });
-    if let Some((seed, played)) = failed.into_inner().unwrap() {
-        let wrong = played.wrong.clone().unwrap_or_default();
-        tell(seed, &played, &wrong);
+    // Of several the first one, so that a run tells the same again.
+    if let Some((seed, played)) = failed.first_key_value() {
+        tell(*seed, played, played.wrong.as_deref().unwrap_or_default());
     }
 }
 
 #[test]
 fn a_seed_tells_the_same_story_again() {
-    let hash = |played: &Played| {
-        let mut hasher = DefaultHasher::new();
-        played.trace.hash(&mut hasher);
-        hasher.finish()
+    let traces = || {
+        let mut traces = BTreeMap::new();
+        play_all(1..4, PATIENCE, play, |seed, played| {
+            traces.insert(seed, played.trace);
+            ControlFlow::Continue(())
+        });
+        traces
     };
-    for seed in [1, 2, 3] {
-        let (one, two) = (play(seed), play(seed));
-        let differs = one.trace.iter().zip(&two.trace).find(|(one, two)| one != two);
-        assert_eq!(hash(&one), hash(&two), "seed {seed}: {differs:?}");
+    let (one, two) = (traces(), traces());
+    for seed in 1..4 {
+        let differs = one[&seed].iter().zip(&two[&seed]).find(|(one, two)| one != two);
+        assert!(one[&seed] == two[&seed], "seed {seed}: {differs:?}");
     }
-    assert_ne!(hash(&play(1)), hash(&play(2)), "seeds differ");
+    assert_ne!(one[&1], one[&2], "seeds differ");
+}
+
+#[test]
+fn a_seed_that_hangs_is_told() {
+    let hangs = |_: u64, tale: &Arc<Tale>| {
+        tale.add("once upon a time".to_owned());
+        loop {
+            std::thread::park();
+        }
+    };
+    let mut told = Vec::new();
+    play_all(7..8, Duration::from_millis(20), hangs, |seed, played| {
+        told.push((seed, played.wrong));
+        ControlFlow::Continue(())
+    });
+    assert_eq!(told, [(7, Some("it has not ended after 20ms".to_owned()))]);
 }

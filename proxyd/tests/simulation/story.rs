@@ -1,25 +1,27 @@
 //! What happens, in the order of the dice.
 
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::console::Console;
 use crate::dice::Dice;
 use crate::plan::{BackendPlan, CheckPlan};
 use crate::replica::Replica;
+use crate::watchdog::Tale;
 use crate::world::{Truth, World};
 
 /// Steps of a story.
 const STEPS: u64 = 120;
 
-/// Plays a seed; what happened, and what was wrong with it.
-pub(crate) async fn play(seed: u64) -> (Vec<String>, Option<String>) {
+/// Plays a seed; what was wrong with it.
+pub(crate) async fn play(seed: u64, tale: &Arc<Tale>) -> Option<String> {
     let mut dice = Dice::new(seed);
-    let world = World::start(seed, &mut dice);
+    let world = World::start(seed, &mut dice, Arc::clone(tale));
     if let Err(wrong) = told(&world, &mut dice).await {
         world.fail(wrong);
     }
-    world.take()
+    world.take_wrong()
 }
 
 async fn told(world: &Rc<World>, dice: &mut Dice) -> Result<(), String> {

@@ -22,6 +22,7 @@ use crate::dice::Dice;
 use crate::load::Load;
 use crate::plan::{CheckPlan, Plan};
 use crate::probes::{Asked, Probes, Simulated};
+use crate::watchdog::Tale;
 
 /// How a server is, whatever is believed of it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,7 +49,7 @@ pub(crate) struct World {
     pub(crate) load: Load,
     /// Every server there ever was.
     pub(crate) servers: RefCell<Vec<Arc<Server>>>,
-    trace: RefCell<Vec<String>>,
+    tale: Arc<Tale>,
     wrong: RefCell<Option<String>>,
     start: Instant,
     pub(crate) socket: String,
@@ -67,7 +68,7 @@ fn build(plan: &Plan, previous: Option<&Snapshot>, now_ms: u64) -> Snapshot {
 
 impl World {
     /// Starts everything that a process has on its control side.
-    pub(crate) fn start(seed: u64, dice: &mut Dice) -> Rc<Self> {
+    pub(crate) fn start(seed: u64, dice: &mut Dice, tale: Arc<Tale>) -> Rc<Self> {
         let plan = Plan::drawn(dice);
         let epoch = Epoch::new();
         let process = Process::new(WORKERS, MAXCONN, 4096, "b00t".to_owned());
@@ -87,7 +88,7 @@ impl World {
             touched: RefCell::default(),
             load: Load::default(),
             servers: RefCell::default(),
-            trace: RefCell::default(),
+            tale,
             wrong: RefCell::default(),
             start: clock::now(),
             socket,
@@ -191,7 +192,7 @@ impl World {
     /// Adds a line to the story.
     pub(crate) fn say(&self, text: &str) {
         let at = clock::now().saturating_duration_since(self.start).as_millis();
-        self.trace.borrow_mut().push(format!("{at:>7} ms  {text}"));
+        self.tale.add(format!("{at:>7} ms  {text}"));
     }
 
     /// Something that must hold does not.
@@ -204,8 +205,8 @@ impl World {
         self.wrong.borrow().is_some()
     }
 
-    pub(crate) fn take(&self) -> (Vec<String>, Option<String>) {
-        (self.trace.take(), self.wrong.take())
+    pub(crate) fn take_wrong(&self) -> Option<String> {
+        self.wrong.take()
     }
 
     /// Lets everything that can run now run; time stands still meanwhile.
