@@ -39,9 +39,7 @@ pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>) -> Picked {
             let way = ring.from(key, &nodes).filter(fits).take(WAY * group.members.len());
             choose(backend, placement, way.chain(left()))
         }
-        Table::Maglev(table) => {
-            choose(backend, placement, table.from(key).filter(fits).chain(left()))
-        }
+        Table::Maglev(table) => choose(backend, placement, table.from(key).filter(fits).chain(left())),
     }
 }
 
