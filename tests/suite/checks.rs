@@ -2,12 +2,15 @@
 
 use std::io::{Read, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use harness::frames::script::Step;
+use harness::frames::{self, Frame, Peer, hpack};
 use harness::origin::http::{Answer, Origin};
 use harness::origin::tcp::Tcp;
-use harness::tls::{Authority, Kind, Serving};
+use harness::origin::{http2, streams};
+use harness::tls::{Authority, Kind, Serving, Versions};
 use harness::{Config, Daemon, Start, eventually};
 
 /// Fast enough for a test, slow enough for a busy machine.
@@ -220,7 +223,7 @@ fn the_interval_follows_the_state() {
 #[test]
 fn grpc_is_asked_over_http2() {
     // An origin that knows nothing of health: the call as such is answered.
-    let origin = harness::origin::streams::Origin::start("app1");
+    let origin = streams::Origin::start("app1");
     let check = format!("check: grpc({TIMES})");
     let daemon = Daemon::start(&Config::tcp([("app1", origin.addr())]).with(&check));
     daemon.wait_status("app", "app1", "DOWN");
@@ -293,6 +296,144 @@ fn a_check_may_be_encrypted_in_its_own_way() {
         root.write(start.dir(), "root.pem");
         let daemon = start.run();
         finds(&daemon, status);
+    }
+}
+
+/// A gRPC server over TLS that agrees on HTTP/2 and says this number of its health.
+fn healthy(serving: &Serving, state: &Arc<AtomicU8>) -> http2::Origin {
+    let says = Arc::clone(state);
+    let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    let head = hpack::encode(&[field(":status", "200"), field("content-type", "application/grpc")]);
+    let trailers = hpack::encode(&[field("grpc-status", "0")]);
+    http2::Origin::agreeing(
+        serving.clone(),
+        move |_, stream| {
+            let message = [0, 0, 0, 0, 2, 1 << 3, says.load(Ordering::SeqCst)];
+            let mut answer = Frame::head(0, stream, &head);
+            answer.push(Frame::data(0, stream, message));
+            answer.extend(Frame::head(frames::END_STREAM, stream, &trailers));
+            vec![Step::Send(frames::bytes(&answer))]
+        },
+        |_| {},
+    )
+}
+
+#[test]
+fn grpc_is_asked_over_tls() {
+    const SERVING: u8 = 1;
+    const NOT_SERVING: u8 = 2;
+    let root = Authority::new("root");
+    let identity = root.issue(&["a.example"], Kind::Server);
+    let state = Arc::new(AtomicU8::new(SERVING));
+    let serving = Serving::with(&identity, Versions::Both, None, &["h2"]);
+    let origin = healthy(&serving, &state);
+    // In clear, as its traffic is where it passes TLS on.
+    let check = format!(
+        r#"check: grpc(service: "app", authority: "app.internal", tls: (ca: "root.pem", sni: "a.example"), {PATIENT})"#
+    );
+    let config = Config::tcp([("app1", origin.addr())]).with(&check);
+    let start = Start::new(&config);
+    root.write(start.dir(), "root.pem");
+    let daemon = start.run();
+    finds(&daemon, "L7OK");
+    assert_eq!(daemon.stat("app", "app1", "last_chk"), "SERVING");
+    let seen = serving.seen().remove(0);
+    assert_eq!((seen.name.as_deref(), seen.alpn.as_deref()), (Some("a.example"), Some("h2")));
+    let record = origin.record();
+    assert!(record.violations.is_empty(), "{:?}", record.violations);
+    let request = &record.requests[0];
+    assert_eq!((request.method(), request.target()), ("POST", "/grpc.health.v1.Health/Check"));
+    let of = |name: &str| request.head.get(name).unwrap_or_default();
+    assert_eq!(
+        [of(":scheme"), of("host"), of("content-type")],
+        ["https", "app.internal", "application/grpc"]
+    );
+    assert_eq!(request.body.bytes, b"\0\0\0\0\x05\x0a\x03app");
+    state.store(NOT_SERVING, Ordering::SeqCst);
+    daemon.wait_status("app", "app1", "DOWN");
+    finds(&daemon, "L7STS");
+    assert_eq!(daemon.stat("app", "app1", "last_chk"), "NOT_SERVING");
+    state.store(SERVING, Ordering::SeqCst);
+    daemon.wait_status("app", "app1", "UP");
+}
+
+#[test]
+fn grpc_needs_http2_and_the_right_certificate() {
+    let root = Authority::new("root");
+    let identity = root.issue(&["a.example"], Kind::Server);
+    let well = Arc::new(AtomicU8::new(1));
+    for (protocols, name, reason) in [
+        (&["http/1.1"][..], "a.example", "the peer refuses"),
+        (&[], "a.example", "no HTTP/2 by ALPN"),
+        (&["h2"], "b.example", ""),
+    ] {
+        let origin = healthy(&Serving::with(&identity, Versions::Both, None, protocols), &well);
+        let check = format!(r#"check: grpc(tls: (ca: "root.pem", sni: "{name}"), {PATIENT})"#);
+        let start = Start::new(&Config::tcp([("app1", origin.addr())]).with(&check));
+        root.write(start.dir(), "root.pem");
+        let daemon = start.run();
+        daemon.wait_status("app", "app1", "DOWN");
+        finds(&daemon, "L6RSP");
+        let told = daemon.stat("app", "app1", "last_chk");
+        assert!(told.contains(reason), "{protocols:?}, {name}: {told}");
+        assert_eq!(origin.record().requests.len(), 0, "nobody was asked");
+    }
+}
+
+#[test]
+fn servers_of_tcp_may_be_asked_over_http2() {
+    let own = |path: &str| format!(r#"check: http(version: "2", path: "{path}", {PATIENT})"#);
+    let origin = streams::Origin::start("app1");
+    let config = Config::tcp::<std::net::SocketAddr>([])
+        .server("app1", origin.addr(), &own("/status/204"))
+        .server("app2", origin.addr(), &own("/status/503"))
+        .server(
+            "app3",
+            origin.addr(),
+            &own("/").replace("path:", r#"method: "GET", expect: string("app1"), path:"#),
+        );
+    let daemon = Daemon::start(&config);
+    daemon.wait_status("app", "app2", "DOWN");
+    finds(&daemon, "L7OK");
+    assert_eq!(daemon.stat("app", "app1", "check_code"), "204");
+    assert_eq!(daemon.stat("app", "app2", "check_code"), "503");
+    eventually("the body is looked at", || (daemon.stat("app", "app3", "check_code") == "200").then_some(()));
+    assert_eq!(daemon.stat("app", "app3", "status"), "UP");
+    // Traffic is bytes, here of a client that speaks the same.
+    let mut peer = Peer::client(daemon.listener("web"));
+    peer.send(frames::get(1, "/"));
+    assert_eq!(peer.answer(1).body, b"app1");
+    // One that knows HTTP/1.1 only is down.
+    let old = Origin::start("app1");
+    let config = Config::tcp([("app1", old.addr())]).with(&own("/"));
+    let daemon = Daemon::start(&config);
+    daemon.wait_status("app", "app1", "DOWN");
+    let status = daemon.stat("app", "app1", "check_status");
+    assert!(status.contains("L7"), "{status}");
+}
+
+#[test]
+fn http2_of_a_check_over_tls_is_agreed_on() {
+    let root = Authority::new("root");
+    let identity = root.issue(&["a.example"], Kind::Server);
+    for (protocols, status) in [(&["h2", "http/1.1"][..], "L7OK"), (&["http/1.1"], "L6RSP")] {
+        let serving = Serving::with(&identity, Versions::Both, None, protocols);
+        let script = |_: &_, stream| vec![Step::Send(http2::answer(stream, "app1", b"fine"))];
+        let origin = http2::Origin::agreeing(serving.clone(), script, |_| {});
+        let check = format!(
+            r#"check: http(version: "2", path: "/check", host: "a.example", tls: (ca: "root.pem", sni: "a.example"), {PATIENT})"#
+        );
+        let start = Start::new(&Config::tcp([("app1", origin.addr())]).with(&check));
+        root.write(start.dir(), "root.pem");
+        let daemon = start.run();
+        finds(&daemon, status);
+        let record = origin.record();
+        assert!(record.violations.is_empty(), "{:?}", record.violations);
+        if status == "L7OK" {
+            assert_eq!(serving.seen()[0].alpn.as_deref(), Some("h2"));
+            assert_eq!(record.requests[0].head.first, "GET /check HTTP/2");
+            assert_eq!(record.requests[0].head.get(":scheme"), Some("https"));
+        }
     }
 }
 

@@ -25,6 +25,8 @@ mod corpus_http2;
 #[cfg(test)]
 mod cut;
 #[cfg(test)]
+mod dismissals;
+#[cfg(test)]
 mod encrypted;
 #[cfg(test)]
 mod error_pages;

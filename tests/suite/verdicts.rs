@@ -1,13 +1,13 @@
 //! What decides on a server's state beside its check: its agent, its traffic, another server, the other servers.
 
-use std::fs;
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use harness::origin::http::{Answer, Origin};
 use harness::origin::tcp::Tcp;
-use harness::{Client, Config, Daemon, client, eventually};
+use harness::{Config, Daemon, client, eventually, holds_for, pause};
 
 /// Checks that find nothing wrong with a port that is open.
 const CHECK: &str = r#"check: tcp(interval: "100ms", rise: 1, fall: 1)"#;
@@ -214,6 +214,36 @@ fn connections_that_fail_count_at_layer_4() {
 }
 
 #[test]
+fn errors_may_do_no_more_than_bring_the_next_check_soon() {
+    let (origin, ill) = moody();
+    let soon = Duration::from_millis(300);
+    let check = r#"check: http(path: "/check", interval: "1h", fast_interval: "300ms", timeout: "5s", rise: 1, fall: 1, expect: status("200-599"))"#;
+    let config = Config::new().frontend("web", r#"default_backend: "app""#).backend("app", check);
+    let observed = "observe: layer7, error_limit: 3, on_error: fastinter";
+    let daemon = Daemon::start(&config.server("app1", origin.addr(), observed));
+    let checks = || -> Vec<Instant> {
+        let requests = origin.record().requests.into_iter();
+        requests.filter(|request| request.target() == "/check").map(|request| request.at).collect()
+    };
+    eventually("the first check", || (checks().len() == 1).then_some(()));
+    wait_for(&daemon, "app1", "check_status", "L7OK");
+    let mut client = daemon.client();
+    ill.store(true, Ordering::SeqCst);
+    let begun = Instant::now();
+    for _ in 0..3 {
+        assert_eq!(client.get("/").status, 500);
+    }
+    let times = eventually("the next check", || Some(checks()).filter(|times| times.len() == 2));
+    assert!(times[1] - begun >= soon, "not at once");
+    // It passes, and errors alone say nothing of the server.
+    holds_for(soon * 2, "the next one is far away", || checks().len() == 2);
+    wait_for(&daemon, "app1", "check_code", "500");
+    wait_for(&daemon, "app1", "check_status", "L7OK");
+    assert_eq!(daemon.stat("app", "app1", "status"), "UP");
+    assert_eq!(daemon.count("app", "app1", "chkfail"), 0);
+}
+
+#[test]
 fn a_server_does_as_the_one_it_tracks() {
     let mut lead = Origin::start("lead");
     let (follower, other) = (Origin::start("follower"), Origin::start("other"));
@@ -255,105 +285,6 @@ fn a_server_does_as_the_one_it_tracks() {
     eventually("it is back", || (daemon.client().get("/").origin() == "follower").then_some(()));
 }
 
-fn logging(config: Config) -> Config {
-    config.global(r#"workers: 1, log: [(target: file("access"))]"#)
-}
-
-/// The letters of the only line.
-fn letters(daemon: &Daemon, at: usize) -> String {
-    eventually("a line of the access log", || {
-        let text = fs::read_to_string(daemon.dir().join("access")).unwrap_or_default();
-        text.ends_with('\n').then(|| {
-            assert_eq!(text.lines().count(), 1, "{text}");
-            text.split(' ').nth(at).unwrap_or_default().to_owned()
-        })
-    })
-}
-
-const OF_TCP: usize = 6;
-const OF_HTTP: usize = 9;
-
-fn is_reset(client: &mut Client) -> bool {
-    matches!(client.stream().read(&mut [0]), Err(error) if error.kind() == ErrorKind::ConnectionReset)
-}
-
-#[test]
-fn sessions_end_with_a_server_that_is_marked_down() {
-    let (one, two) = (Tcp::echo(), Tcp::echo());
-    let config = Config::new().frontend("web", r#"default_backend: "app""#).defaults("mode: tcp");
-    let config = config
-        .backend("app", "")
-        .server("app1", one.addr(), "on_marked_down: shutdown_sessions")
-        .server("app2", two.addr(), "");
-    let daemon = Daemon::start(&logging(config));
-    let mut clients = [daemon.client(), daemon.client()];
-    for client in &mut clients {
-        client.send("12345");
-        client.read_exactly(5);
-    }
-    assert_eq!(daemon.count("app", "app1", "scur"), 1);
-    daemon.admin("set server app/app1 health down");
-    wait_for(&daemon, "app1", "scur", "0");
-    assert_eq!(letters(&daemon, OF_TCP), "DD");
-    // Of the two the one on the other server goes on.
-    let alive = clients.iter_mut().filter_map(|client| {
-        client.try_send("6").ok()?;
-        let mut byte = [0];
-        matches!(client.stream().read(&mut byte), Ok(1)).then_some(())
-    });
-    assert_eq!(alive.count(), 1);
-    assert_eq!(daemon.count("app", "app2", "scur"), 1);
-}
-
-#[test]
-fn requests_end_with_a_server_that_goes_into_maintenance() {
-    let origin = Origin::start("app1");
-    let config = Config::new().frontend("web", r#"default_backend: "app""#).backend("app", "");
-    let config = config.server("app1", origin.addr(), "on_marked_down: shutdown_sessions");
-    let daemon = Daemon::start(&logging(config));
-    // Under way to the client: it is cut.
-    let mut reading = daemon.client();
-    reading.send("GET /drip/1000/100 HTTP/1.1\r\nHost: test\r\n\r\n");
-    reading.read_until("\r\n\r\n");
-    daemon.admin("set server app/app1 state maint");
-    assert_eq!(letters(&daemon, OF_HTTP), "DD--");
-    eventually("it is reset", || is_reset(&mut reading).then_some(()));
-}
-
-#[test]
-fn a_request_without_an_answer_yet_is_told() {
-    let origin = Origin::start("app1");
-    let config = Config::new().frontend("web", r#"default_backend: "app""#).backend("app", "");
-    let config = config.server("app1", origin.addr(), "on_marked_down: shutdown_sessions");
-    let daemon = Daemon::start(&logging(config));
-    let mut waiting = daemon.client();
-    waiting.send("GET /slow/60000 HTTP/1.1\r\nHost: test\r\n\r\n");
-    eventually("it is with the server", || (origin.hits() == 1).then_some(()));
-    daemon.admin("set server app/app1 health down");
-    assert_eq!(waiting.response("GET").status, 503);
-    assert_eq!(letters(&daemon, OF_HTTP), "DH--");
-}
-
-#[test]
-fn sessions_leave_a_backup_when_an_active_server_is_back() {
-    let (one, spare) = (Tcp::echo(), Tcp::echo());
-    let config = Config::new().frontend("web", r#"default_backend: "app""#).defaults("mode: tcp");
-    let config = config
-        .backend("app", "")
-        .server("app1", one.addr(), "on_marked_up: shutdown_backup_sessions")
-        .server("spare", spare.addr(), "backup: true");
-    let daemon = Daemon::start(&logging(config));
-    daemon.admin("set server app/app1 health down");
-    let mut client = daemon.client();
-    client.send("12345");
-    client.read_exactly(5);
-    assert_eq!(daemon.count("app", "spare", "scur"), 1);
-    daemon.admin("set server app/app1 health up");
-    wait_for(&daemon, "spare", "scur", "0");
-    assert_eq!(letters(&daemon, OF_TCP), "UD");
-    assert!(is_reset(&mut client));
-}
-
 #[test]
 fn a_server_that_fails_beside_others_is_left_out_and_taken_in_again() {
     let ((origin, ill), two, three) = (moody(), Origin::start("app2"), Origin::start("app3"));
@@ -384,6 +315,55 @@ fn a_server_that_fails_beside_others_is_left_out_and_taken_in_again() {
     assert!(lines[0].contains(" no check -> DOWN (ejected): "), "{history}");
     assert!(lines[0].ends_with("failed, the median is 0%; for 1s"), "{history}");
     assert!(lines[1].ends_with(" DOWN (ejected) -> no check: its 1s are over"), "{history}");
+}
+
+#[test]
+fn a_server_that_is_slow_beside_others_is_left_out_and_taken_in_again() {
+    let slow = Arc::new(AtomicBool::new(true));
+    let state = Arc::clone(&slow);
+    let origin = Origin::scripted(move |_| {
+        if state.load(Ordering::SeqCst) {
+            pause(Duration::from_millis(250));
+        }
+        let bytes = b"HTTP/1.1 200 OK\r\nX-Origin: slow\r\nContent-Length: 0\r\n\r\n".to_vec();
+        Answer { bytes, close: false }
+    });
+    let (two, three) = (Origin::start("app2"), Origin::start("app3"));
+    let eject = r#"eject: (latency: "3x", window: "2s", base: "3s", min_requests: 3)"#;
+    let config = Config::new()
+        .frontend("web", r#"default_backend: "app""#)
+        .backend("app", eject)
+        .server("app1", origin.addr(), "")
+        .server("app2", two.addr(), "")
+        .server("app3", three.addr(), "")
+        .global(r#"metrics: (bind: "127.0.0.1:0")"#);
+    let daemon = Daemon::start(&config);
+    let mut client = daemon.client();
+    let status = || daemon.stat("app", "app1", "status");
+    eventually("it is left out", || {
+        assert_eq!(client.get("/").status, 200);
+        (status() == "DOWN (ejected)").then_some(())
+    });
+    slow.store(false, Ordering::SeqCst);
+    let metrics = client::get(daemon.listener("GLOBAL"), "/metrics").text();
+    let counted = r#"proxyd_server_ejections_total{proxy="app",server="app1",reason="#;
+    assert!(metrics.contains(&format!("{counted}\"latency\"}} 1\n")), "{metrics}");
+    assert!(metrics.contains(&format!("{counted}\"errors\"}} 0\n")), "{metrics}");
+    for _ in 0..6 {
+        let origin = client.get("/").origin().to_owned();
+        // Unless its time has just been over.
+        assert!(origin != "slow" || status() != "DOWN (ejected)");
+    }
+    eventually("it gets requests again", || (client.get("/").origin() == "slow").then_some(()));
+    let history = daemon.admin("show server history app/app1");
+    let lines: Vec<&str> = history.lines().collect();
+    assert_eq!(lines.len(), 2, "{history}");
+    assert!(lines[0].contains(" no check -> DOWN (ejected): it took "), "{history}");
+    assert!(
+        lines[0].contains("ms to answer within 2s, the median is ") && lines[0].ends_with("ms; for 3s"),
+        "{history}"
+    );
+    assert!(lines[1].ends_with(" DOWN (ejected) -> no check: its 3s are over"), "{history}");
 }
 
 #[test]
