@@ -275,3 +275,41 @@ fn tables_live_on_over_a_restart() {
     assert!(told.contains("its sum is wrong") && told.contains(file.to_str().unwrap()), "{told}");
     assert!(third.admin("show table").contains("used:0"));
 }
+
+#[test]
+fn who_watches_hears_what_is_changed_by_hand() {
+    let origin = Origin::start("app1");
+    let config = Config::http([("app1", origin.addr())])
+        .table("users", "key: string(20), entries: 100, store: [gpc0]")
+        .with(r#"stick: [on(key: "req.hdr(x-user)", table: "users")]"#);
+    let daemon = Daemon::start(&config);
+    let watch = |command: &str| {
+        let mut client = Client::unix(&daemon.socket_path());
+        client.send(format!("{command}\n"));
+        client.read_until("\"kind\":\"sync\"");
+        client
+    };
+    let mut watchers = [watch("watch events"), watch("user;watch events")];
+    for command in [
+        "set table users key alice data.gpc0 5",
+        "set table users key alice data.gpc0 many",
+        "clear table users key bob",
+        "clear table users key alice",
+    ] {
+        daemon.admin(command);
+    }
+    for (watcher, sees) in watchers.iter_mut().zip([true, false]) {
+        let told = [("set", "table_set", "0", "1"), ("clear", "table_cleared", "1", "0")];
+        for (doing, event, from, to) in told {
+            watcher.read_until("\"kind\":\"event\"");
+            let line = String::from_utf8(watcher.read_until("}\n")).unwrap();
+            let parts = [
+                format!("\"event\":\"{event}\",\"id\":\"t/users\""),
+                format!("\"from\":\"{from}\",\"to\":\"{to}\""),
+                format!("\"command\":\"{doing} table users{}", if sees { " key alice" } else { "\"" }),
+            ];
+            assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+            assert!(sees || !line.contains("alice"), "keys are for operators: {line}");
+        }
+    }
+}

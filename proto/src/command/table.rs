@@ -166,7 +166,7 @@ entries! {
         "clear table <table> [<filter>]*" "remove an entry from a table (filter: data/key)" true
         "An empty line; at level operator. Syntax: `clear table <table> [key <key> | ptr <ptr> | \
          data.<type> eq|ne|le|ge|lt|gt <value> ...]`; without a filter the table is emptied. What tracks a connection or \
-         request that is open stays."
+         request that is open stays. Watchers are told (`table_cleared`), at level user without the key."
         &[CLEAR_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, FILTER,
           "Entry currently in use, cannot remove"];
     CommitSslCert ["commit", "ssl", "cert"] Admin
@@ -268,7 +268,7 @@ entries! {
         "set table <table> key <k> [data.* <v>]*" "update or create a table entry's data" true
         "An empty line; at level operator. `data.gpc[2] 7` sets one of an array. A rate that is set stays for its \
          period, and then fades. Where a value is wrong nothing is changed; without a key HAProxy empties the table, \
-         this refuses."
+         this refuses. Watchers are told (`table_set`), at level user without the key."
         &[SET_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, "\"data.<type>\" followed by a value expected",
           NO_DATA, "Data type not stored in this table", "Require a valid integer value to store",
           "index out of range in this data array", "Unable to allocate a new entry"];

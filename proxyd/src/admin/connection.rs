@@ -211,8 +211,10 @@ impl Connection {
                 }
             }
             Command::Table(request) => {
+                let by = self.by.get_or_insert_with(|| peer::name(&self.stream));
+                let cause = Cause::Command { by, line: &remembered(text) };
                 let mut output = Output::new(&self.stream, self.timeout);
-                tables::run(&self.admin.shared, &request, self.level, &mut output).await?
+                tables::run(&self.admin.shared, &request, self.level, cause, &mut output).await?
             }
             Command::SetSslCert(_)
             | Command::CommitSslCert(_)

@@ -13,6 +13,7 @@ use proto::level::Level;
 use super::output::Output;
 use super::reply::Reply;
 use crate::config::table::{Data, Form, KeyType};
+use crate::model::change::Cause;
 use crate::model::shared::Shared;
 use crate::stick::key::{self, Key};
 use crate::stick::{Batch, Cursor, Entry, Layout, Pointer, Removal, Table};
@@ -24,11 +25,21 @@ const STEPS: u32 = 64;
 /// Conditions of one filter at most.
 const CONDITIONS: usize = 4;
 
+/// What is to be done with which table, and why.
+#[derive(Clone, Copy)]
+struct Order<'a> {
+    shared: &'a Shared,
+    table: &'a Table,
+    action: TableAction,
+    cause: Cause<'a>,
+}
+
 /// Carries out a command; what it shows goes out as it is made.
 pub(super) async fn run(
     shared: &Shared,
     request: &TableRequest,
     level: Level,
+    cause: Cause<'_>,
     output: &mut Output<'_>,
 ) -> io::Result<Reply> {
     let snapshot = shared.snapshot();
@@ -49,20 +60,18 @@ pub(super) async fn run(
     if request.action != TableAction::Show && !may {
         return Ok(Refusal::denied().into());
     }
+    let order = Order { shared, table, action: request.action, cause };
     let words: Vec<&str> = request.words.iter().map(String::as_str).collect();
     let done = match words.first() {
         Some(&"key" | &"ptr") if !may => Err(Refusal::denied()),
-        Some(&"key") => {
-            one_key(table, &words[1..]).and_then(|key| one(shared, table, request.action, &key, &words))
-        }
+        Some(&"key") => one_key(table, &words[1..]).and_then(|key| one(order, &key, &words)),
         Some(&"ptr") => {
             let now = shared.epoch.now_ms();
-            one_pointer(table, &words[1..], now)
-                .and_then(|key| one(shared, table, request.action, &key, &words))
+            one_pointer(table, &words[1..], now).and_then(|key| one(order, &key, &words))
         }
         Some(word) if word.starts_with("data.") && request.action != TableAction::Set => {
             match Filter::read(table.layout(), &words) {
-                Ok(filter) => return all(shared, table, request.action, &filter, may, output).await,
+                Ok(filter) => return all(order, &filter, may, output).await,
                 Err(refusal) => Err(refusal),
             }
         }
@@ -70,7 +79,7 @@ pub(super) async fn run(
             "content-based lookup is only supported with the \"show\" and \"clear\" actions",
         )),
         None if request.action != TableAction::Set => {
-            return all(shared, table, request.action, &Filter::default(), may, output).await;
+            return all(order, &Filter::default(), may, output).await;
         }
         _ => Err(Refusal::error(usage(request.action))),
     };
@@ -93,16 +102,11 @@ const fn usage(action: TableAction) -> &'static str {
 }
 
 /// The entries of a filter.
-async fn all(
-    shared: &Shared,
-    table: &Table,
-    action: TableAction,
-    filter: &Filter,
-    may: bool,
-    output: &mut Output<'_>,
-) -> io::Result<Reply> {
+async fn all(order: Order<'_>, filter: &Filter, may: bool, output: &mut Output<'_>) -> io::Result<Reply> {
+    let Order { shared, table, action, cause } = order;
     sampler::sweep(shared, table).await;
     let (mut cursor, mut more) = (Cursor::default(), may);
+    let before = table.used();
     if action == TableAction::Show {
         head(&mut output.bytes, table);
         if !may {
@@ -122,19 +126,17 @@ async fn all(
         }
         output.pause().await?;
     }
+    if action == TableAction::Clear {
+        shared.table_cleared(table, before, cause);
+    }
     output.flush().await?;
     Ok(Reply::Silent)
 }
 
 /// One entry; returns what is shown.
-fn one(
-    shared: &Shared,
-    table: &Table,
-    action: TableAction,
-    key: &Key,
-    words: &[&str],
-) -> Result<Vec<u8>, Refusal> {
-    let now = shared.epoch.now_ms();
+fn one(order: Order<'_>, key: &Key, words: &[&str]) -> Result<Vec<u8>, Refusal> {
+    let Order { shared, table, action, cause } = order;
+    let (now, before) = (shared.epoch.now_ms(), table.used());
     if let KeyType::Binary(_) = table.layout().key_type() {
         let (doing, of) = match action {
             TableAction::Show => ("Showing", "from"),
@@ -153,11 +155,11 @@ fn one(
                 line(&mut shown, table, pointer, entry);
             });
         }
-        TableAction::Clear => {
-            if table.remove(key, now) == Removal::InUse {
-                return Err(Refusal::error("Entry currently in use, cannot remove"));
-            }
-        }
+        TableAction::Clear => match table.remove(key, now) {
+            Removal::Removed => shared.table_cleared(table, before, cause),
+            Removal::Absent => {}
+            Removal::InUse => return Err(Refusal::error("Entry currently in use, cannot remove")),
+        },
         TableAction::Set => {
             let values = values(table.layout(), &words[2..])?;
             let entered = table.enter(key, now, |entry| {
@@ -166,6 +168,7 @@ fn one(
                 }
             });
             entered.ok_or_else(|| Refusal::error("Unable to allocate a new entry"))?;
+            shared.table_set(table, before, cause);
         }
     }
     Ok(shown)

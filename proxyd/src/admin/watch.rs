@@ -345,6 +345,7 @@ impl Watcher<'_> {
         self.events_at = event.seq;
         self.events_seen += 1;
         let text = |name: &str| event.fields.get(name).and_then(|v| v.as_str()).map(str::to_owned);
+        let public = text("public").filter(|_| self.level == Level::User);
         self.put(&Line::Event(Event {
             seq: event.seq,
             at: rfc3339(event.wall_ms),
@@ -354,7 +355,7 @@ impl Watcher<'_> {
             to: text("to"),
             reason: text("reason"),
             by: text("by"),
-            command: text("command"),
+            command: public.or_else(|| text("command")),
         }));
     }
 

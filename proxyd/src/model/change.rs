@@ -2,6 +2,7 @@
 //!
 //! Checks and commands both come through here, so that whoever watches sees one story.
 
+mod tables;
 mod told;
 
 use std::fmt;

@@ -18,7 +18,8 @@ pub struct Event {
     pub event: &'static str,
     /// `s/app/app1`, empty for the process.
     pub id: String,
-    /// `from`, `to`, `reason`, `by`, `command`, as far as known.
+    /// `from`, `to`, `reason`, `by`, `command`, as far as known; `public` is the command as those may see it who are
+    /// no operators, where that is less.
     pub fields: Map<String, Value>,
 }
 

@@ -190,3 +190,49 @@ async fn many_entries_come_piece_by_piece() {
     .await;
     table.release(held, 1, |_| ());
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_changed_is_told() {
+    let shared = testing::shared_of(&config());
+    with_site(std::sync::Arc::clone(&shared), async |site| {
+        for line in [
+            "set table st_src key 10.0.0.1 data.gpc0 5",
+            "set table st_src key 10.0.0.1 data.gpc0 6",
+            "set table st_str key alice data.conn_cur 1",
+            // Nothing comes of these.
+            "set table st_src key 10.0.0.2 data.gpc0 x",
+            "clear table st_src key 10.0.0.2",
+            "show table st_src",
+            "clear table st_src data.gpc0 gt 5",
+            "clear table st_str key alice",
+            "clear table st_bin",
+        ] {
+            site.admin(line).await;
+        }
+    })
+    .await;
+    let events = shared.journal.since(0).unwrap();
+    let told = events.iter().map(|event| {
+        let of = |name: &str| event.fields.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+        format!(
+            "{} {} {}-{}: {} | {}",
+            event.event,
+            event.id,
+            of("from"),
+            of("to"),
+            of("command"),
+            of("public")
+        )
+    });
+    assert_eq!(
+        told.collect::<Vec<_>>(),
+        [
+            "table_set t/st_src 0-1: set table st_src key 10.0.0.1 data.gpc0 5 | set table st_src",
+            "table_set t/st_src 1-1: set table st_src key 10.0.0.1 data.gpc0 6 | set table st_src",
+            "table_set t/st_str 0-1: set table st_str key alice data.conn_cur 1 | set table st_str",
+            "table_cleared t/st_src 1-0: clear table st_src data.gpc0 gt 5 | clear table st_src",
+            "table_cleared t/st_str 1-0: clear table st_str key alice | clear table st_str",
+            "table_cleared t/st_bin 0-0: clear table st_bin | clear table st_bin",
+        ]
+    );
+}
