@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use harness::frames::{self, Frame, Peer, hpack};
 use harness::origin::http::{Answer, Origin, Request};
 use harness::origin::tcp::Tcp;
-use harness::{Client, Config, Daemon, eventually};
+use harness::{Client, Config, Daemon, Start, eventually};
 use rustix::process::Signal;
 
 const CHECK: &str = r#"check: tcp(interval: "100ms", rise: 1, fall: 1)"#;
@@ -312,4 +312,28 @@ fn who_watches_hears_what_is_changed_by_hand() {
             assert!(sees || !line.contains("alice"), "keys are for operators: {line}");
         }
     }
+}
+
+#[test]
+fn tables_that_memory_has_no_room_for_are_refused_at_the_start() {
+    let config = |memory: &str, entries: u32| {
+        let big = format!("key: string(1000), entries: {entries}");
+        let config = Config::http([("app1", Origin::start("app1").addr())]);
+        config.table("users", &big).table("sessions", &big).global(memory)
+    };
+    let refused = |memory: &str, entries: u32| {
+        let Err(failed) = Start::new(&config(memory, entries)).try_run() else {
+            panic!("it started with {memory} and {entries} entries")
+        };
+        assert!(!failed.status.success(), "{}", failed.log);
+        failed.log
+    };
+    // Two terabytes, of whatever there is.
+    let log = refused("", 1_000_000_000);
+    assert!(log.contains("the tables may take 2") && log.contains("give them fewer entries"), "{log}");
+    // Less than there is may be said to be all; a table alone would fit.
+    let less = r#"memory: "150MB""#;
+    let log = refused(less, 100_000);
+    assert!(log.contains(" MB, of 150.0 MB of memory there are: give them fewer entries"), "{log}");
+    Start::new(&config(less, 50_000)).run();
 }

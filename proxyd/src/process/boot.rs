@@ -14,12 +14,11 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::accept::{Listening, Socket};
 use super::control::{self, Control, Ended, Threads};
 use super::inbox::Workers;
-use super::tables;
 use super::worker::{self, Start};
+use super::{pressure, tables};
 use crate::clock::Epoch;
 use crate::config::{Config, LogTarget};
 use crate::log::writer;
-use crate::memory::Ceiling;
 use crate::model::process::Process;
 use crate::model::shared::{Listener, Shared};
 use crate::model::snapshot::{Site, Snapshot};
@@ -137,7 +136,7 @@ fn resolve(host: &str, port: u16) -> io::Result<SocketAddr> {
 
 /// Tables that could take more memory than there is would end the process one day: better now.
 fn fit_tables(config: &Config) -> anyhow::Result<()> {
-    let Some(ceiling) = Ceiling::of_system() else { return Ok(()) };
+    let Some(ceiling) = pressure::ceiling(config.global.memory) else { return Ok(()) };
     let most: u64 = config.tables.iter().map(Table::most_bytes).sum();
     anyhow::ensure!(
         most < ceiling.bytes,

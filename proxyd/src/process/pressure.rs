@@ -45,13 +45,21 @@ impl Levels {
     }
 }
 
+/// What is taken for all the memory there is.
+pub(super) fn ceiling(memory: Memory) -> Option<Ceiling> {
+    match memory {
+        Memory::Share(_) => Ceiling::of_system(),
+        Memory::Size(bytes) => Some(Ceiling::of(bytes)),
+    }
+}
+
 /// Watches for as long as it is polled.
 pub(super) async fn run(shared: Arc<Shared>, workers: Workers, memory: Memory) {
-    let (ceiling, percent) = match memory {
-        Memory::Share(percent) => (Ceiling::of_system(), percent),
-        Memory::Size(bytes) => (Some(Ceiling::of(bytes)), Memory::PERCENT),
+    let percent = match memory {
+        Memory::Share(percent) => percent,
+        Memory::Size(_) => Memory::PERCENT,
     };
-    let Some(ceiling) = ceiling else {
+    let Some(ceiling) = ceiling(memory) else {
         log::warning(format_args!(
             "the memory of this machine is not known: nothing is done when it runs out"
         ));
