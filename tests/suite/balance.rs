@@ -62,6 +62,47 @@ fn weight_0_gets_nothing() {
     assert_eq!((one.hits(), two.hits()), (20, 0));
 }
 
+/// Where it is in `show servers state`: what it is, what was forced, its weight and the one it began with.
+fn state_of(daemon: &Daemon, server: &str) -> String {
+    let text = daemon.admin("show servers state app");
+    let line = text.lines().find(|line| line.contains(&format!(" {server} "))).unwrap();
+    line.split(' ').skip(5).take(4).collect::<Vec<_>>().join(" ")
+}
+
+/// As HAProxy has it: `DRAIN` is what an operator or an agent asked for, and a weight is a weight.
+#[test]
+fn a_server_of_weight_0_is_up_and_not_drained() {
+    let (one, two) = (Origin::start("app1"), Origin::start("app2"));
+    let config = Config::http([("app1", one.addr())])
+        .with(r#"check: tcp(interval: "1s", timeout: "1s", rise: 1, fall: 1)"#)
+        .server("app2", two.addr(), r#"check: none, slow_start: "10m""#);
+    let daemon = Daemon::start(&config);
+    let of = |server: &str, columns: [&str; 4]| columns.map(|column| daemon.stat("app", server, column));
+    let shown = |server: &str| of(server, ["status", "weight", "uweight", "act"]);
+    daemon.admin("set server app/app2 state maint; set server app/app2 state ready");
+    let warming = daemon.count("app", "app2", "throttle");
+    assert!((1..20).contains(&warming), "{warming}");
+    for server in ["app1", "app2"] {
+        assert_eq!(daemon.admin(&format!("set weight app/{server} 0")), "");
+    }
+    daemon.wait_status("app", "app1", "UP");
+    assert_eq!(shown("app1"), ["UP", "0", "0", "1"]);
+    assert_eq!(shown("app2"), ["no check", "0", "0", "1"]);
+    assert_eq!(daemon.stat("app", "app2", "throttle"), "", "there is nothing to throttle");
+    assert_eq!([state_of(&daemon, "app1"), state_of(&daemon, "app2")], ["2 0 0 100", "1 0 0 100"]);
+    assert_eq!(shown("BACKEND"), ["DOWN", "0", "0", "0"]);
+    daemon.logged("backend 'app' has no server available!");
+    assert_eq!(daemon.client().get("/").status, 503);
+    daemon.admin("set server app/app1 state drain");
+    assert_eq!((shown("app1")[0].as_str(), state_of(&daemon, "app1")), ("DRAIN", "2 8 0 100".into()));
+    daemon.admin("set weight app/app1 100%");
+    assert_eq!((shown("app1")[0].as_str(), state_of(&daemon, "app1")), ("DRAIN", "2 8 100 100".into()));
+    daemon.admin("set server app/app1 state ready");
+    assert_eq!(shown("app1"), ["UP", "100", "100", "1"]);
+    assert_eq!(shown("BACKEND"), ["UP", "100", "100", "1"]);
+    assert_eq!(tally(&order(&daemon, 4)), BTreeMap::from([("app1", 4)]));
+}
+
 #[test]
 fn a_weight_set_at_run_time_holds_from_the_next_request() {
     let (one, two) = (Origin::start("app1"), Origin::start("app2"));

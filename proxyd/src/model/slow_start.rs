@@ -37,10 +37,9 @@ impl Ramp {
         (share as u32).max(1)
     }
 
-    /// The `throttle` of `show stat`.
-    pub const fn throttle(self, weight: u32) -> u32 {
-        // A server without weight has nothing to throttle.
-        if weight == 0 { 100 } else { (100 * self.steps).div_ceil(STEPS) }
+    /// The `throttle` of `show stat`, as HAProxy rounds it; a server without weight has none.
+    pub const fn throttle(self, weight: u32) -> Option<u32> {
+        (100 * self.steps * weight + STEPS - 1).checked_div(STEPS * weight)
     }
 }
 
@@ -74,8 +73,11 @@ mod tests {
         assert_eq!(at(31), Ramp { steps: 16, percent: 96 });
         assert_eq!(Ramp::after(32_000, whole), None);
         assert_eq!(Ramp::after(0, Duration::ZERO), None);
-        assert_eq!([at(0), at(2), at(16), Ramp::FULL].map(|ramp| ramp.throttle(100)), [7, 13, 57, 100]);
-        assert_eq!(at(0).throttle(0), 100);
+        let throttled =
+            |weight| [at(0), at(2), at(16), Ramp::FULL].map(|ramp| ramp.throttle(weight).unwrap_or_default());
+        assert_eq!((throttled(1), throttled(100)), ([7, 13, 57, 100], [6, 12, 56, 100]));
+        assert_eq!(throttled(256), [6, 12, 56, 100]);
+        assert_eq!(at(0).throttle(0), None);
         assert_eq!([at(0), at(2), at(16), Ramp::FULL].map(|ramp| ramp.limit(50)), [1, 3, 25, 50]);
     }
 

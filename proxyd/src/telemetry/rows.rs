@@ -331,8 +331,9 @@ impl Scene<'_> {
         ] {
             put(&mut row, col, number);
         }
-        if state.oper == Oper::Starting && !state.admin.is_drain() {
-            put(&mut row, Col::Throttle, u64::from(server.ramp().throttle(server.weight())));
+        let warming = state.oper == Oper::Starting && !state.admin.is_drain();
+        if let Some(throttle) = server.ramp().throttle(server.weight()).filter(|_| warming) {
+            put(&mut row, Col::Throttle, u64::from(throttle));
         }
         let max_queue =
             server.id.checked_sub(1).and_then(|i| backend.limits.get(i as usize)).map_or(0, |l| l.max_queue);

@@ -1,0 +1,181 @@
+#!/usr/bin/env python3
+"""The same commands to proxyd and HAProxy: `show stat` and `show servers state` say the same of every server and backend
+before them and behind each, and a client's cookie leads to the same server.
+
+Accepted differences, and only these: `chkdown`, which HAProxy counts up for maintenance too, and the health in `show
+servers state` of what has no check, which means nothing.
+"""
+
+import contextlib
+import http.client
+import socketserver
+import threading
+
+import stage
+
+COLUMNS = """status weight uweight act bck throttle tracked check_status check_code check_rise check_fall check_health check_desc
+agent_status agent_code agent_rise agent_fall agent_health agent_desc algo cookie mode""".split()
+SERVERS = ("plain", "checked", "zero", "gone", "tracker", "agented", "slow", "spare")
+COMMANDS = (
+    "set weight app/plain 0",
+    "set weight app/checked 0",
+    "set server app/checked state drain",
+    "set weight app/checked 1",
+    "set weight app/checked 0",
+    "set server app/checked state ready",
+    "set server app/checked state maint",
+    "set server app/checked state ready",
+    "set weight app/checked 100%",
+    "set server app/checked health stopping",
+    "set server app/checked health up",
+    "set weight app/tracker 0",
+    "set weight app/gone 0",
+    "set weight app/zero 7",
+    "set weight app/zero 0%",
+    "set weight app/agented 0",
+    "set server app/agented state drain",
+    "set server app/slow state maint",
+    "set server app/slow state ready",
+    "set weight app/slow 0",
+    "set weight app/slow 50%",
+    "set weight app/spare 0",
+    "set weight one/only 0",
+    "set server one/only health down",
+    "set weight one/only 100%",
+    "set server one/only health up",
+)
+
+
+class Agent(socketserver.BaseRequestHandler):
+    def handle(self):
+        # Who asked may have gone.
+        with contextlib.suppress(OSError):
+            self.request.sendall(b"up\n")
+
+
+class Side:
+    def __init__(self, kind, origin, agent, nobody):
+        self.kind = kind
+        self.origin, self.agent, self.nobody = origin, agent, nobody
+        self.port = stage.free_ports(1)[0]
+        self.stage = stage.Own(kind, getattr(self, kind))
+
+    def haproxy(self, it):
+        at = f"127.0.0.1:{self.origin}"
+        return f"""global
+    nbthread 1
+    stats socket {it.socket} mode 600 level admin
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 30s
+    timeout server 30s
+    default-server weight 100
+frontend web
+    bind 127.0.0.1:{self.port}
+    default_backend app
+backend app
+    cookie SRV insert
+    server plain {at} cookie plain
+    server checked {at} cookie checked check inter 100ms
+    server zero {at} cookie zero check inter 100ms weight 0
+    server gone 127.0.0.1:{self.nobody} cookie gone check inter 100ms
+    server tracker {at} cookie tracker track app/checked
+    server agented {at} cookie agented check inter 100ms agent-check agent-port {self.agent} agent-inter 100ms
+    server slow {at} cookie slow slowstart 1h
+    server spare {at} cookie spare check inter 100ms backup
+backend one
+    server only {at}
+"""
+
+    def proxyd(self, _):
+        at = f"127.0.0.1:{self.origin}"
+        return f"""(
+    global: (workers: 1, sockets: [(path: "./proxyd.sock", mode: "0600", level: admin)]),
+    defaults: (timeouts: (connect: "5s", client: "30s", server: "30s")),
+    frontends: [(name: "web", bind: ["127.0.0.1:{self.port}"], default_backend: "app")],
+    backends: [
+        (
+            name: "app",
+            persistence: cookie(name: "SRV"),
+            check: tcp(interval: "100ms"),
+            servers: [
+                (name: "plain", address: "{at}", cookie: "plain", check: none),
+                (name: "checked", address: "{at}", cookie: "checked"),
+                (name: "zero", address: "{at}", cookie: "zero", weight: 0),
+                (name: "gone", address: "127.0.0.1:{self.nobody}", cookie: "gone"),
+                (name: "tracker", address: "{at}", cookie: "tracker", track: "app/checked"),
+                (name: "agented", address: "{at}", cookie: "agented", agent: (port: {self.agent}, interval: "100ms")),
+                (name: "slow", address: "{at}", cookie: "slow", check: none, slow_start: "1h"),
+                (name: "spare", address: "{at}", cookie: "spare", backup: true),
+            ],
+        ),
+        (name: "one", servers: [(name: "only", address: "{at}")]),
+    ],
+)
+"""
+
+    def says(self):
+        """What it shows of each server and backend, but for what only time or traffic makes."""
+        said = {}
+        for (proxy, name), row in self.stage.rows().items():
+            if proxy != "web":
+                said[f"{proxy}/{name}"] = [(column, (row[column] or "").removeprefix("* ")) for column in COLUMNS]
+        for line in self.stage.admin("show servers state").splitlines()[2:]:
+            words = line.split(" ")
+            path, checked = f"{words[1]}/{words[3]}", int(words[13]) & 2
+            # A number of a proxy, the time since a change, and whether a check is on its way just now.
+            words[0], words[9], words[13], words[14] = "", "", int(words[13]) & ~1, int(words[14]) & ~1
+            if not checked:
+                words[12] = ""
+            said[f"{path} state"] = words
+        return said
+
+    def reaches(self, name):
+        """Whether a client that belongs to a server gets there: it is given no other cookie."""
+        one = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        one.request("GET", "/", headers={"Cookie": f"SRV={name}"})
+        answer = one.getresponse()
+        answer.read()
+        one.close()
+        return answer.status, answer.getheader("Set-Cookie") is None
+
+
+def main():
+    origin = stage.Origin("origin")
+    agent = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Agent)
+    threading.Thread(target=agent.serve_forever, daemon=True).start()
+    nobody = stage.free_ports(1)[0]
+    sides = [Side(kind, origin.server_port, agent.server_address[1], nobody) for kind in ("haproxy", "proxyd")]
+    haproxy, proxyd = sides
+    with haproxy.stage, proxyd.stage:
+        last = ({}, {})
+
+        def agree():
+            nonlocal last
+            last = haproxy.says(), proxyd.says()
+            return last[0] == last[1]
+
+        def both(what):
+            try:
+                stage.eventually(f"both say the same {what}", agree)
+            except SystemExit:
+                for of in sorted(last[0].keys() | last[1].keys()):
+                    if last[0].get(of) != last[1].get(of):
+                        print(f"{of}\n    haproxy: {last[0].get(of)}\n    proxyd:  {last[1].get(of)}")
+                raise
+
+        both("at first")
+        for command in COMMANDS:
+            answers = [side.stage.admin(command) for side in sides]
+            stage.check(answers[0].strip() == answers[1].strip(), f"{command}: {answers}")
+            both(f"behind {command}")
+            for name in SERVERS:
+                reached = [side.reaches(name) for side in sides]
+                stage.check(reached[0] == reached[1], f"{name} behind {command}: {reached}")
+        print(f"states: the same behind {len(COMMANDS)} commands, of {len(last[0])} lines")
+    agent.shutdown()
+    origin.shutdown()
+
+
+main()
