@@ -120,6 +120,49 @@ fn a_key_has_one_server_until_that_was_tried() {
     }
 }
 
+/// What is expected of many keys, and how far off four standard deviations are. On a ring a server's share is that of
+/// its nodes, of which it has sixteen for each unit of its weight, wherever they fall.
+#[test]
+fn keys_are_shared_by_weight() {
+    const SITES: usize = 25;
+    const KEYS: u32 = 2000;
+    let all = SITES as f64 * f64::from(KEYS);
+    for kind in KINDS {
+        for weights in
+            [&[100, 100, 100][..], &[100, 50], &[7, 5, 3, 2], &[256, 1], &[1, 2, 3, 4, 5], &[13, 0, 29]]
+        {
+            let mut counts = vec![0_u32; weights.len()];
+            for site in 0..SITES {
+                let one = |(n, weight): (usize, &u32)| {
+                    let port = 1 + site * weights.len() + n;
+                    format!("(name: \"s{n}\", address: \"127.0.0.1:{port}\", weight: {weight})")
+                };
+                let servers: Vec<String> = weights.iter().enumerate().map(one).collect();
+                let by = if kind == "consistent" { ", hash_key: addr_port" } else { "" };
+                let backend = backend(&format!("uri(kind: {kind}{by})"), &servers.join(", "));
+                for key in 0..KEYS {
+                    let key = avalanche(key + site as u32 * KEYS);
+                    counts[server(&backend, key, &[]).unwrap() as usize] += 1;
+                }
+            }
+            let sum: f64 = weights.iter().map(|&weight| f64::from(weight)).sum();
+            for (&count, &weight) in counts.iter().zip(weights).filter(|(_, weight)| **weight > 0) {
+                let share = f64::from(weight) / sum;
+                let nodes = if kind == "consistent" {
+                    share * share * (1.0 - share) / f64::from(16 * weight) / SITES as f64
+                } else {
+                    0.0
+                };
+                let off = (f64::from(count) / all - share).abs();
+                let most = 4.0 * (share * (1.0 - share) / all + nodes).sqrt();
+                assert!(off <= most, "{kind}: {counts:?} of {weights:?}, {off:.4} off, at most {most:.4}");
+            }
+            let idle = counts.iter().zip(weights).filter(|(_, weight)| **weight == 0);
+            assert!(idle.map(|(count, _)| count).all(|&count| count == 0), "{kind}: {counts:?}");
+        }
+    }
+}
+
 #[test]
 fn a_full_server_is_waited_for() {
     for kind in KINDS {
