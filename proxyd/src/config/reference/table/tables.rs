@@ -16,7 +16,8 @@ pub const TABLE: Section = Section {
             and 4 more of a string), and what is stored: 12 bytes for a rate, 8 for `bytes_in_cnt` and \
             `bytes_out_cnt`, 4 for each other number; what finds it takes 2 to 4 bytes more. 1,000,000 addresses with \
             `http_req_rate` and `conn_cur` take 48 MB. `proxyd check` says what each table takes at most, which is up to \
-            a tenth more, since keys do not spread evenly; memory is taken as entries come.",
+            a tenth more, since keys do not spread evenly; memory is taken as entries come. Tables that could take more than \
+            there is, or than a size given as `global.memory`, are refused at the start.",
     fields: &[
         NAME,
         Field {
