@@ -9,7 +9,6 @@ mod date;
 mod line;
 mod request;
 pub mod value;
-mod xxh64;
 
 pub use answer::Answered;
 pub use request::{Named, Presented};

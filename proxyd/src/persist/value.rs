@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use aws_lc_rs::{digest, hmac};
 use proto::addr::Address;
 use smallvec::SmallVec;
+use xxhash_rust::xxh64::xxh64;
 
-use super::xxh64::xxh64;
 use crate::config::Cookie;
 
 /// The servers of a backend by what they are called.
@@ -78,7 +78,7 @@ fn value(naming: &Naming, backend: &str, server: Server<'_>) -> String {
                 std::net::IpAddr::V6(ip) => text.extend(ip.octets()),
             }
             text.extend(u32::from(address.port()).to_be_bytes());
-            format!("{:016x}", xxh64(&text))
+            format!("{:016x}", xxh64(&text, 0))
         }
         (None, _) => {
             let name = [backend.as_bytes(), b"\0", server.name.as_bytes()].concat();
