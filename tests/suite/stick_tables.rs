@@ -145,6 +145,24 @@ fn what_clients_do_is_counted() {
         .table("by_user", &format!("key: string(9), entries: 100, {store}"))
         .frontend(
             "web",
+#[test]
+fn exceptions_are_made_of_tcp_connections_too() {
+    let config = |persist: &str, origins: &[Tcp; 2]| {
+        Config::tcp([("a", origins[0].address()), ("b", origins[1].address())])
+            .table("by_ip", "key: ip, entries: 100")
+            .with(&format!(r#"stick: [on(key: "src", table: "by_ip")], persist: ({persist})"#))
+    };
+    let origins = [Tcp::start(|stream, _| names(stream, b'a')), Tcp::start(|stream, _| names(stream, b'b'))];
+    let daemon = Daemon::start(&config(r#"ignore: [source("127.0.0.0/8")]"#, &origins));
+    let first = daemon.client().read_exactly(1);
+    assert_ne!(daemon.client().read_exactly(1), first, "they take turns");
+    let daemon = Daemon::start(&config(r#"force: [source("127.0.0.0/8")]"#, &origins));
+    let first = daemon.client().read_exactly(1);
+    let server = format!("app/{}", String::from_utf8_lossy(&first));
+    daemon.admin(&format!("set server {server} state maint"));
+    assert_eq!(daemon.client().read_exactly(1), first, "it has this one or none");
+}
+
             r#"default_backend: "app", http: (http2: (prior_knowledge: true)),
             track: [(key: "src", table: "by_ip"), (key: "req.hdr(x-user)", table: "by_user")]"#,
         )

@@ -43,9 +43,24 @@ impl Condition {
             Self::Any(conditions) => conditions.iter().any(|condition| condition.holds(subject)),
         }
     }
+
+    /// Whether it is about more than a connection.
+    pub fn needs_request(&self) -> bool {
+        match self {
+            Self::Path(_) | Self::Method(_) => true,
+            Self::Source(_) => false,
+            Self::Not(condition) => condition.needs_request(),
+            Self::All(conditions) | Self::Any(conditions) => conditions.iter().any(Self::needs_request),
+        }
+    }
 }
 
 impl<'a> Subject<'a> {
+    /// A connection, of which only what [needs no request](Condition::needs_request) is asked.
+    pub const fn of_connection(source: Option<IpAddr>) -> Self {
+        Self { method: &[], path: &[], source }
+    }
+
     /// What a request line says.
     pub fn of(line: &'a [u8], source: Option<IpAddr>) -> Self {
         let mut parts = line.splitn(3, |byte| *byte == b' ');
@@ -146,6 +161,16 @@ mod tests {
         assert!(!Condition::All(vec![path("/a*"), path("/b")]).holds(&subject));
         assert!(Condition::Any(vec![path("/b"), path("/a/b")]).holds(&subject));
         assert_eq!(Subject::of(b"", None).path, b"");
+    }
+
+    #[test]
+    fn some_conditions_are_about_connections_too() {
+        let source = || Condition::Source(["10.0.0.0/8".parse().unwrap()].into_iter().collect());
+        let nested =
+            |inner| Condition::Any(vec![source(), Condition::Not(Box::new(Condition::All(vec![inner])))]);
+        assert!(!nested(source()).needs_request());
+        assert!(nested(Condition::Method(vec!["GET".into()])).needs_request());
+        assert!(source().holds(&Subject::of_connection(Some([10, 0, 0, 1].into()))));
     }
 
     proptest! {

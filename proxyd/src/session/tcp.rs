@@ -25,6 +25,7 @@ use super::worker::{Place, Worker};
 use crate::balance::key;
 use crate::clock;
 use crate::config::Algorithm;
+use crate::config::condition::Subject;
 use crate::http::framing::Body;
 use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
@@ -300,7 +301,8 @@ async fn connect(
     if !backend.backend.stick.is_empty() {
         let seen = Seen { addresses: behalf.addresses, stream: behalf.stream, worker };
         let facts = Facts::of_connection(&seen);
-        stuck = Stuck::read(&backend.backend, &facts, false, None, worker.shared.epoch.now_ms());
+        let exception = backend.backend.persist.exception(&Subject::of_connection(behalf.ip()));
+        stuck = Stuck::read(&backend.backend, &facts, false, exception, worker.shared.epoch.now_ms());
         stuck.prefer(&mut tries);
     }
     let mut failed = Termination::new(Cause::Server, Phase::Connect);

@@ -1,5 +1,6 @@
 //! Persistence: what a cookie's mode has no use for, and servers that could not be told from each other.
 
+use super::super::condition::Condition;
 use super::super::persistence::{CookieMode, SameSite};
 use super::super::report::{Diagnostic, Report};
 use super::super::syntax::Document;
@@ -43,6 +44,22 @@ pub(super) fn check(document: &Document, report: &mut Report) {
             }
             None => unused(backend, servers, report),
         }
+        if mode == Mode::Tcp {
+            of_requests(backend, report);
+        }
+    }
+}
+
+/// Conditions on what a connection has not.
+fn of_requests(backend: &Backend, report: &mut Report) {
+    let Some(persist) = &backend.persist else { return };
+    let mut conditions = persist.value.ignore.iter().chain(&persist.value.force);
+    if !backend.stick.is_empty() && conditions.any(Condition::needs_request) {
+        report.push(
+            Diagnostic::error("no-meaning", "`path` and `method` mean nothing in mode tcp")
+                .at(persist.span, "of a connection there is `source(..)`")
+                .at(backend.head, "this one has mode tcp"),
+        );
     }
 }
 

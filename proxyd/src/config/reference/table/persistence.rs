@@ -121,13 +121,13 @@ pub const PERSIST: Section = Section {
     what: "`persist`",
     title: "backends.persist",
     about: "Conditions are `path(\"/static/*\", ..)`, in which a `*` stands for any text, `method(\"GET\", ..)`, \
-            `source(\"10.0.0.0/8\", ..)`, `not(..)`, `all([..])` and `any([..])`.",
+            `source(\"10.0.0.0/8\", ..)`, `not(..)`, `all([..])` and `any([..])`. In mode tcp there is no `path` and no `method`.",
     fields: &[
         Field {
             name: "ignore",
             shape: "list of conditions",
             preset: Preset::Unset("none"),
-            meaning: "Requests of which one of them holds are balanced as if there were no cookie, and are given none.",
+            meaning: "Requests of which one of them holds are balanced as if they were known by no cookie and no table, and are given no cookie.",
         },
         Field {
             name: "force",
