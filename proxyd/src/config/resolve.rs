@@ -282,12 +282,12 @@ fn check(
     Some(Check { kind: written.kind.clone(), timing: timing.resolved(), target })
 }
 
-/// What a server says, and what it leaves out as `server_defaults` say.
-fn verdict(written: WrittenVerdict, defaults: &WrittenVerdict) -> Verdict {
+/// What a server says, and what it leaves out as `server_defaults` say. Only a check ever ends its first state.
+fn verdict(written: WrittenVerdict, defaults: &WrittenVerdict, is_checked: bool) -> Verdict {
     let on_error = written.on_error.or_else(|| defaults.on_error.clone());
     let error_limit = written.error_limit.or_else(|| defaults.error_limit.clone());
     let layer = written.observe.or_else(|| defaults.observe.clone());
-    let init_state = written.init_state.or_else(|| defaults.init_state.clone());
+    let init_state = written.init_state.or_else(|| defaults.init_state.clone()).filter(|_| is_checked);
     Verdict {
         init_state: init_state.map(|state| state.value).unwrap_or_default(),
         agent: written.agent.or_else(|| defaults.agent.clone()).map(|agent| agent.value),
@@ -319,7 +319,7 @@ fn server(written: WrittenServer, defaults: &ServerDefaults, check: Option<Arc<C
             max_queue: limits.max_queue.unwrap_or(0),
             slow_start: limits.slow_start.unwrap_or_default(),
         },
-        verdict: verdict(written.verdict, &defaults.verdict),
+        verdict: verdict(written.verdict, &defaults.verdict, check.is_some()),
         cookie: written.cookie.map(|cookie| cookie.value),
         uplink: Uplink { http: http.map_or(preset::SERVER_HTTP, |http| http.value), http2, ..uplink },
         check,

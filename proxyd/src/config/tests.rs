@@ -495,6 +495,26 @@ fn a_servers_check_goes_before_that_of_its_backend() {
 }
 
 #[test]
+fn servers_without_a_check_have_no_state_to_begin_with() {
+    let config = load_whole(
+        r#"(
+            frontends: [(name: "web", bind: [":0"], default_backend: "app")],
+            backends: [(
+                name: "app", check: tcp, server_defaults: (init_state: down),
+                servers: [
+                    (name: "a", address: "[::1]:80"),
+                    (name: "b", address: "[::1]:80", check: none),
+                    (name: "c", address: "[::1]:80", track: "app/a"),
+                ],
+            )],
+        )"#,
+    );
+    let states: Vec<_> = config.backends[0].servers.iter().map(|server| server.verdict.init_state).collect();
+    assert_eq!(states, [InitState::Down, InitState::Up, InitState::Up]);
+    assert_eq!(load_whole(&to_ron(&config)), config);
+}
+
+#[test]
 fn control_bytes_of_a_file_reach_no_terminal() {
     let report = report_of(
         "(frontends: [(name: \"\\u{1b}[2J\", bind: [\"\u{1b}]0;x\u{7}\"], default_backend: \"b\")])",

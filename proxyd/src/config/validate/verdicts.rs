@@ -1,10 +1,11 @@
 //! What decides on a server's state beside its check: whether there is something to go by.
 
-use super::super::report::{Diagnostic, Report};
+use super::super::report::{Diagnostic, Report, Span};
 use super::super::span::Spanned;
 use super::super::syntax::backend::Backend;
 use super::super::syntax::check::Written;
 use super::super::syntax::server::Server;
+use super::super::syntax::verdict::Verdict;
 use super::super::syntax::{Document, Partial};
 use super::super::{InitState, Layer, Mode, Track, defaults, words};
 use super::backends;
@@ -23,6 +24,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
                     .at(backend.head, "this one has mode tcp"),
             );
         }
+        shared_by_none(backend, mode, report);
         for server in backend.servers.iter().flatten() {
             observe(backend, server, mode, report);
             init_state(backend, server, report);
@@ -40,6 +42,26 @@ pub(super) fn check(document: &Document, report: &mut Report) {
                 follow(document, backend, server, track, report);
             }
         }
+    }
+}
+
+/// What `server_defaults` say that is of no use to any server.
+fn shared_by_none(backend: &Backend, mode: Mode, report: &mut Report) {
+    let shared = &backend.server_defaults.verdict;
+    let servers = || backend.servers.iter().flatten();
+    if servers().next().is_none() {
+        return;
+    }
+    if let Some(observe) = &shared.observe {
+        layer(backend, observe, mode, report);
+    } else if servers().all(|server| server.verdict.observe.is_none()) {
+        unobserved(shared, report);
+    }
+    if let Some(init_state) = shared.init_state.as_ref().filter(|state| state.value != InitState::Up)
+        && servers().all(|server| !is_checked(backend, server))
+    {
+        let message = "the servers have an `init_state` and no check".to_owned();
+        report.push(never_changed(message, init_state.span));
     }
 }
 
@@ -63,27 +85,21 @@ fn init_state(backend: &Backend, server: &Server, report: &mut Report) {
     let Some(init_state) = &server.verdict.init_state else { return };
     if !is_checked(backend, server) && init_state.value != InitState::Up {
         let message = format!("server `{}` has an `init_state` and no check", name(server));
-        report.push(
-            Diagnostic::error("no-meaning", message)
-                .at(init_state.span, "nothing would ever change it")
-                .help("write `check: tcp` or `check: http(..)` in the backend, or leave it out"),
-        );
+        report.push(never_changed(message, init_state.span));
     }
+}
+
+fn never_changed(message: String, span: Span) -> Diagnostic {
+    Diagnostic::error("no-meaning", message)
+        .at(span, "nothing would ever change it")
+        .help("write `check: tcp` or `check: http(..)` in the backend, or leave it out")
 }
 
 /// What traffic tells is counted as checks are, and only a check takes it back.
 fn observe(backend: &Backend, server: &Server, mode: Mode, report: &mut Report) {
     let (own, shared) = (&server.verdict, &backend.server_defaults.verdict);
     let Some(observe) = own.observe.as_ref().or(shared.observe.as_ref()) else {
-        let limit = own.error_limit.as_ref().map(|limit| ("error_limit", limit.span));
-        let on_error = own.on_error.as_ref().map(|on_error| ("on_error", on_error.span));
-        for (setting, span) in limit.into_iter().chain(on_error) {
-            report.push(
-                Diagnostic::error("no-meaning", format!("`{setting}` means nothing without `observe`"))
-                    .at(span, "leave it out, or write `observe: layer4` or `observe: layer7` beside it"),
-            );
-        }
-        return;
+        return unobserved(own, report);
     };
     if !is_checked(backend, server) {
         report.push(
@@ -93,6 +109,24 @@ fn observe(backend: &Backend, server: &Server, mode: Mode, report: &mut Report) 
                 .help("write `check: tcp` or `check: http(..)` in the backend, which brings the server back"),
         );
     }
+    if let Some(observe) = &own.observe {
+        layer(backend, observe, mode, report);
+    }
+}
+
+/// How errors count that nobody counts.
+fn unobserved(said: &Verdict, report: &mut Report) {
+    let limit = said.error_limit.as_ref().map(|limit| ("error_limit", limit.span));
+    let on_error = said.on_error.as_ref().map(|on_error| ("on_error", on_error.span));
+    for (setting, span) in limit.into_iter().chain(on_error) {
+        report.push(
+            Diagnostic::error("no-meaning", format!("`{setting}` means nothing without `observe`"))
+                .at(span, "leave it out, or write `observe: layer4` or `observe: layer7` beside it"),
+        );
+    }
+}
+
+fn layer(backend: &Backend, observe: &Spanned<Layer>, mode: Mode, report: &mut Report) {
     if observe.value == Layer::Seven && mode == Mode::Tcp {
         report.push(
             Diagnostic::error("no-meaning", "`layer7` means nothing in mode tcp")
