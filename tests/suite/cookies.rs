@@ -345,6 +345,22 @@ fn a_server_that_is_down_is_tried_first_where_that_is_asked_for() {
 }
 
 #[test]
+fn a_server_that_is_down_is_tried_as_often_as_another() {
+    let mut origins: Vec<Origin> = ["app1", "app2"].map(Origin::start).into();
+    let fields =
+        r#", persist: (try_down: true), timeouts: (connect: "20ms"), retries: (max: 3, redispatch: false)"#;
+    let daemon = Daemon::start(&three(&origins, r#"cookie(name: "SRV")"#, fields));
+    let mut browser = Browser::http1(daemon.listener("web"));
+    let (_, home) = browser.get("/");
+    daemon.admin(&format!("set server app/{home} state maint"));
+    origins.iter_mut().zip(["app1", "app2"]).find(|(_, name)| *name == home).unwrap().0.stop();
+    let mut client = daemon.client();
+    client.send(format!("GET / HTTP/1.1\r\nHost: test\r\nCookie: {}\r\n\r\n", browser.cookies()[0]));
+    assert_eq!(client.response("GET").status, 503);
+    eventually("three further tries", || (daemon.stat("app", &home, "wretr") == "3").then_some(()));
+}
+
+#[test]
 fn a_full_server_is_waited_for_by_its_clients() {
     let origins: Vec<Origin> = ["app1", "app2"].map(Origin::start).into();
     let config = Config::new()

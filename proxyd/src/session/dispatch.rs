@@ -397,7 +397,10 @@ impl Tries {
     fn only(&self, backend: &BackendView) -> Option<(u32, Hold)> {
         match (self.preferred, self.last) {
             (Some((index, Hold::Forced)), _) => Some((index, Hold::Forced)),
-            (_, Some(last)) if !backend.backend.retries.redispatch => Some((last, Hold::Kept)),
+            // As firmly as before.
+            (preferred, Some(last)) if !backend.backend.retries.redispatch => {
+                Some(preferred.filter(|(index, _)| *index == last).unwrap_or((last, Hold::Kept)))
+            }
             (Some((index, hold)), _) => {
                 let fit = !self.tried.contains(&index) && backend.backend.keeps(index, hold);
                 fit.then_some((index, hold))
