@@ -113,6 +113,21 @@ fn a_session_of_the_servers_own_leads_back_to_it() {
 }
 
 #[test]
+fn the_server_that_made_an_answer_good_is_the_one_that_is_stored() {
+    let junk = Origin::scripted(|_: &Request| {
+        let bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n".to_vec();
+        Answer { bytes, close: false }
+    });
+    let origins = [junk, Origin::start("app2")];
+    let fields = r#"stick: [on(key: "req.hdr(x-user)", table: "users")], retries: (on: [junk_response])"#;
+    let daemon = Daemon::start(&three(&origins, fields));
+    for user in ["a", "b"] {
+        assert_eq!(asks(&daemon, &format!("X-User: {user}\r\n")), "app2");
+        assert_eq!(entry(&daemon, "users", user)["server_key"], "app2");
+    }
+}
+
+#[test]
 fn tcp_connections_stay_by_their_address() {
     let origins = [Tcp::start(|stream, _| names(stream, b'a')), Tcp::start(|stream, _| names(stream, b'b'))];
     let config = Config::tcp([("a", origins[0].address()), ("b", origins[1].address())])

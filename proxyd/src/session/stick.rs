@@ -78,26 +78,25 @@ impl Stuck {
         }
     }
 
-    /// A server answered, or was connected to: entries know it from here on.
-    pub fn answered(&mut self, backend: &Backend, facts: &Facts<'_>, server: u32, now: u64) {
-        let Some(keys) = self.0.take() else { return };
-        let mut stored = keys.stored;
-        let of_request = stored.len();
+    /// A server answered, or was connected to: entries know it from here on, and not one that was tried before.
+    pub fn answered(&self, backend: &Backend, facts: &Facts<'_>, server: u32, now: u64) {
+        let Some(keys) = &self.0 else { return };
+        let mut of_answer: SmallVec<[(usize, Key); 2]> = SmallVec::new();
         for (at, rule) in
             backend.stick.iter().enumerate().filter(|(_, rule)| rule.rule == StickRule::StoreResponse)
         {
             let same = |(other, _): &(usize, Key)| Arc::ptr_eq(&backend.stick[*other].table, &rule.table);
-            if stored[of_request..].iter().any(same) {
+            if of_answer.iter().any(same) {
                 continue;
             }
             if let Some(key) = key_of(rule, facts) {
-                stored.push((at, key));
+                of_answer.push((at, key));
             }
         }
-        for (at, key) in stored {
-            let rule = &backend.stick[at];
+        for (at, key) in keys.stored.iter().chain(&of_answer) {
+            let rule = &backend.stick[*at];
             // Where there is no room nothing is known of it, and that is all.
-            let _stored = rule.table.enter(&key, now, |entry| rule.store(entry, server));
+            let _stored = rule.table.enter(key, now, |entry| rule.store(entry, server));
         }
     }
 }
