@@ -145,21 +145,6 @@ fn tcp_connections_stay_by_their_address() {
     assert_eq!(daemon.client().read_exactly(1), first);
 }
 
-fn names(mut stream: harness::stream::Stream, name: u8) {
-    use std::io::{Read as _, Write as _};
-    stream.write_all(&[name]).ok();
-    stream.read_to_end(&mut Vec::new()).ok();
-}
-
-#[test]
-fn what_clients_do_is_counted() {
-    let origin = Origin::start("app1");
-    let store = r#"store: [conn_cnt, conn_cur, conn_rate("1m"), sess_cnt, http_req_cnt, http_req_rate("1m"), http_err_cnt, http_fail_cnt, bytes_in_cnt, bytes_out_cnt, glitch_cnt]"#;
-    let config = Config::new()
-        .table("by_ip", &format!("key: ip, entries: 100, {store}"))
-        .table("by_user", &format!("key: string(9), entries: 100, {store}"))
-        .frontend(
-            "web",
 #[test]
 fn exceptions_are_made_of_tcp_connections_too() {
     let config = |persist: &str, origins: &[Tcp; 2]| {
@@ -178,6 +163,21 @@ fn exceptions_are_made_of_tcp_connections_too() {
     assert_eq!(daemon.client().read_exactly(1), first, "it has this one or none");
 }
 
+fn names(mut stream: harness::stream::Stream, name: u8) {
+    use std::io::{Read as _, Write as _};
+    stream.write_all(&[name]).ok();
+    stream.read_to_end(&mut Vec::new()).ok();
+}
+
+#[test]
+fn what_clients_do_is_counted() {
+    let origin = Origin::start("app1");
+    let store = r#"store: [conn_cnt, conn_cur, conn_rate("1m"), sess_cnt, http_req_cnt, http_req_rate("1m"), http_err_cnt, http_fail_cnt, bytes_in_cnt, bytes_out_cnt, glitch_cnt]"#;
+    let config = Config::new()
+        .table("by_ip", &format!("key: ip, entries: 100, {store}"))
+        .table("by_user", &format!("key: string(9), entries: 100, {store}"))
+        .frontend(
+            "web",
             r#"default_backend: "app", http: (http2: (prior_knowledge: true)),
             track: [(key: "src", table: "by_ip"), (key: "req.hdr(x-user)", table: "by_user")]"#,
         )
@@ -369,4 +369,15 @@ fn tables_that_memory_has_no_room_for_are_refused_at_the_start() {
     let log = refused(less, 100_000);
     assert!(log.contains(" MB, of 150.0 MB of memory there are: give them fewer entries"), "{log}");
     Start::new(&config(less, 50_000)).run();
+}
+
+#[test]
+fn a_place_that_cannot_be_written_to_is_told_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gone").join("users");
+    let config = Config::http([("a", "127.0.0.1:9".parse::<std::net::SocketAddr>().unwrap())])
+        .table("users", &format!("key: ip, entries: 10, save: {file:?}"));
+    let daemon = Daemon::start(&config);
+    let told = daemon.logged("table users cannot be saved");
+    assert!(told.contains(file.to_str().unwrap()), "{told}");
 }

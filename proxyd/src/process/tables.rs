@@ -5,6 +5,8 @@ use std::io::{self, BufWriter};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{Access, access};
+
 use crate::clock;
 use crate::log;
 use crate::model::shared::Shared;
@@ -14,6 +16,12 @@ use crate::stick::Table;
 pub(super) fn restore(shared: &Shared) {
     for table in &shared.snapshot().tables {
         let Some(path) = &table.conf().save else { continue };
+        let folder =
+            path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+        // At the end it would be too late to do something about it.
+        if let Err(error) = access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+            log::alert(format_args!("table {} cannot be saved to {}: {error}", table.name, path.display()));
+        }
         let bytes = match fs::read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
