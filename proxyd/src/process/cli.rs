@@ -127,8 +127,12 @@ fn check(files: &Files) -> anyhow::Result<bool> {
 /// What each stick table takes when it is full.
 fn tables(config: &Config) -> String {
     let lines = config.tables.iter().map(|table| {
-        let (entry, most) = (Table::entry_bytes(table), Table::most_bytes(table) as f64 / 1e6);
-        format!("Table {}: {} entries of {entry} bytes, {most:.1} MB at most\n", table.name, table.entries)
+        let (entry, most) = (Table::entry_bytes(table), Table::most_bytes(table) as f64);
+        let (most, unit) = if most < 1e6 { (most / 1e3, "kB") } else { (most / 1e6, "MB") };
+        format!(
+            "Table {}: {} entries of {entry} bytes, {most:.1} {unit} at most\n",
+            table.name, table.entries
+        )
     });
     lines.collect()
 }
