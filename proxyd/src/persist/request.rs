@@ -1,5 +1,7 @@
 //! The cookie that a client presents: whom it names, and what the server gets to see of it.
 
+use std::ops::Range;
+
 use super::line::{self, Line, Pair};
 use super::{Found, date};
 use crate::config::{Cookie, CookieMode};
@@ -148,7 +150,9 @@ fn up_to(text: &[u8], byte: u8) -> &[u8] {
 
 /// Takes the servers' part out of the application's cookies. Returns where to go on.
 fn strip(head: &mut Vec<u8>, line: &Line, name: &[u8]) -> usize {
-    let (mut at, mut end) = (line.value.start, line.value.end);
+    let Range { start, end } = line.value.clone();
+    // What stays moves up to `write`, from `kept` on.
+    let (mut write, mut kept, mut at) = (start, start, start);
     while at <= end {
         let pair = Pair::read(head, at, end);
         at = pair.whole.end + 1;
@@ -156,9 +160,13 @@ fn strip(head: &mut Vec<u8>, line: &Line, name: &[u8]) -> usize {
             && head[pair.name] == *name
             && let Some(prefix) = head[value.clone()].iter().position(|byte| *byte == PREFIX_ENDS)
         {
-            head.drain(value.start..=value.start + prefix);
-            (at, end) = (at - prefix - 1, end - prefix - 1);
+            head.copy_within(kept..value.start, write);
+            write += value.start - kept;
+            kept = value.start + prefix + 1;
         }
     }
-    end + 2
+    head.copy_within(kept..end, write);
+    write += end - kept;
+    head.drain(write..end);
+    write + 2
 }
