@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use super::defaults;
 
+/// A name of a header field, and of most else in HTTP (RFC 9110 5.6.2).
+pub(super) fn is_token(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
+}
+
 /// Which requests a frontend takes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct HttpOptions {

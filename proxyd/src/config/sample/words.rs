@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use super::super::http::is_token;
 use super::{
     CertFact, Converter, Fetch, HashWord, HeaderName, Message, Part, Spread, TlsFact, Wrong, later, mask,
     unknown, wrong,
@@ -334,11 +335,6 @@ impl<'a> Args<'a> {
         };
         Ok(Converter::IpMask { v4, v6 })
     }
-}
-
-/// RFC 9110 5.6.2.
-fn is_token(name: &str) -> bool {
-    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b))
 }
 
 #[cfg(test)]

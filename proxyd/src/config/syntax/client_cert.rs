@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::super::ClientCertHeader;
+use super::super::http::is_token;
 use super::super::reference::CLIENT_CERT_HEADER;
 use super::super::report::{Diagnostic, Report};
 use super::super::shape::{Fields, Value};
@@ -59,8 +60,7 @@ fn header(entry: Value<'_, '_>, report: &mut Report) -> Option<Spanned<ClientCer
     let name = fields.get("name").and_then(|value| value.text(report));
     let field = fields.get("field").and_then(|value| value.choice(&CERT_FIELDS, report));
     let Spanned { value: name, span } = name?;
-    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    let wrong = if name.is_empty() || name.len() > LONGEST_NAME || !name.bytes().all(is_token) {
+    let wrong = if name.len() > LONGEST_NAME || !is_token(&name) {
         "is not the name of a header"
     } else if TAKEN.iter().any(|taken| name.eq_ignore_ascii_case(taken)) {
         "has a meaning of its own"

@@ -1,5 +1,6 @@
 //! `persistence` and `persist` of backends, and the `cookie` of a server.
 
+use super::super::http::is_token;
 use super::super::persistence::{Cookie, CookieMode, Persist};
 use super::super::reference::{COOKIE, PERSIST};
 use super::super::report::{Diagnostic, Report, Span};
@@ -93,7 +94,7 @@ fn cookie(fields: &Fields<'_, '_>, span: Span, report: &mut Report) -> Option<Wr
     let (domains, attributes) = (texts("domain"), texts("attr"));
     let path = fields.get("path").and_then(|value| value.text(report));
     let name = fields.get("name").and_then(|value| value.text(report));
-    let name = name.and_then(|name| checked(name, is_token, "the name of a cookie", NAME, report));
+    let name = name.and_then(|name| checked(name, is_name, "the name of a cookie", NAME, report));
     let mode = fields.get("mode").and_then(|value| value.choice(&COOKIE_MODES, report));
     let samesite = fields.get("samesite").and_then(|value| value.choice(&SAME_SITES, report));
     let all = |texts: Vec<Spanned<String>>, what, expected, report: &mut Report| -> Vec<String> {
@@ -185,9 +186,9 @@ fn checked(
     None
 }
 
-/// RFC 9110 5.6.2; a `$` would be taken for an attribute.
-fn is_token(text: &str) -> bool {
-    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#%&'*+-.^_`|~".contains(&byte))
+/// A `$` would be taken for an attribute.
+fn is_name(text: &str) -> bool {
+    is_token(text) && !text.contains('$')
 }
 
 /// RFC 6265 4.1.1, without what ends a server's part of a value.

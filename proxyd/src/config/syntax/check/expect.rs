@@ -1,10 +1,10 @@
 //! What is expected of an answer: `status(..)`, `string(..)`, `regex(..)`, `header(..)`, `binary(..)` and `not(..)`.
 
 use super::super::super::check::{Expect, Pattern, Regex, StatusRange};
+use super::super::super::http::is_token;
 use super::super::super::report::{Diagnostic, Report, Span};
 use super::super::super::shape::Value;
 use super::super::super::span::{Kind, Node};
-use super::kind::is_token;
 
 /// One, or a list of which all hold.
 pub(super) fn read(value: Value<'_, '_>, report: &mut Report) -> Vec<Expect> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::super::super::check::{CheckKind, Expect, HttpCheck, HttpVersion};
 use super::super::super::defaults;
+use super::super::super::http::is_token;
 use super::super::super::report::{Diagnostic, Report, Span};
 use super::super::super::shape::{Fields, Value};
 use super::super::super::span::{Kind, Spanned};
@@ -193,11 +194,6 @@ const OURS: [&str; 7] = [
     "proxy-connection",
     "expect",
 ];
-
-pub(super) fn is_token(text: &str) -> bool {
-    let right = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty() && text.bytes().all(right)
-}
 
 /// A path of a check, from a file or from the command line.
 pub(in crate::config) fn request_path(path: Spanned<String>, report: &mut Report) -> Option<String> {
