@@ -1,5 +1,7 @@
 //! Addresses: where a listener is bound and where a server is.
 
+use std::net::IpAddr;
+
 use ipnet::IpNet;
 use proto::addr::{Address, AddressError};
 
@@ -68,6 +70,20 @@ pub(in crate::config) fn server(text: &Spanned<String>, report: &mut Report) -> 
         diagnostic
     });
     None
+}
+
+/// An address that has no port beside it; `what` it is not if it cannot be read.
+pub(super) fn ip(value: Value<'_, '_>, what: &str, report: &mut Report) -> Option<Spanned<IpAddr>> {
+    let Spanned { value: text, span } = value.text(report)?;
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(&text);
+    let Ok(address) = bare.parse() else {
+        report.push(
+            Diagnostic::error("bad-address", format!("\"{text}\" is not {what}"))
+                .at(span, "expected an IP address such as \"10.0.0.1\"; a port is set with `port`"),
+        );
+        return None;
+    };
+    Some(Spanned { value: address, span })
 }
 
 /// A list of networks; one that cannot be read is reported and left out.

@@ -16,6 +16,7 @@ use super::super::shape::{Fields, Value, no_choice};
 use super::super::span::{Kind, Spanned};
 use super::super::tls::ServerTls as Settings;
 use super::super::words::{CHECKS, CheckWord};
+use super::address::ip;
 use super::socket::send_proxy;
 use super::tls::{ServerTls, alpn};
 pub(in crate::config) use kind::request_path;
@@ -172,15 +173,7 @@ impl Target {
 }
 
 fn address(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<IpAddr>> {
-    let text = value.text(report)?;
-    if let Ok(address) = text.value.trim_matches(['[', ']']).parse() {
-        return Some(Spanned { value: address, span: text.span });
-    }
-    report.push(
-        Diagnostic::error("bad-address", format!("{:?} is no address that a check can go to", text.value))
-            .at(text.span, "expected an IP address; a port is set with `port`"),
-    );
-    None
+    ip(value, "an address that a check can go to", report)
 }
 
 fn port(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<u16>> {

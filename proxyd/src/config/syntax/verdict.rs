@@ -1,6 +1,5 @@
 //! `agent`, `observe`, `track` and `on_marked_*` of servers; `panic` and `eject` of backends.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use super::super::reference::{AGENT, EJECT, PANIC};
@@ -9,6 +8,7 @@ use super::super::shape::{Fields, Value};
 use super::super::span::{Kind, Spanned};
 use super::super::words::{INIT_STATES, LAYERS, MARKED_DOWN, MARKED_UP, ON_ERRORS, PANICS};
 use super::super::{Agent, Eject, InitState, Layer, OnError, Panic, PanicMode, Track, defaults};
+use super::address::ip;
 
 /// What is said of a server, as written.
 #[derive(Clone, Debug, Default)]
@@ -67,29 +67,16 @@ fn agent(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<Agent>> {
     let fields = value.section(&AGENT, report)?;
     fields.complete(report);
     let port = fields.get("port").and_then(|port| port.number(1..=u32::from(u16::MAX), report));
-    let address = fields.get("address").and_then(|address| literal(address, report));
+    let address = fields.get("address").and_then(|value| ip(value, "the address of an agent", report));
     let interval = fields.get("interval").and_then(|interval| interval.duration(report));
     let send = fields.get("send").and_then(|send| send.text(report));
     let agent = Agent {
-        address,
+        address: address.map(|address| address.value),
         port: u16::try_from(port?.value).ok()?,
         interval: interval.map_or(defaults::AGENT_INTERVAL, |interval| interval.value),
         send: send.map(|send| send.value).unwrap_or_default(),
     };
     Some(Spanned { value: agent, span: fields.span })
-}
-
-fn literal(value: Value<'_, '_>, report: &mut Report) -> Option<IpAddr> {
-    let Spanned { value: text, span } = value.text(report)?;
-    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(&text);
-    let parsed = bare.parse().ok();
-    if parsed.is_none() {
-        report.push(
-            Diagnostic::error("bad-address", format!("\"{text}\" is not the address of an agent"))
-                .at(span, "expected an address without a port, such as \"10.0.0.1\""),
-        );
-    }
-    parsed
 }
 
 /// `panic: (below: "50%", then: all)`.
