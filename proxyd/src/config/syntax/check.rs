@@ -51,7 +51,7 @@ pub(in crate::config) struct Target {
     pub(in crate::config) port: Option<Spanned<u16>>,
     /// Its files are read later.
     pub(in crate::config) tls: Option<ServerTls>,
-    pub(in crate::config) alpn: Option<Vec<String>>,
+    pub(in crate::config) alpn: Option<Spanned<Vec<String>>>,
     pub(in crate::config) greet: Greet,
 }
 
@@ -148,9 +148,7 @@ impl Target {
             address: own("address").and_then(|value| address(value, report)),
             port: own("port").and_then(|value| port(value, report)),
             tls: own("tls").and_then(|value| ServerTls::read(value, report)),
-            alpn: own("alpn")
-                .and_then(|value| alpn(value, report))
-                .map(|alpn| alpn.into_iter().map(|protocol| protocol.value.name()).collect()),
+            alpn: own("alpn").and_then(|value| protocols(value, report)),
             greet: own("send_proxy").map(|value| greet(value, report)).unwrap_or_default(),
         }
     }
@@ -166,10 +164,15 @@ impl Target {
                 Some(_) => Encrypt::Always,
             },
             tls,
-            alpn: self.alpn.clone(),
+            alpn: self.alpn.as_ref().map(|alpn| alpn.value.clone()),
             greet: self.greet,
         }
     }
+}
+
+fn protocols(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<Vec<String>>> {
+    let protocols = alpn(value, report)?.into_iter().map(|protocol| protocol.value.name());
+    Some(Spanned { value: protocols.collect(), span: value.node.span })
 }
 
 fn address(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<IpAddr>> {

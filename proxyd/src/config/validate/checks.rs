@@ -2,6 +2,7 @@
 
 use super::super::report::{Diagnostic, Report};
 use super::super::syntax::Document;
+use super::super::syntax::backend::Backend;
 use super::super::syntax::check::{Check, Timing, Written};
 use super::super::syntax::server::{Server, is_unix};
 use super::backends;
@@ -15,6 +16,7 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         if let Some(shared) = shared {
             in_time(shared, report);
         }
+        unencrypted(backend, report);
         for server in backend.servers.iter().flatten() {
             if let Some(Written::Check(check)) = server.check.as_ref().or(backend.check.as_ref()) {
                 place(server, check, report);
@@ -27,6 +29,32 @@ pub(super) fn check(document: &Document, report: &mut Report) {
             }
         }
     }
+}
+
+/// What is offered in a handshake that there is not.
+fn unencrypted(backend: &Backend, report: &mut Report) {
+    let servers = || backend.servers.iter().flatten();
+    let shared: Vec<&Server> = servers().filter(|server| server.check.is_none()).collect();
+    let own = servers().map(|server| (server.check.as_ref(), vec![server]));
+    for (check, servers) in own.chain([(backend.check.as_ref(), shared)]) {
+        let Some(Written::Check(check)) = check else { continue };
+        let Some(alpn) = &check.target.alpn else { continue };
+        let encrypted = |server: &&Server| check.has_tls() || is_as_server(check, backend, server);
+        if !servers.is_empty() && !servers.iter().any(encrypted) {
+            report.push(
+                Diagnostic::error("no-meaning", "`alpn` means nothing without TLS")
+                    .at(alpn.span, "leave it out, or write `tls: true` beside it"),
+            );
+        }
+    }
+}
+
+/// It is encrypted because traffic is.
+fn is_as_server(check: &Check, backend: &Backend, server: &Server) -> bool {
+    let target = &check.target;
+    let goes_there = target.address.is_none() && target.port.is_none();
+    let tls = server.tls.as_ref().or(backend.server_defaults.tls.as_ref());
+    goes_there && target.tls.is_none() && tls.is_some_and(|tls| !tls.off)
 }
 
 /// Behind a Unix socket there is no other port, and no port at another address.
