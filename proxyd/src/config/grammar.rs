@@ -30,6 +30,11 @@ pub(crate) fn explain(
                 return Diagnostic::error("syntax", "brackets are nested too deeply")
                     .at(Span { file, start: at, end }, "no setting is as deep as this");
             }
+            if matches!(code, ron::Error::ExpectedComma) && text[at..].starts_with(':') {
+                return Diagnostic::error("syntax", "what stands in front of this has no name")
+                    .at(Span { file, start: at, end }, "this one has one")
+                    .help("in one ( ) all have names, as in `hash(key: \"src\", kind: consistent)`");
+            }
             let mut said = code.to_string();
             if let Some(first) = said.get_mut(..1) {
                 first.make_ascii_lowercase();
