@@ -9,6 +9,7 @@ const HAPROXY: &[(&str, &str)] = &[
     ("agent_inter", "write `agent: (port: 9999, interval: \"2s\")` for a server"),
     ("agent_port", "write `agent: (port: 9999)` for a server"),
     ("agent_send", "write `agent: (port: 9999, send: \"text\\n\")` for a server"),
+    ("allbackups", "write `backups: all` in the backend"),
     ("backend", "backends stand in a list: `backends: [(name: \"app\", ..)]`"),
     ("check_alpn", "write it in the check: `check: http(alpn: [h2])`"),
     ("check_sni", "write it in the check: `check: http(tls: (sni: \"app.example.com\"))`"),
@@ -65,7 +66,7 @@ const HAPROXY: &[(&str, &str)] = &[
     ("nbthread", "it is called `workers` and stands in `global`"),
     ("nosplice", "write `splice: off` in `global`"),
     ("option", "HAProxy's options are settings of their own here, such as `check: http(..)`"),
-    ("redispatch", "a retry always goes to another server where there is one"),
+    ("redispatch", "it is on unless `retries: (redispatch: false)` says otherwise"),
     ("retry_on", "write `retries: (on: [conn_failure, empty_response])` in `defaults`"),
     ("postonly", "it is called `post_only` here"),
     ("raw", "write `framing: raw`"),
@@ -74,6 +75,17 @@ const HAPROXY: &[(&str, &str)] = &[
     ("splice_auto", "long transfers are spliced unless `global` says `splice: off`"),
     ("send_proxy_v2", "write `send_proxy: v2`"),
     ("server", "servers stand in a list: `servers: [(name: \"app1\", address: \"127.0.0.1:9001\")]`"),
+    (
+        "stick_table",
+        "write `tables: [(name: \"by_ip\", key: ip, entries: 100_000, expire: \"30m\")]` at top level",
+    ),
+    ("stick_match", "write `stick: [match(key: \"src\", table: \"by_ip\")]` in the backend"),
+    ("stick_on", "write `stick: [on(key: \"src\", table: \"by_ip\")]` in the backend"),
+    ("stick_store_request", "write `stick: [store_request(key: \"src\", table: \"by_ip\")]` in the backend"),
+    (
+        "stick_store_response",
+        "write `stick: [store_response(key: \"res.cook(SID)\", table: \"sessions\")]` in the backend",
+    ),
     ("stats", "a socket is written `sockets: [(path: \"./proxyd.sock\")]` in `global`"),
     (
         "ca_file",
@@ -94,13 +106,17 @@ const HAPROXY: &[(&str, &str)] = &[
     ("ssl_min_ver", "write `min_version: tls13` in `tls`"),
     ("tls_ticket_keys", "write `tickets: (keys: \"..\")` in `tls`"),
     ("verifyhost", "write `sni: \"..\"` in `tls`"),
+    ("track_sc0", "write `track: [(key: \"src\", table: \"by_ip\")]` in the frontend or backend"),
     ("tcp_ut", "it is called `user_timeout` here"),
     ("tcp_check", "write `check: tcp` in the backend"),
     ("tcplog", "write `log: (format: tcplog)`"),
     ("tfo", "it is called `fast_open` here"),
     ("timeout", "write `timeouts: (connect: \"5s\", ..)` in `defaults`"),
     ("usesrc", "write `source: client`"),
-    ("use_backend", "routes are not supported yet: write `default_backend: \"app\"`"),
+    (
+        "use_backend",
+        "write `default_backend: \"app\"`; `routes` choose by SNI in mode tcp, and by nothing else yet",
+    ),
 ];
 
 /// What to write for a keyword of HAProxy's (`default-server`, `httpchk`, `timeout connect`).
