@@ -122,7 +122,16 @@ const NO_TABLE: &str = "No such table";
 const TABLE_KEY: &str = "Key value expected";
 const BAD_KEY: &str = "Invalid key";
 const NO_DATA: &str = "Unknown data type";
-const FILTER: &str = "Filter entry #<n>: Unknown data type";
+const POINTER: &str = "Pointer expected (0xffff notation)";
+const BAD_POINTER: &str = "Malformed ptr.";
+const NO_POINTER: &str = "No entry can be found matching ptr.";
+const NOT_STORED: &str = "Data type not stored in this table";
+const FILTER_DATA: &str = "Filter entry #<n>: Unknown data type";
+const FILTER_STORED: &str = "Filter entry #<n>: Data type not stored in this table";
+const FILTER_OPERATOR: &str =
+    "Filter entry #<n>: Require and operator among \"eq\", \"ne\", \"le\", \"ge\", \"lt\", \"gt\"";
+const FILTER_VALUE: &str = "Filter entry #<n>: Require a valid integer value to compare against";
+const FILTER_LONG: &str = "Detected extra data in filter, <n>th word of input, after '<word>'";
 const NO_PROXY: &str = "No such proxy.";
 
 const NOT_AVAILABLE: &str = "Not available.";
@@ -131,8 +140,9 @@ pub(super) const BACKEND_NAME: &str = "A backend name is expected.";
 
 const COOKIE_ERRORS: &[&str] = &[BACKEND_NAME, NO_BACKEND, NOT_AVAILABLE];
 const SERVER_ERRORS: &[&str] = &[SERVER_NAME, NO_BACKEND, NO_SERVER];
+const STATIC: &str = "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.";
 const WEIGHT_ERRORS: &[&str] =
-    &[SERVER_NAME, NO_BACKEND, NO_SERVER, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN, WEIGHT_GARBAGE];
+    &[SERVER_NAME, NO_BACKEND, NO_SERVER, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN, WEIGHT_GARBAGE, STATIC];
 
 macro_rules! entries {
     ($($id:ident [$($word:literal),*] $level:ident $usage:literal $text:literal $shared:literal $answer:literal $errors:expr;)*) => {
@@ -167,8 +177,8 @@ entries! {
         "An empty line; at level operator. Syntax: `clear table <table> [key <key> | ptr <ptr> | \
          data.<type> eq|ne|le|ge|lt|gt <value> ...]`; without a filter the table is emptied. What tracks a connection or \
          request that is open stays. Watchers are told (`table_cleared`), at level user without the key."
-        &[CLEAR_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, FILTER,
-          "Entry currently in use, cannot remove"];
+        &[CLEAR_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, POINTER, BAD_POINTER, NO_POINTER, FILTER_DATA,
+          FILTER_STORED, FILTER_OPERATOR, FILTER_VALUE, FILTER_LONG, "Entry currently in use, cannot remove"];
     CommitSslCert ["commit", "ssl", "cert"] Admin
         "commit ssl cert <certfile>" "commit a certificate file" true
         "`Committing <file>.`, then `Success!`. New connections get the certificate; the file stays as it is, so \
@@ -252,7 +262,8 @@ entries! {
          the port by 'stats socket command'`. `agent up|down`, `agent-addr <ip> [port <port>]`, `agent-port <port>`, \
          `agent-send <text>`, for a server with an agent: an empty line."
         &[SERVER_NAME, NO_BACKEND, NO_SERVER, SET_SERVER, STATE, HEALTH, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN,
-          WEIGHT_GARBAGE, ADDRESS, AGENT, AGENT_ADDRESS, AGENT_PORT, AGENT_SEND, NO_AGENT, FOLLOWS, "Invalid addr '<addr>'", "Invalid port '<port>': from 1 to 65535."];
+          WEIGHT_GARBAGE, STATIC, ADDRESS, AGENT, AGENT_ADDRESS, AGENT_PORT, AGENT_SEND, NO_AGENT, FOLLOWS,
+          "Invalid addr '<addr>'", "Invalid port '<port>': from 1 to 65535."];
     SetSeverityOutput ["set", "severity-output"] User
         "set severity-output [none|number|string]" "set presence of severity level in feedback information" true
         "An empty line. From here on messages of this connection begin with `[3]: ` or `[err]: `." &[SEVERITY];
@@ -269,8 +280,9 @@ entries! {
         "An empty line; at level operator. `data.gpc[2] 7` sets one of an array. A rate that is set stays for its \
          period, and then fades. Where a value is wrong nothing is changed; without a key HAProxy empties the table, \
          this refuses. Watchers are told (`table_set`), at level user without the key."
-        &[SET_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, "\"data.<type>\" followed by a value expected",
-          NO_DATA, "Data type not stored in this table", "Require a valid integer value to store",
+        &[SET_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, POINTER, BAD_POINTER, NO_POINTER,
+          "content-based lookup is only supported with the \"show\" and \"clear\" actions",
+          "\"data.<type>\" followed by a value expected", NO_DATA, NOT_STORED, "Require a valid integer value to store",
           "index out of range in this data array", "Unable to allocate a new entry"];
     SetTimeout ["set", "timeout"] User
         "set timeout [cli] <delay>" "change a timeout setting" true
@@ -326,8 +338,8 @@ entries! {
          Syntax: `show table <table> [key <key> | ptr <ptr> | data.<type> eq|ne|le|ge|lt|gt <value> ...]`, up to four \
          conditions. Entries are not shown below level operator. A dump is a walk over a table that lives on: what \
          comes or goes meanwhile may or may not be shown."
-        &[SHOW_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, FILTER,
-          "Pointer expected (0xffff notation)", "Malformed ptr.", "No entry can be found matching ptr."];
+        &[SHOW_TABLE, NO_TABLE, "Permission denied", TABLE_KEY, BAD_KEY, POINTER, BAD_POINTER, NO_POINTER, FILTER_DATA,
+          FILTER_STORED, FILTER_OPERATOR, FILTER_VALUE, FILTER_LONG];
     ShowVersion ["show", "version"] User
         "show version" "show version of the current process" true
         "One line." &[];
