@@ -12,7 +12,7 @@ use crate::model::clock::{Now, short_span};
 use crate::model::instance::Instance;
 use crate::model::sample::Sample;
 use crate::model::server::Server;
-use crate::model::status::{Condition, Severity};
+use crate::model::status::{Condition, Severity, is_panic};
 use crate::model::text::{clean, width};
 use crate::transport::clock::Clock;
 use crate::transport::feed;
@@ -189,7 +189,7 @@ impl Report {
             balancer.queue,
         )?;
         for backend in &self.backends {
-            if backend.status.ends_with(" (PANIC)") {
+            if is_panic(&backend.status) {
                 writeln!(out, "! {} is in PANIC: health is not believed", clean(&backend.name))?;
             } else if Condition::parse(&backend.status) == Condition::Down {
                 writeln!(out, "! {} is DOWN: no server is left", clean(&backend.name))?;

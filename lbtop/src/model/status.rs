@@ -42,6 +42,11 @@ impl Condition {
     }
 }
 
+/// Whether so few servers of a backend are up that health is not believed there, by its word (`UP (PANIC)`).
+pub fn is_panic(word: &str) -> bool {
+    word.ends_with(" (PANIC)")
+}
+
 /// How much a server asks for attention, most first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Severity {
