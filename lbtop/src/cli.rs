@@ -44,8 +44,8 @@ struct Args {
     glyphs: GlyphsArg,
 }
 
-const AFTER_HELP: &str = "Exit status of --once: 0 all is well, 1 a server is in trouble, 2 a backend is down,\n\
-    3 nobody answers, 64 wrong use. NO_COLOR is honoured.";
+const AFTER_HELP: &str = "Exit status of --once: 0 all is well, 1 a server is in trouble, 2 a backend is down\n\
+    or in panic, 3 nobody answers, 64 wrong use. NO_COLOR is honoured.";
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum GlyphsArg {
