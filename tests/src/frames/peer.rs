@@ -134,8 +134,10 @@ impl Peer {
     }
 
     /// What came on that stream.
-    pub fn on(&self, stream: u32) -> Heard {
-        self.streams.get(&stream).cloned().unwrap_or_default()
+    pub fn on(&self, stream: u32) -> &Heard {
+        static NOTHING: Heard =
+            Heard { heads: Vec::new(), body: Vec::new(), trailers: None, ended: false, reset: None };
+        self.streams.get(&stream).unwrap_or(&NOTHING)
     }
 
     /// Reads exactly so much, behind which frames go on.
@@ -178,7 +180,7 @@ impl Peer {
     /// Waits for the end of an answer, or of the connection.
     pub fn answer(&mut self, stream: u32) -> Heard {
         self.reads_until(LIMIT, |it| it.on(stream).is_over());
-        self.on(stream)
+        self.on(stream).clone()
     }
 
     /// Waits until the connection ends; its GOAWAY's code.
@@ -282,12 +284,13 @@ impl Peer {
         let late = heard.is_over();
         heard.body.extend_from_slice(data);
         heard.ended |= frame.flags & END_STREAM != 0;
+        let is_last = heard.ended;
         if early || late {
             self.violation(frame, "where no body is");
         }
         if let (true, Ok(n @ 1..)) = (self.reads, u32::try_from(frame.payload.len())) {
             let room = [Frame::window(0, n), Frame::window(frame.stream, n)];
-            self.try_send(bytes(&room[..if self.on(frame.stream).ended { 1 } else { 2 }])).ok();
+            self.try_send(bytes(&room[..if is_last { 1 } else { 2 }])).ok();
         }
     }
 
