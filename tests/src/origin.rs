@@ -4,6 +4,7 @@
 //! away and brought back at the same address.
 
 pub mod faulty;
+pub mod gate;
 pub mod http;
 pub mod http2;
 pub mod process;

@@ -374,7 +374,7 @@ fn a_full_server_is_waited_for_by_its_clients() {
         client.send(format!("GET {path} HTTP/1.1\r\nHost: a\r\nCookie: SRV=s1\r\n\r\n"));
         client
     };
-    let mut busy = ask("/slow/1500");
+    let mut busy = ask("/held");
     eventually("it is there", || (origins[0].record().heads == 1).then_some(()));
     let mut waits = ask("/");
     eventually("it waits", || (daemon.count("app", "app1", "qcur") == 1).then_some(()));
@@ -382,6 +382,7 @@ fn a_full_server_is_waited_for_by_its_clients() {
     let answer = third.response("GET");
     assert_eq!(answer.origin(), "app2", "its line is as long as it may be");
     assert_eq!(answer.header("set-cookie"), Some("SRV=s2; path=/"));
+    origins[0].let_go();
     for client in [&mut busy, &mut waits] {
         let answer = client.response("GET");
         assert_eq!((answer.origin(), answer.header("set-cookie")), ("app1", None));

@@ -347,13 +347,13 @@ fn a_half_closed_client_gets_its_answer() {
 
 #[test]
 fn a_body_is_passed_on_as_it_comes() {
-    let (_origin, daemon) = one();
+    let (origin, daemon) = one();
     let mut client = daemon.client();
-    let start = std::time::Instant::now();
-    client.send("GET /drip/4/400 HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.send("GET /held/4 HTTP/1.1\r\nHost: test\r\n\r\n");
     client.read_until("\r\n\r\n");
+    // The server sends the others when this one has come.
     client.read_exactly(1);
-    assert!(start.elapsed() < Duration::from_millis(1400), "the first byte waited for the last");
+    origin.let_go();
     client.read_exactly(3);
 }
 

@@ -4,6 +4,8 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -76,14 +78,16 @@ fn streams_of_a_client_share_what_is_its_own() {
     let mut clients = [Peer::client(daemon.listener("web")), Peer::client(daemon.listener("web"))];
     for (at, client) in clients.iter_mut().enumerate() {
         for n in 0..5 {
-            client.send(frames::get(1 + 2 * n, &format!("/slow/{}", 200 + at)));
+            client.send(frames::get(1 + 2 * n, &format!("/held/{at}")));
         }
     }
+    eventually("all are there", || (origin.record().active == 10).then_some(()));
+    origin.let_go();
     for (at, client) in clients.iter_mut().enumerate() {
         for n in 0..5 {
             assert_eq!(client.answer(1 + 2 * n).status(), Some(200));
         }
-        assert_eq!(told_for(&origin, &format!("/slow/{}", 200 + at)), vec![line(client.stream()); 5]);
+        assert_eq!(told_for(&origin, &format!("/held/{at}")), vec![line(client.stream()); 5]);
     }
     let record = origin.record();
     assert_eq!((record.connections, record.most), (2, 5));
@@ -94,13 +98,18 @@ fn streams_of_a_client_share_what_is_its_own() {
     eventually("so does the other's", || (origin.record().open == 0).then_some(()));
 }
 
-/// A server of HTTP/1.1 that answers with what it was told and the number of its connection, after a moment.
-fn telling_back() -> Tcp {
-    Tcp::start(|stream, number| {
+/// A server of HTTP/1.1 that answers with what it was told and the number of its connection, once so many requests are
+/// there.
+fn telling_back(least: &Arc<AtomicUsize>) -> Tcp {
+    let (least, came) = (Arc::clone(least), AtomicUsize::new(0));
+    Tcp::start(move |stream, number| {
         let mut reader = Reader::new(stream);
         let Ok(told) = reader.until(b"\r\n") else { return };
         while let Ok(Some(_)) = reader.head() {
-            harness::pause(Duration::from_millis(50));
+            came.fetch_add(1, Ordering::SeqCst);
+            eventually("all of them", || {
+                (came.load(Ordering::SeqCst) >= least.load(Ordering::SeqCst)).then_some(())
+            });
             let text = [&told[..], number.to_string().as_bytes()].concat();
             let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", text.len());
             if reader.inner().write_all(&[head.as_bytes(), &text].concat()).is_err() {
@@ -118,11 +127,13 @@ fn number(body: &[u8], told: &str) -> usize {
 
 #[test]
 fn streams_take_turns_on_connections_of_http_1() {
-    let origin = telling_back();
+    let least = Arc::new(AtomicUsize::new(0));
+    let origin = telling_back(&least);
     let daemon = telling(origin.address(), "");
     let mut client = Peer::client(daemon.listener("web"));
     let told = line(client.stream());
     let mut ask = |streams: std::ops::Range<u32>| {
+        least.store(streams.end as usize, Ordering::SeqCst);
         for n in streams.clone() {
             client.send(frames::get(1 + 2 * n, "/"));
         }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::Service;
+use super::gate::Gate;
 use crate::eventually::pause;
 use crate::stream::{Address, Stream};
 use crate::tls::Serving;
@@ -16,12 +17,13 @@ use crate::wire::{Body, Framing, Head, Reader};
 ///
 /// `/` answers its name and a newline, `/bytes/N` N zeros of known length, `/chunked/N` the same in chunks,
 /// `/until-close/N` the same ended by closing, `/status/NNN` that status, `/slow/MS` after that time, `/drip/N/MS` N bytes, one each
-/// MS, `/echo` the body, `/length` the body's length, `/close` with `Connection: close`, `/early` before reading the
-/// body.
+/// MS, `/held` once it is let go, `/held/N` N bytes, and what is behind the first of them once it is let go, `/echo` the
+/// body, `/length` the body's length, `/close` with `Connection: close`, `/early` before reading the body.
 #[derive(Debug)]
 pub struct Origin {
     service: Service,
     record: Arc<Mutex<Record>>,
+    gate: Arc<Gate>,
 }
 
 /// What reached an origin.
@@ -69,32 +71,42 @@ pub struct Answer {
 impl Origin {
     /// On 127.0.0.1.
     pub fn start(name: &str) -> Self {
-        let (handler, record) = standard(name);
-        Self { service: Service::tcp(handler), record }
+        let (handler, record, gate) = standard(name);
+        Self { service: Service::tcp(handler), record, gate }
+    }
+
+    /// On 127.0.0.1, where the kernel holds little of what it sends.
+    pub fn narrow(name: &str) -> Self {
+        let (handler, record, gate) = standard(name);
+        let service = Service::tcp(move |stream, connection| {
+            stream.buffers(64 << 10);
+            handler(stream, connection);
+        });
+        Self { service, record, gate }
     }
 
     /// On `[::1]`.
     pub fn ipv6(name: &str) -> Self {
-        let (handler, record) = standard(name);
-        Self { service: Service::tcp6(handler), record }
+        let (handler, record, gate) = standard(name);
+        Self { service: Service::tcp6(handler), record, gate }
     }
 
     /// On a Unix socket.
     pub fn unix(name: &str, path: &Path) -> Self {
-        let (handler, record) = standard(name);
-        Self { service: Service::unix(path, handler), record }
+        let (handler, record, gate) = standard(name);
+        Self { service: Service::unix(path, handler), record, gate }
     }
 
     /// On 127.0.0.1, over TLS.
     pub fn tls(name: &str, serving: &Serving) -> Self {
-        let (handler, record) = standard(name);
+        let (handler, record, gate) = standard(name);
         let serving = serving.clone();
         let service = Service::tcp(move |stream, connection| {
             if let Ok(session) = serving.accept(stream) {
                 handler(Stream::Tls(Box::new(session)), connection);
             }
         });
-        Self { service, record }
+        Self { service, record, gate }
     }
 
     /// Answers what `answer` says, to the byte.
@@ -113,7 +125,7 @@ impl Origin {
                 }
             }
         });
-        Self { service, record }
+        Self { service, record, gate: Arc::default() }
     }
 
     /// Where it listens.
@@ -146,6 +158,11 @@ impl Origin {
         self.requests().len()
     }
 
+    /// Lets go what `/held` holds, from now on.
+    pub fn let_go(&self) {
+        self.gate.open();
+    }
+
     /// The listener and its connections.
     pub fn service(&self) -> &Service {
         &self.service
@@ -162,24 +179,38 @@ impl Origin {
     }
 }
 
+impl Drop for Origin {
+    fn drop(&mut self) {
+        // Its threads end with their connections.
+        self.gate.open();
+    }
+}
+
 pub(super) type Shared = Arc<Mutex<Record>>;
 
-fn standard(name: &str) -> (impl Fn(Stream, usize) + Send + Sync + 'static, Shared) {
-    let name = name.to_owned();
-    let record = Shared::default();
-    let seen = Arc::clone(&record);
+/// What its connections have in common.
+struct Site {
+    name: String,
+    seen: Shared,
+    gate: Arc<Gate>,
+}
+
+fn standard(name: &str) -> (impl Fn(Stream, usize) + Send + Sync + 'static, Shared, Arc<Gate>) {
+    let (record, gate) = (Shared::default(), Arc::<Gate>::default());
+    let site = Site { name: name.to_owned(), seen: Arc::clone(&record), gate: Arc::clone(&gate) };
     let handler = move |stream, connection| {
         let mut reader = Reader::new(stream);
         // An ended or broken connection is nothing special to a server.
-        if serve(&mut reader, connection, &name, &seen).is_ok() {
+        if serve(&mut reader, connection, &site).is_ok() {
             // TLS has words for it.
             reader.inner().end().ok();
         }
     };
-    (handler, record)
+    (handler, record, gate)
 }
 
-fn serve(reader: &mut Reader<Stream>, connection: usize, name: &str, seen: &Shared) -> io::Result<()> {
+fn serve(reader: &mut Reader<Stream>, connection: usize, site: &Site) -> io::Result<()> {
+    let Site { name, seen, .. } = site;
     loop {
         let Some(head) = reader.head().inspect_err(|error| violation(seen, error))? else { return Ok(()) };
         let (target, version) = (head.word(1).to_owned(), head.word(2).to_owned());
@@ -201,7 +232,7 @@ fn serve(reader: &mut Reader<Stream>, connection: usize, name: &str, seen: &Shar
         let method = head.word(0).to_owned();
         let request = Request { connection, at: Instant::now(), head, body };
         lock(seen).requests.push(request.clone());
-        let close = answer(reader.inner(), name, &method, &request, close)?;
+        let close = answer(reader.inner(), site, &method, &request, close)?;
         if close {
             return Ok(());
         }
@@ -209,7 +240,8 @@ fn serve(reader: &mut Reader<Stream>, connection: usize, name: &str, seen: &Shar
 }
 
 /// Answers; true closes the connection.
-fn answer(out: &mut Stream, name: &str, method: &str, request: &Request, close: bool) -> io::Result<bool> {
+fn answer(out: &mut Stream, site: &Site, method: &str, request: &Request, close: bool) -> io::Result<bool> {
+    let name = &site.name;
     let target = request.target();
     let path = target.split('?').next().unwrap_or_default();
     let mut words = path.trim_start_matches('/').split('/');
@@ -250,6 +282,12 @@ fn answer(out: &mut Stream, name: &str, method: &str, request: &Request, close: 
                 out.write_all(b".")?;
             }
         }
+        "held" if first > 0 => {
+            out.write_all(&head("200 OK", &format!("Content-Length: {first}\r\n")))?;
+            zeros(1, |part| out.write_all(part))?;
+            site.gate.pass();
+            zeros(first - 1, |part| out.write_all(part))?;
+        }
         "status" => {
             let bodiless = matches!(first, 204 | 304);
             let framing = if bodiless { "" } else { "Content-Length: 0\r\n" };
@@ -265,8 +303,10 @@ fn answer(out: &mut Stream, name: &str, method: &str, request: &Request, close: 
             )?;
         }
         _ => {
-            if kind == "slow" {
-                pause(Duration::from_millis(first));
+            match kind {
+                "slow" => pause(Duration::from_millis(first)),
+                "held" => site.gate.pass(),
+                _ => {}
             }
             let body = format!("{name}\n");
             let mut bytes = head("200 OK", &format!("Content-Length: {}\r\n", body.len()));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::Service;
+use super::gate::Gate;
 use crate::stream::{Address, Stream};
 use crate::wire::Reader;
 
@@ -49,29 +50,24 @@ impl Silent {
 #[derive(Debug)]
 pub struct Stuck {
     service: Service,
-    go: Arc<(std::sync::Mutex<bool>, std::sync::Condvar)>,
+    gate: Arc<Gate>,
     read: Arc<AtomicUsize>,
 }
 
 impl Stuck {
     /// On 127.0.0.1.
     pub fn start() -> Self {
-        let go = Arc::new((std::sync::Mutex::new(false), std::sync::Condvar::new()));
+        let gate = Arc::<Gate>::default();
         let read = Arc::new(AtomicUsize::new(0));
-        let (gate, count) = (Arc::clone(&go), Arc::clone(&read));
+        let (held, count) = (Arc::clone(&gate), Arc::clone(&read));
         let service = Service::tcp(move |mut stream: Stream, _| {
-            let (open, changed) = &*gate;
-            let mut opened = open.lock().expect("nobody panics with it");
-            while !*opened {
-                opened = changed.wait(opened).expect("nobody panics with it");
-            }
-            drop(opened);
+            held.pass();
             let mut block = vec![0; 64 << 10];
             while let Ok(n @ 1..) = stream.read(&mut block) {
                 count.fetch_add(n, Ordering::SeqCst);
             }
         });
-        Self { service, go, read }
+        Self { service, gate, read }
     }
 
     /// Where it listens.
@@ -81,9 +77,7 @@ impl Stuck {
 
     /// Begins to read.
     pub fn release(&self) {
-        let (open, changed) = &*self.go;
-        *open.lock().expect("nobody panics with it") = true;
-        changed.notify_all();
+        self.gate.open();
     }
 
     /// How many bytes it has read.

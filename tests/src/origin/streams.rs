@@ -67,7 +67,7 @@ pub struct Record {
 
 /// A server.
 ///
-/// `/` answers its name, `/bytes/N` N zeros, `/slow/MS` after that time, `/status/NNN` that status, `/echo` sends back what
+/// `/` answers its name, `/bytes/N` N zeros, `/slow/MS` after that time, `/held` once it is let go, `/status/NNN` that status, `/echo` sends back what
 /// comes as it comes, trailers too, `/trailers` ends with `grpc-status: 0`, `/interim` says 103 first, `/early` answers whole
 /// and takes no more of the request, `/refuse` refuses, `/refuse-once` refuses the first such request, `/cut` resets in the middle of a body,
 /// `/reset` instead of an answer, `/never` answers nothing. A tunnel sends back what comes; one to `refused.example` is
@@ -77,6 +77,7 @@ pub struct Origin {
     addr: SocketAddr,
     record: Arc<Mutex<Record>>,
     stop: watch::Sender<bool>,
+    go: watch::Sender<bool>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -93,9 +94,10 @@ impl Origin {
         let addr = listener.local_addr().expect("it is bound");
         let record = Arc::<Mutex<Record>>::default();
         let (stop, stopped) = watch::channel(false);
-        let service = Service { name: name.to_owned(), whims, record: Arc::clone(&record) };
+        let (go, gone) = watch::channel(false);
+        let service = Service { name: name.to_owned(), whims, record: Arc::clone(&record), gone };
         let thread = thread::spawn(move || run(listener, &Arc::new(service), stopped));
-        Self { addr, record, stop, thread: Some(thread) }
+        Self { addr, record, stop, go, thread: Some(thread) }
     }
 
     /// Where it listens.
@@ -106,6 +108,11 @@ impl Origin {
     /// What reached it so far.
     pub fn record(&self) -> Record {
         lock(&self.record).clone()
+    }
+
+    /// Lets go what `/held` holds, from now on.
+    pub fn let_go(&self) {
+        self.go.send_replace(true);
     }
 }
 
@@ -122,6 +129,8 @@ struct Service {
     name: String,
     whims: Whims,
     record: Arc<Mutex<Record>>,
+    /// What is held is let go.
+    gone: watch::Receiver<bool>,
 }
 
 fn lock(record: &Mutex<Record>) -> MutexGuard<'_, Record> {
@@ -268,12 +277,12 @@ async fn answer_one(
                 let hints = Response::builder().status(103).header("link", "</a>; rel=preload");
                 answer.send_informational(hints.body(()).expect("a status"))?;
             }
-            if word == "slow" {
-                let gone = std::future::poll_fn(|cx| answer.poll_reset(cx));
-                match tokio::time::timeout(Duration::from_millis(number), gone).await {
-                    Ok(reason) => return Err(reason?.into()),
-                    Err(_elapsed) => {}
+            match word {
+                "slow" => {
+                    unless_reset(&mut answer, tokio::time::sleep(Duration::from_millis(number))).await?;
                 }
+                "held" => unless_reset(&mut answer, service.gone.clone().wait_for(|gone| *gone)).await?,
+                _ => {}
             }
             let status = if word == "status" { u16::try_from(number).unwrap_or(500) } else { 200 };
             let content = match word {
@@ -285,6 +294,17 @@ async fn answer_one(
         }
     }
     Ok(())
+}
+
+/// Waits for something, unless the client takes the stream back.
+async fn unless_reset(
+    answer: &mut SendResponse<Bytes>,
+    something: impl Future<Output = impl Sized>,
+) -> Result<(), h2::Error> {
+    tokio::select! {
+        reason = std::future::poll_fn(|cx| answer.poll_reset(cx)) => Err(reason?.into()),
+        _ = something => Ok(()),
+    }
 }
 
 async fn whole(mut answer: SendResponse<Bytes>, head: Response<()>, body: Bytes) -> Result<(), h2::Error> {
