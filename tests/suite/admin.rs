@@ -58,7 +58,7 @@ fn counters(daemon: &Daemon) -> BTreeMap<String, f64> {
 fn cleared_counters_begin_anew_and_metrics_go_on() {
     let (origin, mut failing) = (Origin::start("app1"), Origin::start("app2"));
     let config = Config::http([("app1", origin.addr())])
-        .with(r#"check: http(path: "/healthz", interval: "100ms", fall: 2)"#)
+        .with(r#"check: http(path: "/healthz", interval: "1s", fast_interval: "100ms", down_interval: "100ms", fall: 2)"#)
         .server("app2", failing.addr(), "backup: true")
         .global(r#"metrics: (bind: "127.0.0.1:0")"#);
     let daemon = Daemon::start(&config);

@@ -13,8 +13,10 @@ use harness::origin::{http2, streams};
 use harness::tls::{Authority, Kind, Serving, Versions};
 use harness::{Config, Daemon, Start, eventually};
 
-/// Fast enough for a test, slow enough for a busy machine.
-const TIMES: &str = r#"interval: "200ms", timeout: "200ms", rise: 1, fall: 1"#;
+/// Time enough for a busy machine to answer, and soon where something changed.
+const TIMES: &str = r#"interval: "2s", fast_interval: "100ms", down_interval: "100ms", rise: 1, fall: 1"#;
+/// Where nothing is to come in time.
+const HASTY: &str = r#"interval: "200ms", timeout: "200ms", rise: 1, fall: 1"#;
 
 /// A server that says `greeting`, then `answer` to whatever it is told, and waits to be left.
 fn speaks(greeting: &'static [u8], answer: &'static [u8]) -> Tcp {
@@ -57,16 +59,16 @@ const WELL: [(&str, &[u8], &[u8]); 6] = [
      b"HTTP/1.1 200 OK\r\nX-State: up\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nall w\r\n3\r\nell\r\n0\r\n\r\n"),
 ];
 
-fn timed(check: &str) -> String {
+fn timed(check: &str, times: &str) -> String {
     let check = if check == "redis" { "redis(TIMES)" } else { check };
-    check.replace("TIMES", TIMES)
+    check.replace("TIMES", times)
 }
 
 #[test]
 fn each_kind_passes_where_it_should() {
     for (check, greeting, answer) in WELL {
         let origin = speaks(greeting, answer);
-        let daemon = daemon(&timed(check), &origin);
+        let daemon = daemon(&timed(check, TIMES), &origin);
         finds(&daemon, "L7OK");
         assert_eq!(daemon.stat("app", "app1", "status"), "UP", "{check}");
     }
@@ -91,7 +93,7 @@ fn each_kind_fails_in_time_where_it_should() {
             ("huge", &huge),
             ("drips", &drips),
         ] {
-            let daemon = daemon(&timed(check), origin);
+            let daemon = daemon(&timed(check, HASTY), origin);
             daemon.wait_status("app", "app1", "DOWN");
             let status = daemon.stat("app", "app1", "check_status");
             let status = status.trim_start_matches("* ");
@@ -104,7 +106,7 @@ fn each_kind_fails_in_time_where_it_should() {
                 );
             }
             let duration: u64 = daemon.stat("app", "app1", "check_duration").parse().unwrap();
-            assert!(duration < 1000, "{check}, {what}: {duration} ms");
+            assert!(duration < 5000, "{check}, {what}: {duration} ms");
         }
     }
 }
@@ -112,7 +114,7 @@ fn each_kind_fails_in_time_where_it_should() {
 #[test]
 fn what_a_server_said_is_kept() {
     let origin = speaks(b"", b"-LOADING Redis is loading the dataset in memory\r\n");
-    let daemon = daemon(&timed("redis"), &origin);
+    let daemon = daemon(&timed("redis", TIMES), &origin);
     daemon.wait_status("app", "app1", "DOWN");
     assert_eq!(daemon.stat("app", "app1", "last_chk"), "LOADING Redis is loading the dataset in memory");
     daemon.logged("is DOWN, reason: Layer7 wrong status, info: \"LOADING Redis is loading");
@@ -182,27 +184,27 @@ fn a_server_may_have_a_check_of_its_own_elsewhere() {
 #[test]
 fn a_program_finds_out() {
     let origin = Tcp::echo();
-    let check =
-        |script: &str| format!(r#"external(command: "/bin/sh", arguments: ["-c", "{script}"], {TIMES})"#);
-    let well =
-        daemon(&check("echo $HAPROXY_SERVER_NAME of $HAPROXY_PROXY_NAME").replace("200ms", "2s"), &origin);
+    let check = |script: &str, times: &str| {
+        format!(r#"external(command: "/bin/sh", arguments: ["-c", "{script}"], {times})"#)
+    };
+    let well = daemon(&check("echo $HAPROXY_SERVER_NAME of $HAPROXY_PROXY_NAME", TIMES), &origin);
     finds(&well, "PROCOK");
     assert_eq!(well.stat("app", "app1", "last_chk"), "app1 of app");
-    let ill = daemon(&check("exit 7").replace("200ms", "2s"), &origin);
+    let ill = daemon(&check("exit 7", TIMES), &origin);
     finds(&ill, "PROCERR");
     assert_eq!(ill.stat("app", "app1", "check_code"), "7");
-    assert_eq!(ill.stat("app", "app1", "status"), "DOWN");
-    let slow = daemon(&check("sleep 60"), &origin);
+    ill.wait_status("app", "app1", "DOWN");
+    let slow = daemon(&check("sleep 60", HASTY), &origin);
     finds(&slow, "PROCTOUT");
 }
 
 #[test]
 fn the_interval_follows_the_state() {
-    let at = Arc::new(std::sync::Mutex::new(Vec::new()));
-    let (seen, up) = (Arc::clone(&at), Arc::new(AtomicUsize::new(0)));
+    let asked = Arc::new(std::sync::Mutex::new(0));
+    let (counts, up) = (Arc::clone(&asked), Arc::new(AtomicUsize::new(0)));
     let says = Arc::clone(&up);
     let origin = Tcp::start(move |mut stream, _| {
-        seen.lock().expect("nobody panics with it").push(Instant::now());
+        *counts.lock().expect("nobody panics with it") += 1;
         let answer: &[u8] = if says.load(Ordering::SeqCst) == 1 { b"+PONG\r\n" } else { b"-ERR\r\n" };
         while let Ok(1..) = stream.read(&mut [0; 100]) {
             let _ = stream.write_all(answer);
@@ -211,10 +213,12 @@ fn the_interval_follows_the_state() {
     let check = r#"redis(interval: "60s", fast_interval: "100ms", down_interval: "300ms", timeout: "5s", rise: 3, fall: 1)"#;
     let daemon = daemon(check, &origin);
     daemon.wait_status("app", "app1", "DOWN");
-    let times = || at.lock().expect("nobody panics with it").clone();
-    eventually("it is asked while it is down", || (times().len() >= 4).then_some(()));
-    let gaps: Vec<Duration> = times().windows(2).map(|pair| pair[1] - pair[0]).collect();
-    assert!(gaps[1..].iter().all(|gap| *gap > Duration::from_millis(200)), "{gaps:?}");
+    // One of them may be on its way as it is looked at, and be seen late; behind it five intervals pass.
+    let (seen, begun) = (*asked.lock().expect("nobody panics with it"), Instant::now());
+    eventually("it is asked while it is down", || {
+        (*asked.lock().expect("nobody panics with it") >= seen + 6).then_some(())
+    });
+    assert!(begun.elapsed() > Duration::from_secs(1), "{:?} for five intervals", begun.elapsed());
     up.store(1, Ordering::SeqCst);
     // A minute apart this would take longer than anybody waits.
     daemon.wait_status("app", "app1", "UP");
@@ -281,16 +285,13 @@ const SECURED: &[Secured] = &[
     }),
 ];
 
-/// Handshakes of what is not optimized take their time.
-const PATIENT: &str = r#"interval: "1s", timeout: "1s", rise: 1, fall: 1"#;
-
 #[test]
 fn a_check_may_be_encrypted_in_its_own_way() {
     for (status, check, server, serving) in SECURED {
         let root = Authority::new("root");
         let origin = Origin::tls("app1", &serving(&root));
         let config = Config::tcp::<std::net::SocketAddr>([])
-            .with(&format!("check: {}", check.replace("TIMES", PATIENT)))
+            .with(&format!("check: {}", check.replace("TIMES", TIMES)))
             .server("app1", origin.address(), server);
         let start = Start::new(&config);
         root.write(start.dir(), "root.pem");
@@ -439,7 +440,7 @@ fn http2_of_a_check_over_tls_is_agreed_on() {
 
 #[test]
 fn what_speaks_no_tls_is_told_so() {
-    let check = format!("tcp(tls: (verify: none, sni: \"a.example\"), {PATIENT})");
+    let check = format!("tcp(tls: (verify: none, sni: \"a.example\"), {TIMES})");
     let clear = Tcp::start(|mut stream, _| {
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
@@ -447,7 +448,7 @@ fn what_speaks_no_tls_is_told_so() {
     let told = daemon(&check, &clear);
     finds(&told, "L6RSP");
     let silent = Tcp::start(|mut stream, _| while let Ok(1..) = stream.read(&mut [0; 4096]) {});
-    finds(&daemon(&check, &silent), "L6TOUT");
+    finds(&daemon(&check.replace(TIMES, HASTY), &silent), "L6TOUT");
 }
 
 #[test]
@@ -469,12 +470,12 @@ fn a_proxy_header_stands_in_front_where_it_is_asked_for() {
 
 #[test]
 fn a_server_that_leaves_maintenance_is_asked_soon() {
-    let origin = Origin::start("app1");
+    let mut origin = Origin::start("app1");
     let check = r#"check: tcp(interval: "1h", fast_interval: "20ms", timeout: "5s")"#;
     let daemon = Daemon::start(&Config::http([("app1", origin.addr())]).with(check));
     finds(&daemon, "L4OK");
     daemon.admin("set server app/app1 state maint");
-    drop(origin);
+    origin.stop();
     daemon.admin("set server app/app1 state ready");
     finds(&daemon, "L4CON");
 }

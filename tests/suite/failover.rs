@@ -18,11 +18,11 @@ fn two_to_one(daemon: &Daemon) {
     }
 }
 
-/// A client whose download, which takes a while, has begun on that server.
+/// A client whose download has begun on that server, and ends when that is let go.
 fn download(daemon: &Daemon, server: &str) -> Client {
     eventually(&format!("a download from {server}"), || {
         let mut client = daemon.client();
-        client.send("GET /drip/20/100 HTTP/1.1\r\nHost: test\r\n\r\n");
+        client.send("GET /held/20 HTTP/1.1\r\nHost: test\r\n\r\n");
         let head = String::from_utf8(client.read_until("\r\n\r\n")).unwrap();
         assert!(head.contains("Content-Length: 20\r\n"), "{head}");
         head.contains(&format!("X-Origin: {server}\r\n")).then_some(client)
@@ -44,7 +44,8 @@ fn a_drained_server_ends_its_download_and_gets_nothing_new() {
     assert_eq!(one.hits(), before, "not even a request that came to nothing");
     assert_eq!(daemon.stat("app", "app1", "status"), "DRAIN");
     assert_eq!(daemon.count("app", "app1", "scur"), 1, "the download still runs");
-    assert_eq!(client.read_exactly(20), [b'.'; 20]);
+    one.let_go();
+    assert_eq!(client.read_exactly(20), [b'0'; 20]);
     eventually("it is over", || (daemon.count("app", "app1", "scur") == 0).then_some(()));
 
     assert_eq!(daemon.admin("set server app/app1 state ready"), "");
@@ -88,7 +89,9 @@ fn a_killed_server_is_missed_by_nobody(check: &str) {
 
 #[test]
 fn a_killed_server_is_missed_by_nobody_with_checks() {
-    a_killed_server_is_missed_by_nobody(r#"check: http(path: "/healthz", interval: "200ms")"#);
+    a_killed_server_is_missed_by_nobody(
+        r#"check: http(path: "/healthz", interval: "2s", fast_interval: "100ms", down_interval: "100ms")"#,
+    );
 }
 
 #[test]

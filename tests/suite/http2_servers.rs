@@ -43,15 +43,22 @@ fn requests_and_answers_pass() {
     assert_eq!(daemon.count("app", "one", "reuse"), 5);
 }
 
+/// So many requests that are with the server all at once, until all of them are answered.
+fn held_at_once(daemon: &Daemon, origin: &Origin, count: usize) {
+    thread::scope(|scope| {
+        for _ in 0..count {
+            scope.spawn(|| assert_eq!(daemon.client().get("/held").status, 200));
+        }
+        eventually("all are there", || (origin.record().active == count).then_some(()));
+        origin.let_go();
+    });
+}
+
 #[test]
 fn many_requests_share_a_connection() {
     let origin = Origin::start("one");
     let daemon = daemon(&origin, "");
-    thread::scope(|scope| {
-        for _ in 0..20 {
-            scope.spawn(|| assert_eq!(daemon.client().get("/slow/300").status, 200));
-        }
-    });
+    held_at_once(&daemon, &origin, 20);
     let record = origin.record();
     assert_eq!(record.connections, 1);
     assert_eq!(record.most, 20);
@@ -62,11 +69,7 @@ fn a_server_gets_as_many_streams_as_it_takes() {
     let origin = Origin::with("one", Whims { streams: 4, ..Whims::default() });
     let daemon = daemon(&origin, "");
     assert_eq!(daemon.client().get("/").status, 200);
-    thread::scope(|scope| {
-        for _ in 0..10 {
-            scope.spawn(|| assert_eq!(daemon.client().get("/slow/300").status, 200));
-        }
-    });
+    held_at_once(&daemon, &origin, 10);
     let record = origin.record();
     assert_eq!((record.connections, record.most), (3, 4));
     eventually("they are let go", || (daemon.count("app", "one", "srv_icur") == 0).then_some(()));
@@ -85,11 +88,7 @@ fn limits_of_a_backend_hold_for_its_servers() {
         .server("one", origin.addr(), r#"http2: (max_concurrent_streams: 2, connection_window: "200KiB")"#);
     let daemon = Daemon::start(&config);
     assert_eq!(daemon.client().get("/bytes/1000000").body.len, 1_000_000);
-    thread::scope(|scope| {
-        for _ in 0..6 {
-            scope.spawn(|| assert_eq!(daemon.client().get("/slow/300").status, 200));
-        }
-    });
+    held_at_once(&daemon, &origin, 6);
     let record = origin.record();
     assert_eq!((record.connections, record.most), (3, 2), "what a server says goes before");
 }
@@ -187,7 +186,7 @@ fn a_connection_on_which_a_ping_stays_unanswered_gets_no_more_requests() {
         .defaults(r#"timeouts: (server: "6s"), retries: (on: [conn_failure, response_timeout])"#)
         .frontend("web", r#"default_backend: "app""#)
         .backend("app", "")
-        .server("one", origin.addr(), r#"http: h2, http2: (ping_interval: "1s", ping_timeout: "1s")"#);
+        .server("one", origin.addr(), r#"http: h2, http2: (ping_interval: "1s", ping_timeout: "2s")"#);
     let daemon = Daemon::start(&config);
     assert_eq!(daemon.client().get("/").status, 200);
     let (mut repeated, mut once) = (daemon.client(), daemon.client());
@@ -205,6 +204,7 @@ fn a_connection_on_which_a_ping_stays_unanswered_gets_no_more_requests() {
         assert_eq!(carried(), Some(1), "a connection that answers");
     }
     assert_eq!(origin.service().open(), 2, "what is on its way has its time");
+    // Which is kept idle for longer than that takes.
     let answer = repeated.response("GET");
     assert_eq!((answer.status, answer.text()), (200, "fine".to_owned()), "asked again on the other");
     assert_eq!(carried(), Some(1));
@@ -262,12 +262,13 @@ fn a_cut_answer_is_no_whole_one_and_harms_no_other() {
     let origin = Origin::start("one");
     let daemon = daemon(&origin, "");
     thread::scope(|scope| {
-        let slow = scope.spawn(|| daemon.client().get("/slow/500").status);
+        let slow = scope.spawn(|| daemon.client().get("/held").status);
         eventually("it is on its way", || (origin.record().active == 1).then_some(()));
         let mut client = daemon.client();
         client.send("GET /cut HTTP/1.1\r\nHost: test\r\n\r\n");
         client.try_response("GET").expect_err("half an answer");
         assert_eq!(daemon.client().get("/reset").status, 502);
+        origin.let_go();
         assert_eq!(slow.join().unwrap(), 200);
     });
     assert_eq!(origin.record().connections, 1);
@@ -406,7 +407,7 @@ fn checks_speak_it_too() {
     let origin = Origin::start("one");
     let config = Config::new()
         .frontend("web", r#"default_backend: "app""#)
-        .backend("app", r#"check: http(path: "/status/204", interval: "50ms", expect: status(204))"#)
+        .backend("app", r#"check: http(path: "/status/204", interval: "2s", fast_interval: "100ms", expect: status(204))"#)
         .server("one", origin.addr(), "http: h2");
     let daemon = Daemon::start(&config);
     eventually("it is checked", || {
@@ -416,7 +417,7 @@ fn checks_speak_it_too() {
     let plain = http::Origin::start("plain");
     let config = Config::new()
         .frontend("web", r#"default_backend: "app""#)
-        .backend("app", r#"check: http(path: "/", interval: "50ms")"#)
+        .backend("app", r#"check: http(path: "/", interval: "2s", fast_interval: "100ms")"#)
         .server("one", plain.address(), "http: h2");
     let daemon = Daemon::start(&config);
     daemon.wait_status("app", "one", "DOWN");
@@ -450,7 +451,7 @@ fn what_is_spoken_over_tls_is_agreed_on() {
         let config = Config::new()
             .global("workers: 1")
             .frontend("web", r#"default_backend: "app""#)
-            .backend("app", r#"check: http(path: "/", interval: "100ms")"#)
+            .backend("app", r#"check: http(path: "/", interval: "2s", fast_interval: "100ms")"#)
             .server("one", server.listener("web"), &format!("http: {http}, tls: (verify: none)"));
         let daemon = Daemon::start(&config);
         let mut client = daemon.client();

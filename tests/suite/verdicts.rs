@@ -50,7 +50,8 @@ impl Agent {
     /// What a server that it is the agent of says.
     fn field(&self) -> String {
         let port = self.server.addr().port();
-        format!(r#"agent: (port: {port}, interval: "50ms", send: "app1\n")"#)
+        // The interval is what it has to answer as well.
+        format!(r#"agent: (port: {port}, interval: "500ms", send: "app1\n")"#)
     }
 }
 
@@ -74,7 +75,7 @@ fn an_agent_speaks_for_its_server() {
 
     agent.say("down # too hot\n");
     daemon.wait_status("app", "app1", "DOWN (agent)");
-    assert_eq!(daemon.stat("app", "app1", "last_agt"), "via agent : down (too hot)");
+    wait_for(&daemon, "app1", "last_agt", "via agent : down (too hot)");
     daemon.logged(
         "Server app/app1 is DOWN, reason: Layer7 wrong status, code: 0, info: \"via agent : down (too hot)\"",
     );
@@ -172,6 +173,8 @@ fn traffic_that_goes_wrong_marks_a_server_down() {
     let config = Config::new().frontend("web", r#"default_backend: "app""#).backend("app", RARE);
     let config = config.server("app1", origin.addr(), observed).server("app2", two.addr(), "weight: 0");
     let daemon = Daemon::start(&config);
+    // What its first check says is not to come after what its traffic does.
+    wait_for(&daemon, "app1", "check_status", "L4OK");
     let mut client = daemon.client();
     ill.store(true, Ordering::SeqCst);
     assert_eq!([client.get("/").status, client.get("/").status], [500, 500]);
@@ -288,7 +291,7 @@ fn a_server_does_as_the_one_it_tracks() {
 #[test]
 fn a_server_that_fails_beside_others_is_left_out_and_taken_in_again() {
     let ((origin, ill), two, three) = (moody(), Origin::start("app2"), Origin::start("app3"));
-    let eject = r#"eject: (errors: "50%", window: "500ms", base: "1s", min_requests: 3)"#;
+    let eject = r#"eject: (errors: "50%", window: "500ms", base: "4s", min_requests: 3)"#;
     let config = Config::new()
         .frontend("web", r#"default_backend: "app""#)
         .backend("app", eject)
@@ -313,8 +316,8 @@ fn a_server_that_fails_beside_others_is_left_out_and_taken_in_again() {
     let lines: Vec<&str> = history.lines().collect();
     assert_eq!(lines.len(), 2, "{history}");
     assert!(lines[0].contains(" no check -> DOWN (ejected): "), "{history}");
-    assert!(lines[0].ends_with("failed, the median is 0%; for 1s"), "{history}");
-    assert!(lines[1].ends_with(" DOWN (ejected) -> no check: its 1s are over"), "{history}");
+    assert!(lines[0].ends_with("failed, the median is 0%; for 4s"), "{history}");
+    assert!(lines[1].ends_with(" DOWN (ejected) -> no check: its 4s are over"), "{history}");
 }
 
 #[test]
@@ -407,8 +410,9 @@ fn in_panic_health_is_not_believed() {
 #[test]
 fn what_became_of_a_server_is_told() {
     let mut origin = Origin::start("app1");
-    let config = Config::http([("app1", origin.addr())])
-        .with(r#"check: http(path: "/status/503", interval: "100ms", rise: 1, fall: 1)"#);
+    let config = Config::http([("app1", origin.addr())]).with(
+        r#"check: http(path: "/status/503", interval: "2s", down_interval: "100ms", rise: 1, fall: 1)"#,
+    );
     let daemon = Daemon::start(&config);
     daemon.wait_status("app", "app1", "DOWN");
     daemon.admin("set server app/app1 state maint");
