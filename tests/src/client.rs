@@ -1,13 +1,13 @@
 //! A client that sends exactly the bytes it is told to.
 
 use std::io::{self, ErrorKind, Write};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
 
-use crate::fail;
 use crate::stream::{Address, Stream};
 use crate::wire::{Body, Head, Reader, show};
+use crate::{crowd, fail};
 
 /// Nothing in a test that works takes this long.
 const LIMIT: Duration = Duration::from_secs(20);
@@ -50,6 +50,14 @@ impl Client {
     /// Connects over TCP.
     pub fn tcp(to: SocketAddr) -> Self {
         Self::connect(&Address::Tcp(to))
+    }
+
+    /// Connects over TCP, with hardly any room for what it does not read: whoever sends to it soon holds the rest, and
+    /// the kernel little of it.
+    pub fn narrow(to: SocketAddr) -> Self {
+        let stream = Stream::Tcp(crowd::connect(to, Ipv4Addr::LOCALHOST, Some(4096)));
+        stream.limit(Some(LIMIT)).expect("a timeout is set");
+        Self::over(stream)
     }
 
     /// Connects to a Unix socket.

@@ -100,11 +100,15 @@ impl Member {
     }
 }
 
+/// Of a segment to those who have a receive buffer of their own: what a kernel holds for them grows with it.
+const SEGMENT: u32 = 536;
+
 /// Connects from an address of this machine, with a receive buffer of that size.
 pub fn connect(to: SocketAddr, from: Ipv4Addr, buffer: Option<usize>) -> TcpStream {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("one more descriptor");
     if let Some(size) = buffer {
         socket.set_recv_buffer_size(size).expect("a receive buffer size");
+        socket.set_tcp_mss(SEGMENT).expect("a segment's size");
     }
     if from != Ipv4Addr::LOCALHOST {
         socket.bind(&SocketAddr::from((from, 0)).into()).expect("all of 127/8 is this machine");

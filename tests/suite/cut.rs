@@ -87,6 +87,8 @@ fn requests_that_are_killed_have_their_lines() {
     let config = config.backend("app", "").server("app1", origin.addr(), "maxconn: 2");
     let mut daemon = Daemon::start(&logging(config));
     let mut clients: Vec<_> = (0..5).map(|_| daemon.client()).collect();
+    // Read by the time that the others, which come behind it to the same worker, are served.
+    clients[3].send("GET /half HTTP/1.1\r\nHo");
     // This one is idle from here on, which is nothing to tell.
     clients[4].get("/");
     clients[0].send("GET /slow/60000 HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -95,7 +97,6 @@ fn requests_that_are_killed_have_their_lines() {
     clients[1].read_until("\r\n\r\n");
     clients[2].send("GET /queued HTTP/1.1\r\nHost: test\r\n\r\n");
     eventually("one waits", || (daemon.count("app", "BACKEND", "qcur") == 1).then_some(()));
-    clients[3].send("GET /half HTTP/1.1\r\nHo");
     end_at_once(&mut daemon);
     assert_eq!(words(&daemon, LETTERS_OF_HTTP), ["----", "KD--", "KH--", "KQ--", "KR--"]);
     assert!(daemon.log().contains("4 requests and sessions were cut"), "{}", daemon.log());
@@ -108,12 +109,14 @@ fn sessions_given_up_for_memory_are_reset_and_told_of() {
     // Nobody reads what they are sent: each holds buffers of ours, and more than the ceiling together.
     let origin = Tcp::start(|mut stream, _| {
         let _started = stream.read(&mut [0]);
-        while stream.write_all(&[0; 16_000]).is_ok() {}
+        stream.buffers(128 << 10);
+        let block = vec![0; 256 << 10];
+        while stream.write_all(&block).is_ok() {}
     });
     let config = logging(Config::tcp([("app1", origin.address())])).global(r#"memory: "64MiB", splice: off"#);
     let daemon = Daemon::start(&config);
     let address = daemon.listener("web");
-    let mut crowd: Vec<_> = (0..700).map(|_| Client::tcp(address)).collect();
+    let mut crowd: Vec<_> = (0..600).map(|_| Client::narrow(address)).collect();
     for client in &mut crowd {
         // Past the ceiling they wait in the backlog, or are given up.
         let _given_up = client.try_send("x");

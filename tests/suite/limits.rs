@@ -117,11 +117,12 @@ fn too_few_descriptors_never_spin() {
             served.push(client);
         }
     }
-    pause(Duration::from_millis(300));
-    let busy = daemon.cpu();
-    pause(Duration::from_secs(1));
-    let used = daemon.cpu().saturating_sub(busy);
-    assert!(used < Duration::from_millis(150), "{used:?} of processor time in a second of waiting");
+    // Those who are in are served first, which may take a busy machine a while.
+    eventually("a second of waiting that costs hardly any processor time", || {
+        let busy = daemon.cpu();
+        pause(Duration::from_secs(1));
+        (daemon.cpu().saturating_sub(busy) < Duration::from_millis(150)).then_some(())
+    });
     assert!(daemon.descriptors() <= 100);
     assert!(daemon.admin("show info").contains("Name: HAProxy"), "the socket still answers");
     drop(clients);
@@ -143,17 +144,18 @@ fn the_socket_answers_at_full_load() {
 #[test]
 fn memory_stays_below_its_ceiling() {
     const CEILING: u64 = 64 * 1024 * 1024;
-    let origin = Origin::start("app1");
+    let origin = Origin::narrow("app1");
     let config = Config::http([("app1", origin.addr())])
         .global(r#"workers: 1, memory: "64MiB", metrics: (bind: "127.0.0.1:0")"#);
     let daemon = Daemon::start(&config);
     let mut canary = daemon.client();
     assert_eq!(canary.get("/").status, 200);
+    let address = daemon.listener("web");
     // Nobody reads what they ask for: each holds buffers of ours, and more than the ceiling together.
     let mut crowd = Vec::new();
     eventually("the ceiling is felt", || {
         for _ in 0..20 {
-            let mut client = daemon.client();
+            let mut client = Client::narrow(address);
             // Past the ceiling they wait in the backlog, or are given up.
             let _given_up = client.try_send("GET /bytes/50000000 HTTP/1.1\r\nHost: test\r\n\r\n");
             crowd.push(client);
