@@ -118,16 +118,16 @@ fn an_answer_that_stalls_ends_the_connection() {
     client.send("GET /drip/2/5000 HTTP/1.1\r\nHost: test\r\n\r\n");
     let start = Instant::now();
     assert!(client.try_response("GET").is_err());
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[test]
 fn a_slow_but_steady_answer_is_no_timeout() {
     let origin = Origin::start("app1");
     let config =
-        Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (server: "400ms", client: "400ms")"#);
+        Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (server: "2s", client: "2s")"#);
     let daemon = Daemon::start(&config);
-    assert_eq!(daemon.client().get("/drip/10/100").body.len, 10);
+    assert_eq!(daemon.client().get("/drip/10/300").body.len, 10, "three seconds in all");
 }
 
 #[test]
@@ -169,10 +169,10 @@ fn an_idle_connection_is_closed_without_a_word() {
         .defaults(r#"timeouts: (http_keep_alive: "300ms", http_request: "30s", client: "30s")"#);
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
-    client.get("/");
     let start = Instant::now();
+    client.get("/");
     assert!(client.closed_within(Duration::from_secs(5)), "closed, and no 408");
-    assert!(start.elapsed() >= Duration::from_millis(250), "{:?}", start.elapsed());
+    assert!(start.elapsed() >= Duration::from_millis(300), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -199,8 +199,8 @@ fn a_request_that_crosses_the_end_of_an_idle_connection_meets_no_reset() {
 #[test]
 fn a_server_that_asks_for_no_body_is_to_blame_for_the_wait() {
     let silent = Silent::start();
-    let config = Config::http([("app1", silent.address())])
-        .defaults(r#"timeouts: (client: "200ms", server: "400ms")"#);
+    let config =
+        Config::http([("app1", silent.address())]).defaults(r#"timeouts: (client: "300ms", server: "3s")"#);
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
     client.send("POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n");

@@ -101,7 +101,7 @@ fn a_hundred_streams_at_once() {
     for n in 0..100 {
         assert_eq!(client.answer(1 + 2 * n).status(), Some(200));
     }
-    assert!(begun.elapsed() < Duration::from_secs(10), "one after the other they would take 50 s");
+    assert!(begun.elapsed() < Duration::from_secs(25), "one after the other they would take 50 s");
     let count = |column| daemon.count("web", "FRONTEND", column);
     assert_eq!((count("scur"), count("h2sess"), count("h2req")), (1, 1, 100));
     assert_eq!((count("h1sess"), count("h1req"), count("req_tot")), (0, 0, 100));
@@ -307,7 +307,7 @@ fn a_client_without_room_is_given_up() {
 #[test]
 fn idle_connections_end_with_a_word() {
     let origin = Origin::start("app1");
-    let daemon = start_with(&origin, "", "timeouts: (http_keep_alive: \"300ms\", http_request: \"600ms\")");
+    let daemon = start_with(&origin, "", "timeouts: (http_keep_alive: \"500ms\", http_request: \"2s\")");
     let mut served = client(&daemon);
     assert_eq!(fetch(&mut served, 1, "/").status(), Some(200));
     assert_eq!(served.end(SOON), Some(NO_ERROR));
@@ -327,11 +327,11 @@ fn idle_connections_end_with_a_word() {
 #[test]
 fn a_dead_client_is_found_out() {
     let origin = Origin::start("app1");
-    let daemon = start(&origin, "ping_interval: \"200ms\", ping_timeout: \"300ms\"");
-    let mut alive = client(&daemon);
-    alive.send(frames::get(1, "/slow/2000"));
+    let daemon = start(&origin, "ping_interval: \"500ms\", ping_timeout: \"2s\"");
     let mut dead = client(&daemon);
-    dead.send(frames::get(1, "/slow/20000"));
+    dead.send(frames::get(1, "/held"));
+    let mut alive = client(&daemon);
+    alive.send(frames::get(1, "/slow/5000"));
     // One answers PING as it reads, the other does not.
     assert_eq!(alive.answer(1).status(), Some(200));
     let line = "proxyd_http2_connections_ended_total{proxy=\"web\",reason=\"ping_timeout\"}";
@@ -442,7 +442,7 @@ fn floods_are_ended_and_counted() {
     let mut client = Peer::client(address);
     let _closed = client.try_send(resets(2000));
     assert_eq!(client.end(SOON), Some(ENHANCE_YOUR_CALM), "rapid reset");
-    assert!(daemon.log().contains("was ended: "), "{}", daemon.log());
+    daemon.logged("was ended: ");
     eventually("no server is held", || (daemon.count("app", "BACKEND", "scur") == 0).then_some(()));
     eventually("no place is", || (daemon.count("web", "FRONTEND", "scur") == 0).then_some(()));
     assert_eq!(daemon.client().get("/").status, 200);

@@ -123,10 +123,9 @@ fn a_frontend_may_have_bounds_of_its_own() {
 #[test]
 fn every_refusal_has_its_answer_and_its_counter() {
     let origin = Origin::start("app1");
-    let config = Config::http([("app1", origin.addr())])
-        .global(METRICS)
-        .defaults(r#"timeouts: (http_request: "300ms", client: "300ms")"#);
-    let daemon = Daemon::start(&config);
+    let config = Config::http([("app1", origin.addr())]).global(METRICS);
+    let hasty = config.clone().defaults(r#"timeouts: (http_request: "500ms", client: "500ms")"#);
+    let (patient, hasty) = (Daemon::start(&config), Daemon::start(&hasty));
     let with = |lines: &str| format!("POST / HTTP/1.1\r\nHost: test\r\n{lines}\r\n");
     let cases = [
         (400, "request_line", "GET\r\n\r\n".to_owned()),
@@ -156,14 +155,15 @@ fn every_refusal_has_its_answer_and_its_counter() {
         (408, "body_timeout", with("Content-Length: 5\r\n")),
     ];
     for (expected, reason, request) in &cases {
-        let before = refused(&daemon, reason);
-        assert_eq!(status(&daemon, request), *expected, "{request}");
-        assert_eq!(refused(&daemon, reason), before + 1, "{request}");
+        let daemon = if *expected == 408 { &hasty } else { &patient };
+        let before = refused(daemon, reason);
+        assert_eq!(status(daemon, request), *expected, "{request}");
+        assert_eq!(refused(daemon, reason), before + 1, "{request}");
     }
-    let mut client = daemon.client();
+    let mut client = patient.client();
     client.send("GET / HT");
     client.half_close();
     assert_eq!(client.response("GET").status, 400);
-    assert_eq!(refused(&daemon, "ends_early"), 1);
+    assert_eq!(refused(&patient, "ends_early"), 1);
     assert_eq!(origin.hits(), 0);
 }

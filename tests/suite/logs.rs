@@ -155,21 +155,25 @@ fn json_says_it_by_name() {
 #[test]
 fn refused_requests_have_lines() {
     let origin = Origin::start("app1");
-    let config = Config::http([("app1", origin.address())]).defaults(r#"timeouts: (http_request: "300ms")"#);
+    let config = Config::http([("app1", origin.address())])
+        .frontend("hasty", r#"timeouts: (http_request: "300ms"), default_backend: "app""#);
     let daemon = logging(config, "");
-    for (bytes, half_close) in [
-        ("GET / FOO\r\n\r\n", false),
-        ("GET / HTTP/1.1\r\nHost", true),
-        ("GET / HTTP/1.1\r\nHost", false),
-        ("", false),
-        ("", true),
+    for (frontend, bytes, half_close) in [
+        ("web", "GET / FOO\r\n\r\n", false),
+        ("web", "GET / HTTP/1.1\r\nHost", true),
+        ("hasty", "GET / HTTP/1.1\r\nHost", false),
+        ("hasty", "", false),
+        ("web", "", true),
     ] {
-        let mut client = daemon.client();
+        let mut client = Client::tcp(daemon.listener(frontend));
         client.send(bytes);
         if half_close {
             client.half_close();
         }
         client.read_to_end();
+        drop(client);
+        // The next line counts those who are there.
+        eventually("it has gone", || daemon.admin("show info").contains("\nCurrConns: 0\n").then_some(()));
     }
     let lines = lines(&daemon, "access", 5);
     let said: Vec<_> =
@@ -179,20 +183,20 @@ fn refused_requests_have_lines() {
         [("PR--", "400"), ("CR--", "400"), ("cR--", "408"), ("cR--", "408"), ("CR--", "-1")],
         "{lines:#?}"
     );
-    for line in &lines {
-        assert!(line.contains(" web web/<NOSRV> -1/-1/-1/-1/"), "{line}");
+    for (line, frontend) in lines.iter().zip(["web", "web", "hasty", "hasty", "web"]) {
+        assert!(line.contains(&format!(" {frontend} {frontend}/<NOSRV> -1/-1/-1/-1/")), "{line}");
         assert!(line.ends_with(" 1/1/0/0/0 0/0 \"<BADREQ>\""), "{line}");
     }
 }
 
 #[test]
 fn what_went_wrong_at_servers() {
-    let one = |address: harness::stream::Address, path: &str| {
+    let one = |address: harness::stream::Address, server: &str| {
         let config = Config::http([("app1", address)])
-            .defaults(r#"timeouts: (connect: "300ms", server: "300ms"), retries: (max: 0)"#);
+            .defaults(&format!("timeouts: (server: {server:?}), retries: (max: 0)"));
         let daemon = logging(config, "");
         let mut client = daemon.client();
-        client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"));
+        client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n");
         client.read_to_end();
         let line = lines(&daemon, "access", 1).remove(0);
         let words: Vec<_> = line.split(' ').collect();
@@ -201,33 +205,34 @@ fn what_went_wrong_at_servers() {
     let expected = |letters: &str, status: &str, timers: &str| {
         (letters.to_owned(), status.to_owned(), timers.to_owned(), "app/app1".to_owned())
     };
-    assert_eq!(one(Refusing::new().address(), "/"), expected("SC--", "503", "t/t/-1/-1/t"));
+    assert_eq!(one(Refusing::new().address(), "15s"), expected("SC--", "503", "t/t/-1/-1/t"));
     let closing = Faulty::start(Fault::Response(0), End::Close);
-    assert_eq!(one(closing.address(), "/"), expected("SH--", "502", "t/t/t/-1/t"));
+    assert_eq!(one(closing.address(), "15s"), expected("SH--", "502", "t/t/t/-1/t"));
     let half = Faulty::start(Fault::Response(12), End::Close);
-    assert_eq!(one(half.address(), "/"), expected("SH--", "502", "t/t/t/-1/t"));
+    assert_eq!(one(half.address(), "15s"), expected("SH--", "502", "t/t/t/-1/t"));
     let silent = Silent::start();
-    assert_eq!(one(silent.address(), "/"), expected("sH--", "504", "t/t/t/-1/t"));
+    assert_eq!(one(silent.address(), "300ms"), expected("sH--", "504", "t/t/t/-1/t"));
     let cut = Faulty::start(Fault::Response(harness::origin::faulty::ANSWER.len() - 1), End::Close);
-    assert_eq!(one(cut.address(), "/"), expected("SD--", "200", "t/t/t/t/t"));
+    assert_eq!(one(cut.address(), "15s"), expected("SD--", "200", "t/t/t/t/t"));
     let stalled = Tcp::start(|mut stream, _| {
         let _asked = stream.read(&mut [0; 1000]);
         let _gone =
             std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
         let _until_closed = stream.read(&mut [0; 10]);
     });
-    assert_eq!(one(stalled.address(), "/"), expected("sD--", "200", "t/t/t/t/t"));
+    assert_eq!(one(stalled.address(), "2s"), expected("sD--", "200", "t/t/t/t/t"));
     let garbage = Tcp::start(|mut stream, _| {
         let _asked = stream.read(&mut [0; 1000]);
         let _gone = std::io::Write::write_all(&mut stream, b"garbage\r\n\r\n");
     });
-    assert_eq!(one(garbage.address(), "/"), expected("PH--", "502", "t/t/t/-1/t"));
+    assert_eq!(one(garbage.address(), "15s"), expected("PH--", "502", "t/t/t/-1/t"));
 }
 
 #[test]
 fn what_clients_did() {
     let origin = Origin::start("app1");
-    let config = Config::http([("app1", origin.address())]).defaults(r#"timeouts: (client: "500ms")"#);
+    let config = Config::http([("app1", origin.address())])
+        .frontend("hasty", r#"timeouts: (client: "500ms"), default_backend: "app""#);
     let daemon = logging(config, "");
     // Gone while an answer comes.
     let mut client = daemon.client();
@@ -237,7 +242,7 @@ fn what_clients_did() {
     let first = lines(&daemon, "access", 1);
     assert_eq!(letters(&first[0]), "CD--", "{first:?}");
     // Takes nothing of an answer.
-    let mut client = daemon.client();
+    let mut client = Client::tcp(daemon.listener("hasty"));
     client.send("GET /bytes/100000000 HTTP/1.1\r\nHost: test\r\n\r\n");
     let second = lines(&daemon, "access", 2);
     assert_eq!(letters(&second[1]), "cD--", "{second:?}");
@@ -273,10 +278,10 @@ fn queues_are_told() {
         .frontend("web", r#"default_backend: "app""#)
         .backend("app", "")
         .server("app1", origin.address(), "maxconn: 1")
-        .defaults(r#"timeouts: (queue: "400ms")"#);
+        .defaults(r#"timeouts: (queue: "2s")"#);
     let daemon = logging(config, "");
     let mut served = daemon.client();
-    served.send("GET /slow/3000 HTTP/1.1\r\nHost: test\r\n\r\n");
+    served.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
     eventually("it is served", || (daemon.stat("app", "app1", "scur") == "1").then_some(()));
     let mut first = daemon.client();
     first.send("GET /first HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -293,7 +298,7 @@ fn queues_are_told() {
             "{line}"
         );
         let timers: Vec<i64> = words[4].split('/').map(|it| it.parse().unwrap()).collect();
-        assert!(timers[1] >= 400 && timers[2..4] == [-1, -1], "{line}");
+        assert!(timers[1] >= 2000 && timers[2..4] == [-1, -1], "{line}");
     }
 }
 
@@ -350,7 +355,7 @@ fn a_client_that_leaves_a_queue() {
         .defaults(r#"timeouts: (queue: "30s")"#);
     let daemon = logging(config, "");
     let mut served = daemon.client();
-    served.send("GET /slow/60000 HTTP/1.1\r\nHost: test\r\n\r\n");
+    served.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
     eventually("it is served", || (daemon.stat("app", "app1", "scur") == "1").then_some(()));
     let mut waiting = daemon.client();
     waiting.send("GET /waiting HTTP/1.1\r\nHost: test\r\n\r\n");

@@ -21,7 +21,7 @@ const ROUTES: &str = r#"routes: [
 fn config(fields: &str, api: impl Into<Address>, sites: impl Into<Address>) -> Config {
     Config::new()
         .global("log: [(target: stderr)]")
-        .defaults(r#"mode: tcp, timeouts: (client_hello: "1s")"#)
+        .defaults("mode: tcp")
         .frontend("web", &format!("{ROUTES}, {fields}"))
         .backend("api", "")
         .server("api1", api, "")
@@ -31,7 +31,13 @@ fn config(fields: &str, api: impl Into<Address>, sites: impl Into<Address>) -> C
 
 /// Behind `config`: the rest goes to a server that says its name, with which no TLS gets far.
 fn with_rest(api: &Tcp, sites: &Tcp, rest: &Tcp) -> Daemon {
-    let config = config(r#"default_backend: "rest""#, api.address(), sites.address());
+    with_rest_in(api, sites, rest, "30s")
+}
+
+/// The same, where a hello has so long.
+fn with_rest_in(api: &Tcp, sites: &Tcp, rest: &Tcp, time: &str) -> Daemon {
+    let fields = format!("default_backend: \"rest\", timeouts: (client_hello: {time:?})");
+    let config = config(&fields, api.address(), sites.address());
     Daemon::start(&config.backend("rest", "").server("rest1", rest.address(), ""))
 }
 
@@ -182,7 +188,7 @@ fn what_is_no_sound_hello_reaches_no_server() {
 #[test]
 fn a_hello_has_its_time_however_it_drips() {
     let (api, sites, rest) = (Tcp::named("api"), Tcp::named("sites"), Tcp::named("rest"));
-    let daemon = with_rest(&api, &sites, &rest);
+    let daemon = with_rest_in(&api, &sites, &rest, "1s");
     let start = Instant::now();
     let mut silent = daemon.client();
     let mut dripping = daemon.client();

@@ -125,18 +125,19 @@ fn a_reader_that_stalls_stalls_the_writer_in_bounded_memory() {
 fn silence_ends_a_connection() {
     let origin = Tcp::echo();
     let config =
-        Config::tcp([("app1", origin.address())]).defaults(r#"timeouts: (client: "400ms", server: "400ms")"#);
+        Config::tcp([("app1", origin.address())]).defaults(r#"timeouts: (client: "2s", server: "2s")"#);
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
+    let mut last = Instant::now();
     for _ in 0..6 {
+        harness::pause(Duration::from_millis(400));
+        last = Instant::now();
         client.send("x");
         client.read_exactly(1);
-        harness::pause(Duration::from_millis(100));
     }
-    let start = Instant::now();
     assert_eq!(client.read_to_end(), b"");
-    let took = start.elapsed();
-    assert!(took > Duration::from_millis(200) && took < Duration::from_secs(4), "{took:?}");
+    let took = last.elapsed();
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(10), "{took:?}");
     eventually("the server's side ends too", || (origin.service().open() == 0).then_some(()));
 }
 
@@ -145,7 +146,7 @@ fn a_half_closed_connection_does_not_live_for_ever() {
     let origin = Tcp::start(|mut stream, _| {
         stream.read_to_end(&mut Vec::new()).ok();
         // Goes on holding its side, and says nothing.
-        harness::pause(Duration::from_secs(5));
+        harness::pause(Duration::from_secs(30));
     });
     let config =
         Config::tcp([("app1", origin.address())]).defaults(r#"timeouts: (client: "300ms", server: "300ms")"#);
@@ -154,7 +155,7 @@ fn a_half_closed_connection_does_not_live_for_ever() {
     client.half_close();
     let start = Instant::now();
     client.read_to_end();
-    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -121,11 +121,11 @@ fn a_tunnel_has_the_time_of_its_backend() {
         .server("app1", origin.address(), "");
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
+    let start = Instant::now();
     client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     assert_eq!(client.response("GET").status, 101);
-    let start = Instant::now();
     assert_eq!(client.read_to_end(), b"");
-    about(start.elapsed(), 550);
+    about(start.elapsed(), 600);
 }
 
 #[test]
@@ -136,8 +136,12 @@ fn a_backend_may_have_its_own_retries() {
         .backend("app", r#"retries: (max: 0), timeouts: (connect: "5s")"#)
         .server("app1", refusing.address(), "");
     let daemon = Daemon::start(&config);
-    let start = Instant::now();
-    assert_eq!(daemon.client().get("/").status, 503);
-    assert!(start.elapsed() < Duration::from_millis(900), "no pause, as there is no further try");
+    let asked = || {
+        let start = Instant::now();
+        assert_eq!(daemon.client().get("/").status, 503);
+        start.elapsed()
+    };
+    let quickest = (0..5).map(|_| asked()).min().unwrap();
+    assert!(quickest < Duration::from_millis(900), "no pause, as there is no further try: {quickest:?}");
     assert_eq!(daemon.count("app", "BACKEND", "wretr"), 0);
 }

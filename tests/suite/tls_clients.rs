@@ -425,7 +425,7 @@ fn each_client_is_told_its_verdict() {
             *expected.entry((*reason).to_owned()).or_default() += 1;
         }
         let mut counted = world.failures(frontend);
-        for _ in 0..100 {
+        for _ in 0..2000 {
             if counted == expected {
                 break;
             }

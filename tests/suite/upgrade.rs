@@ -123,18 +123,19 @@ fn a_tunnel_that_is_cut_is_reset_at_the_server_too() {
 fn a_tunnel_has_a_timeout_of_its_own() {
     let origin = switching(echo);
     let config = Config::http([("app1", origin.addr())])
-        .defaults(r#"timeouts: (tunnel: "600ms", client: "200ms", server: "200ms")"#);
+        .defaults(r#"timeouts: (tunnel: "2s", client: "200ms", server: "200ms")"#);
     let daemon = Daemon::start(&config);
     let mut client = switch(&daemon, "");
-    for _ in 0..3 {
-        harness::pause(Duration::from_millis(300));
+    let mut last = Instant::now();
+    for _ in 0..5 {
+        harness::pause(Duration::from_millis(500));
+        last = Instant::now();
         client.send("x");
         assert_eq!(client.read_exactly(1), b"x", "longer than the others allow");
     }
-    let start = Instant::now();
     assert_eq!(client.read_to_end(), b"");
-    let took = start.elapsed();
-    assert!(took > Duration::from_millis(400) && took < Duration::from_secs(4), "{took:?}");
+    let took = last.elapsed();
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(10), "{took:?}");
     eventually("the server's side ends too", || (origin.service().open() == 0).then_some(()));
 }
 
