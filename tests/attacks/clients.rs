@@ -77,7 +77,7 @@ fn connections_that_come_and_go_leave_nothing() {
     for round in 0..scaled(10, 50) {
         let crowd = Crowd::connect(stage.web, 200);
         drop(crowd);
-        assert!(stage.daemon.descriptors() < 2000, "round {round}");
+        eventually(&format!("round {round} is let go"), || (stage.daemon.descriptors() < 500).then_some(()));
     }
     stage.ends_unharmed();
 }
@@ -102,9 +102,12 @@ fn bodies_that_stop_are_cut_off() {
 fn answers_that_nobody_reads_are_cut_off() {
     let stage = stage();
     let n = scaled(100, 300);
+    let were_in = || stage.daemon.count("web", "FRONTEND", "stot");
+    let before = were_in();
     let mut crowd = Crowd::with_buffer(stage.web, n, Some(4096));
     crowd.say("GET /bytes/50000000 HTTP/1.1\r\nHost: test\r\n\r\n");
-    eventually("all are in", || (stage.daemon.count("web", "FRONTEND", "scur") >= n as u64).then_some(()));
+    // The first of them may be cut off before the last are there.
+    eventually("all were in", || (were_in() >= before + n as u64).then_some(()));
     let most = n as u64 * (256 << 10) + (16 << 20);
     eventually("they are cut off", || {
         let grown = stage.level.grown(&stage.daemon);
@@ -278,12 +281,11 @@ fn at_the_limit_of_descriptors_those_who_are_in_are_served() {
     }
     let inside_now = daemon.count("web", "FRONTEND", "scur");
     assert!((20..200).contains(&inside_now), "some of the crowd are in, and most are not: {inside_now}");
-    let busy = daemon.cpu();
-    pause(Duration::from_secs(1));
-    assert!(
-        daemon.cpu().saturating_sub(busy) < Duration::from_millis(150),
-        "it spins on what it cannot accept"
-    );
+    eventually("it does not spin on what it cannot accept", || {
+        let busy = daemon.cpu();
+        pause(Duration::from_secs(1));
+        (daemon.cpu().saturating_sub(busy) < Duration::from_millis(150)).then_some(())
+    });
     drop(crowd);
     eventually("there is room again", || (daemon.count("web", "FRONTEND", "scur") <= 1).then_some(()));
     assert_eq!(Client::tcp(web).get("/").status, 200);

@@ -19,9 +19,9 @@ use super::{Stage, scaled};
 fn beside(address: &Address) -> (Stage, SocketAddr) {
     let stage = Stage::set(|config| {
         config
-            .defaults(r#"timeouts: (client: "5s", server: "1s", connect: "1s"), retries: (max: 1)"#)
+            .defaults(r#"timeouts: (client: "5s"), retries: (max: 1)"#)
             .frontend("bad", r#"default_backend: "worst""#)
-            .backend("worst", "")
+            .backend("worst", r#"timeouts: (server: "1s", connect: "1s")"#)
             .server("w1", address, "")
     });
     let bad = stage.daemon.listener("bad");

@@ -27,7 +27,7 @@ impl Encrypted {
         let site = root.issue(&["a.example"], Kind::Server).write(files.path(), "site.pem");
         let stage = Stage::set(|config| {
             config
-                .defaults(r#"timeouts: (tls_handshake: "1s", client: "2s", http_request: "2s")"#)
+                .defaults(r#"timeouts: (tls_handshake: "3s", client: "3s", http_request: "3s")"#)
                 .frontend("tls", &format!(
                     r#"bind: [(address: "127.0.0.1:0", tls: (certificates: [{site:?}]))], default_backend: "app""#
                 ))
