@@ -1,10 +1,11 @@
 //! The stream as its readers see it.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use proto::level::Level;
-use proto::stats::{Col, parse};
+use proto::stats::{Col, Row, parse};
 use proto::watch::{Applied, EventKind, Line, Replica};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
@@ -333,7 +334,7 @@ async fn a_slow_reader_misses_events_and_is_told() {
 #[tokio::test]
 async fn a_delta_that_is_too_long_is_split() {
     with_site(testing::shared_of(&many(3000)), async |site| {
-        let mut reader = Reader::start(&site, Level::Admin, "watch every 100ms").await;
+        let mut reader = Reader::start(&site, Level::Admin, "watch every 1s").await;
         reader.synced().await;
         let snapshot = site.shared.snapshot();
         for server in &snapshot.backend("many").unwrap().servers {
@@ -368,12 +369,12 @@ async fn same(site: &Rc<Site>, replica: &Replica) {
     let now_ms = site.shared.epoch.wall(answered);
     // Thousands of rows take their time where the machine is busy.
     let apart = 1 + (answered - asked).div_ceil(1000);
-    let held: Vec<_> = replica.ids().into_iter().filter_map(|id| replica.row(id, now_ms)).collect();
+    let held = replica.ids().into_iter().filter_map(|id| replica.row(id, now_ms));
+    let held: HashMap<String, Row> = held.map(|row| (row.id(), row)).collect();
     assert_eq!(rows.len(), held.len());
     for row in rows {
         let theirs = row.to_row();
-        let ours =
-            held.iter().find(|held| held.id() == theirs.id()).unwrap_or_else(|| panic!("{}", theirs.id()));
+        let ours = held.get(&theirs.id()).unwrap_or_else(|| panic!("{}", theirs.id()));
         for col in Col::ALL {
             let (ours, theirs) = (ours.get(col), theirs.get(col));
             if matches!(col, Col::Lastchg | Col::Lastsess | Col::Downtime) {
