@@ -112,7 +112,7 @@ fn a_server_that_does_not_answer_is_504() {
 #[test]
 fn an_answer_that_stalls_ends_the_connection() {
     let origin = Origin::start("app1");
-    let config = Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (server: "300ms")"#);
+    let config = Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (server: "1500ms")"#);
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
     client.send("GET /drip/2/5000 HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -257,7 +257,7 @@ fn a_head_that_drips_in_is_408_in_time() {
 #[test]
 fn a_second_head_that_stays_half_is_408_too() {
     let origin = Origin::start("app1");
-    let config = Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (http_request: "400ms")"#);
+    let config = Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (http_request: "1s")"#);
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
     assert_eq!(client.get("/").status, 200);

@@ -115,9 +115,9 @@ fn a_tunnel_has_the_time_of_its_backend() {
         stream.read_to_end(&mut Vec::new()).ok();
     });
     let config = Config::new()
-        .defaults(r#"timeouts: (tunnel: "30s", client: "100ms", server: "100ms")"#)
+        .defaults(r#"timeouts: (tunnel: "30s", client: "1s", server: "1s")"#)
         .frontend("web", r#"default_backend: "app""#)
-        .backend("app", r#"timeouts: (tunnel: "600ms")"#)
+        .backend("app", r#"timeouts: (tunnel: "3s")"#)
         .server("app1", origin.address(), "");
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
@@ -125,7 +125,7 @@ fn a_tunnel_has_the_time_of_its_backend() {
     client.send("GET / HTTP/1.1\r\nHost: test\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     assert_eq!(client.response("GET").status, 101);
     assert_eq!(client.read_to_end(), b"");
-    about(start.elapsed(), 600);
+    about(start.elapsed(), 3000);
 }
 
 #[test]
