@@ -3,6 +3,7 @@
 //! The graph ([`snapshot::Snapshot`]) is immutable and replaced whole; what changes at run time is in atoms and small
 //! locks of its objects, which live on from one graph to the next. Workers read atoms only.
 
+pub mod absence;
 pub mod access_log;
 pub mod backend;
 pub mod census;

@@ -16,6 +16,7 @@ use proto::state::Oper;
 use serde_json::{Map, Value};
 
 use self::told::{announcement, log_change};
+use super::absence::Absence;
 use super::backend::Backend;
 use super::dismissal::Dismissal;
 use super::frontend::Frontend;
@@ -26,6 +27,7 @@ use super::server::{CheckStatus, Control, Fault, Outcome, Server};
 use super::shared::Shared;
 use super::slow_start::slowly;
 use super::state::{Event, State};
+use crate::clock;
 use crate::config::Agent;
 use crate::log;
 use crate::tls::live::Changes;
@@ -141,6 +143,12 @@ impl Shared {
         }
         control.state = after;
         server.publish(&after);
+        if before.ejected
+            && !after.ejected
+            && let Some(absence) = &mut control.absence
+        {
+            absence.end(clock::now());
+        }
         if after.checks_run() && !before.checks_run() {
             // It was not looked at for as long as nobody wanted to know.
             server.check_soon();
@@ -213,14 +221,22 @@ impl Shared {
     }
 
     /// A server does so much worse than the others that it is left out for a while.
-    pub fn eject(&self, backend: &Backend, server: &Server, fault: Fault, reason: &str) {
+    pub fn eject(&self, backend: &Backend, server: &Server, absence: Absence, fault: Fault, reason: &str) {
         server.ejections[fault as usize].inc();
+        server.lock().absence = Some(absence);
         self.server_event(backend, server, Event::Eject, Cause::Comparison(reason));
     }
 
-    /// Its time is over.
+    /// It is left out no longer.
     pub fn readmit(&self, backend: &Backend, server: &Server, reason: &str) {
         self.server_event(backend, server, Event::Readmit, Cause::Comparison(reason));
+    }
+
+    /// Nobody compares them any more.
+    pub(super) fn readmit_all(&self, backend: &Backend) {
+        for server in backend.servers.iter().filter(|server| server.lock().state.ejected) {
+            self.readmit(backend, server, "its backend ejects no servers any more");
+        }
     }
 
     /// An agent said nothing of its server's health, or could not be asked.

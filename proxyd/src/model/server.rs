@@ -13,6 +13,7 @@ use proto::addr::Address;
 use proto::state::Oper;
 use tokio::sync::Notify;
 
+use super::absence::Absence;
 use super::dismissal::Dismissals;
 use super::history::{History, Transition};
 use super::latency::Latency;
@@ -126,6 +127,8 @@ pub struct Control {
     pub down_since: Option<u64>,
     /// Since when it warms up, if it does.
     pub warming: Option<u64>,
+    /// When it was last left out for doing worse than the others.
+    pub absence: Option<Absence>,
     pub check: CheckReport,
     /// The same of its agent.
     pub agent: CheckReport,
@@ -214,6 +217,7 @@ impl Server {
                 down_ms: 0,
                 down_since: (!state.is_up()).then_some(parts.now_ms),
                 warming: None,
+                absence: None,
                 check: CheckReport::default(),
                 agent: CheckReport::default(),
             }),
@@ -380,6 +384,12 @@ impl Server {
     /// A copy of what control knows.
     pub fn control(&self) -> Control {
         self.lock().clone()
+    }
+
+    /// Until when it is left out, if it is.
+    pub fn absence(&self) -> Option<Absence> {
+        let control = self.lock();
+        control.absence.filter(|_| control.state.ejected)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Control> {

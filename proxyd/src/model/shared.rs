@@ -89,6 +89,9 @@ impl Shared {
                 backend.succeed(before);
             }
             self.relineup_all(backend);
+            if backend.eject.is_none() {
+                self.readmit_all(backend);
+            }
         }
         self.generation.fetch_add(1, std::sync::atomic::Ordering::Release);
         self.published.notify_waiters();

@@ -84,7 +84,9 @@ pub(super) fn of_servers(text: &mut Vec<u8>, snapshot: &Snapshot) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
     use crate::config::{Eject, Panic, PanicMode};
+    use crate::model::absence::Absence;
     use crate::model::change::Cause;
     use crate::model::state::Event;
     use crate::model::testing::{self, SECOND};
@@ -112,7 +114,8 @@ mod tests {
         let shared = testing::shared_of(&config);
         let snapshot = shared.snapshot();
         let backend = snapshot.backend("app").unwrap();
-        shared.eject(backend, &backend.servers[0], Fault::Errors, "because");
+        let absence = Absence::after(None, clock::now(), SECOND);
+        shared.eject(backend, &backend.servers[0], absence, Fault::Errors, "because");
         let cause = Cause::Command { by: "test", line: "" };
         shared.server_event(backend, &backend.servers[1], Event::HealthDown, cause);
         of_backends(&mut text, &snapshot);

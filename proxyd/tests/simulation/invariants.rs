@@ -223,8 +223,18 @@ impl World {
         }
     }
 
-    /// No more are left out than may be.
+    /// No more are left out than may be, and none for longer than it is to be.
     fn judge_outliers(&self) {
+        for path in self.paths() {
+            let Some((backend, server)) = self.find(&path) else { continue };
+            if !server.control().state.ejected {
+                continue;
+            }
+            let late = server.absence().is_none_or(|absence| clock::now() > absence.until + GRACE);
+            if late || backend.eject.is_none() {
+                self.fail(format!("{path} is still left out: {:?}, {:?}", server.absence(), backend.eject));
+            }
+        }
         // A reload leaves who is left out, and may take the others.
         if self.shared.generation() > 0 {
             return;

@@ -1,4 +1,4 @@
-//! Who is left out and who is taken in again: pure.
+//! Who is left out: pure.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::LOOKS;
 use crate::clock::Instant;
 use crate::config::Eject;
+use crate::model::absence::Absence;
 use crate::model::server::Fault;
 
 /// What a server has done since the process started.
@@ -27,17 +28,19 @@ pub struct Reading {
     /// It is up, and not left out.
     pub is_up: bool,
     pub is_ejected: bool,
+    /// When it was left out last, or is now.
+    pub last: Option<Absence>,
 }
 
-/// What is to be done with a server.
+/// A server to be left out.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Act {
-    Eject { fault: Fault, reason: String },
-    Readmit { reason: String },
+pub struct Outlier {
+    pub index: usize,
+    pub absence: Absence,
+    pub fault: Fault,
+    pub reason: String,
 }
 
-/// Times a server is left out longer for being left out again.
-const MOST_TIMES: u32 = 10;
 /// A median below this counts as this: what is fast enough is not compared.
 const FAST_US: u64 = 10_000;
 
@@ -52,12 +55,6 @@ pub struct Judge {
 struct Seat {
     /// The last readings, as many as the window has looks and one more.
     past: VecDeque<Tally>,
-    /// Until when it is left out, and for how long it was.
-    out: Option<(Instant, Duration)>,
-    /// How often it was of late.
-    times: u32,
-    /// Since when it has done well enough, or last had one time forgiven.
-    calm: Option<Instant>,
 }
 
 impl Tally {
@@ -95,27 +92,6 @@ impl Seat {
         }
         self.past.push_back(tally);
     }
-
-    /// Ends its time out, where that is over or somebody else has ended it.
-    fn return_from(&mut self, now: Instant, is_ejected: bool) -> Option<Act> {
-        let (until, length) = self.out?;
-        if is_ejected && now < until {
-            return None;
-        }
-        self.out = None;
-        self.calm = Some(now);
-        // What it did before says nothing any more.
-        self.past.clear();
-        is_ejected.then(|| Act::Readmit { reason: format!("its {} are over", in_words(length)) })
-    }
-
-    /// One time is forgiven after each `base` without another.
-    fn forgive(&mut self, now: Instant, base: Duration) {
-        if let Some(calm) = self.calm.filter(|calm| now.saturating_duration_since(*calm) >= base) {
-            self.times = self.times.saturating_sub(1);
-            self.calm = (self.times > 0).then(|| calm + base);
-        }
-    }
 }
 
 impl Judge {
@@ -123,36 +99,35 @@ impl Judge {
         Self { conf, seats: vec![Seat::default(); servers] }
     }
 
-    /// Takes in one reading of each server, and says what is to be done now.
-    pub fn judge(&mut self, now: Instant, readings: &[Reading]) -> Vec<(usize, Act)> {
-        let base = self.conf.base;
-        let mut acts = Vec::new();
-        for (index, (seat, reading)) in self.seats.iter_mut().zip(readings).enumerate() {
-            acts.extend(seat.return_from(now, reading.is_ejected).map(|act| (index, act)));
-            if seat.out.is_none() {
-                seat.forgive(now, base);
+    /// Takes in one reading of each server, and says who is to be left out from now on.
+    pub fn judge(&mut self, now: Instant, readings: &[Reading]) -> Vec<Outlier> {
+        for (seat, reading) in self.seats.iter_mut().zip(readings) {
+            if reading.is_ejected {
+                // What it did before says nothing any more.
+                seat.past.clear();
+            } else {
                 seat.look(reading.tally);
             }
         }
         let counted = |reading: &&Reading| reading.counts;
         let mut up = readings.iter().filter(counted).filter(|reading| reading.is_up).count();
-        let out = self.seats.iter().filter(|seat| seat.out.is_some()).count();
+        let out = readings.iter().filter(|reading| reading.is_ejected).count();
         let share = readings.iter().filter(counted).count() * self.conf.most as usize / 100;
         let mut room = share.max(1).saturating_sub(out);
+        let mut outliers = Vec::new();
         for (index, fault, reason) in self.worst_first(readings) {
             // The last one is better than none.
             if room == 0 || up <= 1 {
                 break;
             }
-            let seat = &mut self.seats[index];
-            seat.times = (seat.times + 1).min(MOST_TIMES);
-            let length = base * seat.times;
-            seat.out = Some((now + length, length));
-            (seat.calm, room, up) = (None, room - 1, up - 1);
-            let reason = format!("{reason}; for {}", in_words(length));
-            acts.push((index, Act::Eject { fault, reason }));
+            (room, up) = (room - 1, up - 1);
+            let absence = Absence::after(readings[index].last, now, self.conf.base);
+            let reason = format!("{reason}; for {}", in_words(absence.length));
+            // It may be back before the next look.
+            self.seats[index].past.clear();
+            outliers.push(Outlier { index, absence, fault, reason });
         }
-        acts
+        outliers
     }
 
     /// Those that do worse than they may.
@@ -163,7 +138,7 @@ impl Judge {
             .iter()
             .zip(readings)
             .enumerate()
-            .filter(|(_, (seat, reading))| seat.out.is_none() && reading.counts && reading.is_up)
+            .filter(|(_, (_, reading))| reading.counts && reading.is_up)
             .map(|(index, (seat, _))| (index, seat.window()))
             .filter(|(_, window)| window.requests >= least)
             .collect();
@@ -246,8 +221,16 @@ mod tests {
             Self { judge: Judge::new(conf, servers), now: clock::now(), readings: vec![reading; servers] }
         }
 
-        /// A second passes; what was done in it.
-        fn second(&mut self, doing: &[(u64, u64, u64)]) -> Vec<(usize, Act)> {
+        fn readmit(&mut self, index: usize) {
+            let reading = &mut self.readings[index];
+            (reading.is_ejected, reading.is_up) = (false, true);
+            if let Some(last) = &mut reading.last {
+                last.end(self.now);
+            }
+        }
+
+        /// A second passes; what was done in it. Who is due back is.
+        fn second(&mut self, doing: &[(u64, u64, u64)]) -> Vec<Outlier> {
             for (reading, (requests, failures, ms)) in self.readings.iter_mut().zip(doing) {
                 if reading.is_up {
                     reading.tally.requests += requests;
@@ -257,40 +240,45 @@ mod tests {
                 }
             }
             self.now += TICK;
-            let acts = self.judge.judge(self.now, &self.readings);
-            for (index, act) in &acts {
-                let is_out = matches!(act, Act::Eject { .. });
-                (self.readings[*index].is_ejected, self.readings[*index].is_up) = (is_out, !is_out);
+            for index in 0..self.readings.len() {
+                let Reading { is_ejected, last, .. } = self.readings[index];
+                if is_ejected && last.is_some_and(|last| last.until <= self.now) {
+                    self.readmit(index);
+                }
             }
-            acts
+            let outliers = self.judge.judge(self.now, &self.readings);
+            for outlier in &outliers {
+                let reading = &mut self.readings[outlier.index];
+                (reading.is_ejected, reading.is_up) = (true, false);
+                reading.last = Some(outlier.absence);
+            }
+            outliers
         }
 
-        fn seconds(&mut self, seconds: u32, doing: &[(u64, u64, u64)]) -> Vec<(u32, usize, bool)> {
+        /// Who is left out, in which second, and for how many.
+        fn seconds(&mut self, seconds: u32, doing: &[(u64, u64, u64)]) -> Vec<(u32, usize, u64)> {
             (1..=seconds)
                 .flat_map(|at| {
-                    let acts = self.second(doing);
-                    acts.into_iter().map(move |(index, act)| (at, index, matches!(act, Act::Eject { .. })))
+                    let outliers = self.second(doing);
+                    outliers.into_iter().map(move |out| (at, out.index, out.absence.length.as_secs()))
                 })
                 .collect()
         }
     }
 
     #[test]
-    fn one_that_fails_is_left_out_and_comes_back() {
+    fn one_that_fails_is_left_out_again_and_longer() {
         let mut play = Play::new(conf(), 5);
         let well = (20, 0, 5);
         assert_eq!(play.seconds(20, &[well; 5]), []);
         let ill = [well, (20, 20, 5), well, well, well];
-        // Half of what is in the window has to have failed.
-        let acts = play.seconds(60, &ill);
-        assert_eq!(acts[..2], [(5, 1, true), (35, 1, false)]);
-        // The second time is twice as long, and begins as soon as enough is known again.
-        assert_eq!(acts[2], (36, 1, true));
-        assert_eq!(play.seconds(60, &[well; 5]), [(36, 1, false)]);
+        // Half of what is in the window has to have failed; the second time begins as soon as enough is known again.
+        assert_eq!(play.seconds(60, &ill), [(5, 1, 30), (36, 1, 60)]);
+        assert_eq!(play.seconds(60, &[well; 5]), []);
+        assert!(!play.readings[1].is_ejected);
         // It is forgiven little by little.
         play.seconds(60, &[well; 5]);
-        let acts = play.seconds(60, &ill);
-        assert_eq!(acts[1].0 - acts[0].0, 30);
+        assert_eq!(play.seconds(20, &ill).first().map(|out| out.2), Some(30));
     }
 
     #[test]
@@ -300,8 +288,8 @@ mod tests {
         while acts.is_empty() {
             acts = play.second(&[(20, 15, 5), (20, 1, 5), (20, 0, 5)]);
         }
-        let reason = "75% of its 20 requests within 10s failed, the median is 5%; for 30s";
-        assert_eq!(acts, [(0, Act::Eject { fault: Fault::Errors, reason: reason.into() })]);
+        assert_eq!((acts.len(), acts[0].index, acts[0].fault), (1, 0, Fault::Errors));
+        assert_eq!(acts[0].reason, "75% of its 20 requests within 10s failed, the median is 5%; for 30s");
     }
 
     #[test]
@@ -310,7 +298,7 @@ mod tests {
         assert_eq!(play.seconds(20, &[(20, 0, 20); 5]), []);
         let acts = play.seconds(12, &[(20, 0, 20), (20, 0, 20), (20, 0, 400), (20, 0, 25), (20, 0, 20)]);
         assert_eq!(acts.len(), 1);
-        assert_eq!((acts[0].1, acts[0].2), (2, true));
+        assert_eq!(acts[0].1, 2);
         // Three times nothing is nothing.
         let mut play = Play::new(conf(), 3);
         assert_eq!(play.seconds(30, &[(20, 0, 1), (20, 0, 1), (20, 0, 29)]), []);
@@ -338,22 +326,27 @@ mod tests {
         let doing = [(20, 20, 5), (20, 19, 5), (20, 18, 5), (20, 0, 5), (20, 0, 5), (20, 0, 5), (20, 0, 5)];
         let mut play = Play::new(Eject { most: 30, ..conf() }, 7);
         let acts = play.seconds(20, &doing);
-        assert_eq!(acts, [(2, 0, true), (2, 1, true)], "the worst, and two of seven");
+        assert_eq!(acts, [(2, 0, 30), (2, 1, 30)], "the worst, and two of seven");
         // At least one, whatever the share, but never the last that is up.
         let mut play = Play::new(Eject { most: 1, ..conf() }, 2);
-        assert_eq!(play.seconds(20, &doing[2..4]), [(2, 0, true)]);
+        assert_eq!(play.seconds(20, &doing[2..4]), [(2, 0, 30)]);
         let mut play = Play::new(conf(), 2);
         play.readings[1].is_up = false;
         assert_eq!(play.seconds(20, &doing[2..4]), []);
     }
 
     #[test]
-    fn an_operator_can_take_it_in_at_once() {
+    fn who_is_taken_in_early_is_judged_anew() {
         let mut play = Play::new(conf(), 3);
         let ill = [(20, 20, 5), (20, 0, 5), (20, 0, 5)];
-        assert_eq!(play.seconds(5, &ill), [(2, 0, true)]);
-        (play.readings[0].is_ejected, play.readings[0].is_up) = (false, true);
-        assert_eq!(play.seconds(3, &[(20, 0, 5); 3]), [], "it is not told that it is back twice");
+        assert_eq!(play.seconds(5, &ill), [(2, 0, 30)]);
+        play.readmit(0);
+        assert_eq!(play.seconds(3, &[(20, 0, 5); 3]), []);
+        // Half of the three that were well and of what follows.
+        assert_eq!(play.seconds(5, &ill), [(2, 0, 60)]);
+        // The same between two looks.
+        play.readmit(0);
+        assert_eq!(play.seconds(3, &[(20, 0, 5); 3]), []);
     }
 
     proptest! {
@@ -372,7 +365,7 @@ mod tests {
                 prop_assert!(out < servers, "somebody is left");
             }
             // Given time without traffic everybody is back.
-            for _ in 0..=(BASE * MOST_TIMES).as_secs() {
+            for _ in 0..=(BASE * 10).as_secs() {
                 play.second(&[(0, 0, 0); 8]);
             }
             prop_assert!(play.readings.iter().all(|reading| reading.is_up));
