@@ -70,6 +70,13 @@ pub fn usage() -> Option<Usage> {
     Some(Usage { space: pages.next()?? * page, resident: pages.next()?? * page })
 }
 
+/// Has memory come in small pages only: of what connections hold, most is a little in each of many large blocks, and a
+/// huge page makes all between resident. Programs that are begun inherit it.
+pub fn use_small_pages() {
+    // Where this is not allowed it costs memory, and nothing else.
+    let _kept = rustix::thread::disable_transparent_huge_pages(true);
+}
+
 /// Gives back what this thread has free. mimalloc does it by itself only while the thread goes on allocating, which
 /// one that fell idle does not.
 #[expect(unsafe_code, reason = "the allocator offers this as a C function")]
@@ -104,5 +111,11 @@ mod tests {
         let used = Ceiling::of(1).used().unwrap();
         assert!(used > 100_000 && usage().unwrap().space >= used);
         assert!(Ceiling::of_system().unwrap().bytes > used);
+    }
+
+    #[test]
+    fn huge_pages_are_refused() {
+        use_small_pages();
+        assert!(rustix::thread::transparent_huge_pages_are_disabled().unwrap());
     }
 }

@@ -19,6 +19,7 @@ use super::{pressure, tables};
 use crate::clock::Epoch;
 use crate::config::{Config, LogTarget};
 use crate::log::writer;
+use crate::memory;
 use crate::model::process::Process;
 use crate::model::shared::{Listener, Shared};
 use crate::model::snapshot::{Site, Snapshot};
@@ -41,6 +42,7 @@ pub struct Launch {
 pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<()>) -> anyhow::Result<bool> {
     let Launch { config, warnings, source } = launch;
     let config = &config;
+    memory::use_small_pages();
     let _log = log::start()?;
     log_panics();
     let epoch = Epoch::new();
