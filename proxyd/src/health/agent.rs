@@ -12,12 +12,13 @@ use std::task::{Context, Poll, ready};
 use proto::addr::Address;
 
 use self::words::{Admin, Health, Words};
+use super::finding::said;
 use super::posts::{Post, Posts, man};
+use super::talk::Answer;
 use crate::clock;
 use crate::config::Agent;
 use crate::model::backend::Backend;
 use crate::model::change::Cause;
-use crate::model::outcome::KEPT_ANSWER;
 use crate::model::server::{CheckStatus, Outcome, Server};
 use crate::model::shared::Shared;
 use crate::model::snapshot::Snapshot;
@@ -162,7 +163,7 @@ fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begu
 }
 
 /// HAProxy's words for an answer.
-fn outcome(words: &Words, answer: &[u8], begun: clock::Instant) -> Outcome {
+pub fn outcome(words: &Words, answer: &[u8], begun: clock::Instant) -> Outcome {
     let Words { health, reason, unknown, .. } = words;
     let (status, info) = if let Some(health) = health {
         // A reason to be down is told as it is; where there is room, what was not understood is.
@@ -170,15 +171,16 @@ fn outcome(words: &Words, answer: &[u8], begun: clock::Instant) -> Outcome {
             Some(word) if reason.is_empty() || *health == Health::Up => word,
             _ => reason,
         };
-        let more = if more.is_empty() { String::new() } else { format!(" ({more})") };
+        let more = said(more.as_bytes());
+        let more = if more.is_empty() { more } else { format!(" ({more})") };
         let status = if *health == Health::Up { CheckStatus::L7Ok } else { CheckStatus::L7Status };
         (status, format!("via agent : {}{more}", health.as_str()))
     } else {
-        let info = unknown.as_ref().map(|word| format!("agent reports an error : {word}"));
+        let info = unknown.as_ref().map(|word| format!("agent reports an error : {}", said(word.as_bytes())));
         (CheckStatus::Checked, info.unwrap_or_default())
     };
     let code = health.map(|_| 0);
-    let answer = answer[..answer.len().min(KEPT_ANSWER)].into();
+    let answer = Answer::of(answer).into_bytes();
     Outcome { status, code, duration: clock::now() - begun, info, answer }
 }
 
@@ -203,6 +205,8 @@ mod tests {
         assert_eq!(told("up warm\n"), (CheckStatus::L7Ok, "via agent : up (warm)".into()));
         assert_eq!(told("warm\n"), (CheckStatus::Checked, "agent reports an error : warm".into()));
         assert_eq!(told("75%\n"), (CheckStatus::Checked, String::new()));
+        assert_eq!(told("down # \x1b[2J\n").1, "via agent : down (.[2J)");
+        assert!(told(&format!("down # {}\n", "x".repeat(5000))).1.len() < 300, "a history keeps many");
     }
 
     #[test]

@@ -1,11 +1,16 @@
 //! What a check came to, before its time is added.
 
 use std::io;
+use std::time::Duration;
 
-use crate::model::server::CheckStatus;
+use super::talk::Answer;
+use crate::model::server::{CheckStatus, Outcome};
 
 /// Longest text of a server that is passed on to people.
 const LONGEST_TEXT: usize = 200;
+
+/// Longest that all of a finding's text is. A history keeps many of them, and a server may have had a word in each.
+pub const LONGEST_INFO: usize = 1000;
 
 /// How a check ended, and why.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -49,6 +54,13 @@ impl Finding {
         self.info.push_str(place);
         self
     }
+
+    /// What is kept of it: text of one line, whoever it is from.
+    pub fn into_outcome(self, duration: Duration, answer: Answer) -> Outcome {
+        let Self { status, code, info } = self;
+        let info = line(&info, LONGEST_INFO);
+        Outcome { status, code, duration, info, answer: answer.into_bytes() }
+    }
 }
 
 /// The system's words without their number.
@@ -59,9 +71,14 @@ pub fn describe(error: &io::Error) -> String {
 
 /// A server's words as they can be shown: one line of text, not too long.
 pub fn said(bytes: &[u8]) -> String {
-    let line = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
-    let text = String::from_utf8_lossy(&line[..line.len().min(LONGEST_TEXT)]);
-    text.trim().chars().map(|c| if c.is_control() { '.' } else { c }).collect()
+    let first = bytes.split(|byte| matches!(byte, b'\r' | b'\n')).next().unwrap_or_default();
+    line(String::from_utf8_lossy(&first[..first.len().min(LONGEST_TEXT)]).trim(), LONGEST_TEXT)
+}
+
+/// Text without what moves a terminal, of so many bytes at most.
+fn line(text: &str, most: usize) -> String {
+    let shown = text[..text.floor_char_boundary(most)].chars();
+    shown.map(|c| if c.is_control() { '.' } else { c }).collect()
 }
 
 #[cfg(test)]
@@ -73,5 +90,15 @@ mod tests {
         assert_eq!(said(b" 220 mail\x1b[2J ready\r\n250 more"), "220 mail.[2J ready");
         assert_eq!(said(&[b'x'; 500]).len(), LONGEST_TEXT);
         assert_eq!(said(b"\xff"), "\u{fffd}");
+        assert!(said(&[0xff; 500]).len() <= LONGEST_TEXT);
+    }
+
+    #[test]
+    fn what_is_kept_is_short_whoever_said_it() {
+        let long = Finding::nonsense(format!("{}\u{e4}\n", "x".repeat(LONGEST_INFO - 1)));
+        let kept = long.into_outcome(Duration::ZERO, Answer::default());
+        assert_eq!(kept.info, "x".repeat(LONGEST_INFO - 1));
+        let kept = Finding::passed("a\r\nb\x1b[2J").into_outcome(Duration::ZERO, Answer::default());
+        assert_eq!(kept.info, "a..b.[2J");
     }
 }

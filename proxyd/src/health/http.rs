@@ -1,6 +1,6 @@
 //! A request of HTTP, and what is expected of its answer.
 
-use super::finding::Finding;
+use super::finding::{Finding, said};
 use super::pattern::{is_in, is_value};
 use super::talk::{Heard, Move};
 use crate::config::check::{Expect, HttpCheck, HttpVersion};
@@ -82,8 +82,7 @@ impl<'a> Http<'a> {
             return Move::Say { read: length, bytes: Vec::new() };
         }
         if code == 404 && self.check.disable_on_404 && self.may_stop {
-            let reason = response.reason.unwrap_or_default();
-            return Move::Done(Finding::new(CheckStatus::L7OkConditional, reason).with_code(code));
+            return Move::Done(Finding::new(CheckStatus::L7OkConditional, reason(&response)).with_code(code));
         }
         let mut body = None;
         let mut waits = false;
@@ -103,7 +102,7 @@ impl<'a> Http<'a> {
         if waits {
             return Move::More;
         }
-        Move::Done(Finding::passed(response.reason.unwrap_or_default()).with_code(code))
+        Move::Done(Finding::passed(reason(&response)).with_code(code))
     }
 
     fn body<'b>(&self, response: &httparse::Response<'_, '_>, bytes: &'b [u8]) -> Result<Body<'b>, Finding> {
@@ -187,11 +186,16 @@ fn holds(expect: &Expect, response: &httparse::Response<'_, '_>, body: Option<&B
     }
 }
 
+/// The server's word beside the status.
+fn reason(response: &httparse::Response<'_, '_>) -> String {
+    said(response.reason.unwrap_or_default().as_bytes())
+}
+
 /// HAProxy's words.
 fn disappointed(expect: &Expect, response: &httparse::Response<'_, '_>, body: Option<&Body<'_>>) -> Finding {
     let code = response.code.unwrap_or_default();
     let finding = match (asks_for_body(expect), expect) {
-        (false, _) => Finding::refused(response.reason.unwrap_or_default()),
+        (false, _) => Finding::refused(reason(response)),
         (true, Expect::Not(_)) => Finding::nonsense("HTTP check matched unwanted content"),
         (true, _) if body.is_none_or(|body| body.bytes.is_empty()) => {
             Finding::nonsense("HTTP content check could not find a response body")

@@ -12,9 +12,11 @@ use proto::addr::Address;
 use socket2::SockRef;
 
 use super::finding::{Finding, describe};
+use super::talk::Line;
 use crate::clock::Instant;
 use crate::config::{SendProxy, Uplink};
 use crate::model::server::CheckStatus;
+use crate::net::buffer::SMALL;
 use crate::net::connect::{Origin, connect, is_local_shortage};
 use crate::net::h2::H2;
 use crate::net::io::Io;
@@ -109,7 +111,9 @@ impl Link {
     /// HTTP/2 for the only request of the connection.
     pub async fn multiplexed(self, time: &mut Time) -> Result<Self, Finding> {
         let secure = self.stream.as_tls().is_some();
-        let builder = Builder::new();
+        let mut builder = Builder::new();
+        // Of its head no more is taken than of one of HTTP/1.1, and nothing that nobody asked for.
+        builder.enable_push(false).max_header_list_size(SMALL as u32);
         match time.race(builder.handshake::<_, Bytes>(Io(self.stream))).await {
             Ok(Ok((requests, driver))) => Ok(Self {
                 stream: Stream::H2(Box::new(H2::opened(requests, secure))),
@@ -134,40 +138,6 @@ impl Link {
         self.stream.is_h2()
     }
 
-    /// The peer has said all there is.
-    pub fn has_ended(&self) -> bool {
-        self.stream.has_ended()
-    }
-
-    /// What came behind a body of HTTP/2.
-    pub fn trailers(&mut self) -> &[u8] {
-        match self.stream.as_h2() {
-            Some(stream) => stream.trailers(),
-            None => &[],
-        }
-    }
-
-    /// Sends all of it.
-    pub async fn send(&mut self, bytes: &[u8], time: &mut Time) -> Result<(), Finding> {
-        let mut rest = bytes;
-        let written = time.within(|cx| {
-            self.drive(cx);
-            while !rest.is_empty() {
-                match self.stream.poll_write(cx, &[IoSlice::new(rest)]) {
-                    Poll::Ready(Ok(n)) => rest = &rest[n..],
-                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                    Poll::Pending => return Poll::Pending,
-                }
-            }
-            Poll::Ready(Ok(()))
-        });
-        match written.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(self.broken(CheckStatus::L4Con, &error)),
-            Err(Elapsed) => Err(Finding::new(CheckStatus::L4Timeout, "")),
-        }
-    }
-
     /// Sends a request of HTTP, its head apart from its body.
     pub async fn ask(&mut self, head: &[u8], body: &[u8], time: &mut Time) -> Result<(), Finding> {
         if !self.is_h2() {
@@ -189,19 +159,6 @@ impl Link {
                     .map_err(|error| Finding::new(CheckStatus::L4Con, describe(&error)))
             }
             Ok(Err(error)) => Err(self.broken(CheckStatus::L4Con, &error)),
-            Err(Elapsed) => Err(Finding::new(CheckStatus::L7Timeout, "")),
-        }
-    }
-
-    /// Reads what is there; 0 is the end.
-    pub async fn receive(&mut self, room: &mut [u8], time: &mut Time) -> Result<usize, Finding> {
-        let read = time.within(|cx| {
-            self.drive(cx);
-            self.stream.poll_read(cx, room)
-        });
-        match read.await {
-            Ok(Ok(n)) => Ok(n),
-            Ok(Err(error)) => Err(self.broken(CheckStatus::L7Response, &error)),
             Err(Elapsed) => Err(Finding::new(CheckStatus::L7Timeout, "")),
         }
     }
@@ -232,6 +189,51 @@ impl Link {
     /// What is wrong with a connection of HTTP/2 is known to what drives it.
     fn broken(&self, status: CheckStatus, error: &io::Error) -> Finding {
         Finding::new(status, self.over.as_ref().map_or_else(|| describe(error), ToString::to_string))
+    }
+}
+
+impl Line for Link {
+    async fn receive(&mut self, room: &mut [u8], time: &mut Time) -> Result<usize, Finding> {
+        let read = time.within(|cx| {
+            self.drive(cx);
+            self.stream.poll_read(cx, room)
+        });
+        match read.await {
+            Ok(Ok(n)) => Ok(n),
+            Ok(Err(error)) => Err(self.broken(CheckStatus::L7Response, &error)),
+            Err(Elapsed) => Err(Finding::new(CheckStatus::L7Timeout, "")),
+        }
+    }
+
+    async fn send(&mut self, bytes: &[u8], time: &mut Time) -> Result<(), Finding> {
+        let mut rest = bytes;
+        let written = time.within(|cx| {
+            self.drive(cx);
+            while !rest.is_empty() {
+                match self.stream.poll_write(cx, &[IoSlice::new(rest)]) {
+                    Poll::Ready(Ok(n)) => rest = &rest[n..],
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => return Poll::Pending,
+                }
+            }
+            Poll::Ready(Ok(()))
+        });
+        match written.await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.broken(CheckStatus::L4Con, &error)),
+            Err(Elapsed) => Err(Finding::new(CheckStatus::L4Timeout, "")),
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.stream.has_ended()
+    }
+
+    fn trailers(&mut self) -> &[u8] {
+        match self.stream.as_h2() {
+            Some(stream) => stream.trailers(),
+            None => &[],
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use super::postgres::{self, Postgres};
 use super::redis::{self, Redis};
 use super::script::{self, Lines};
 use super::smtp::{self, Smtp};
-use super::talk::{Answer, Talk, converse};
+use super::talk::{Answer, Line as _, Talk, converse};
 use crate::clock;
 use crate::config::check::{Connect, Encrypt, Greet, HttpCheck, HttpVersion, Step, Target};
 use crate::config::{Check, CheckKind, Mode, ServerHttp};
@@ -31,8 +31,8 @@ pub async fn probe(address: &Address, backend: &Backend, server: &Server, check:
         answer: &mut answer,
         time: Time::until(start + check.timing.timeout),
     };
-    let Finding { status, code, info } = probe.find(backend).await;
-    Outcome { status, code, duration: clock::now() - start, info, answer: answer.into_bytes() }
+    let finding = probe.find(backend).await;
+    finding.into_outcome(clock::now() - start, answer)
 }
 
 struct Probe<'a> {

@@ -1,18 +1,47 @@
 //! What is said to a server and what of its answers counts, whatever they travel over: bytes in, the next move out.
 //!
-//! Each protocol has a file of its own; none of them knows a socket. An answer is looked at up to one buffer.
+//! Each protocol has a file of its own; none of them knows a socket. An answer is looked at up to one buffer, and what
+//! calls for no word of ours in front of it is as long at most.
+
+use std::future::Future;
+use std::time::Duration;
 
 use super::finding::Finding;
 use super::grpc::Grpc;
 use super::http::Http;
-use super::link::{Link, Time};
+use super::link::Time;
 use super::mysql::Mysql;
 use super::postgres::Postgres;
 use super::redis::Redis;
 use super::script::Lines;
 use super::smtp::Smtp;
-use crate::model::outcome::KEPT_ANSWER;
-use crate::net::buffer::Buffer;
+use crate::model::outcome::{CheckStatus, KEPT_ANSWER};
+use crate::net::buffer::{Buffer, SMALL};
+
+/// Most bytes that are passed over: a server that only ever gives notice would keep a check busy to its timeout.
+pub const MOST_PASSED_OVER: usize = SMALL;
+
+/// Pieces of an answer that are looked at as they come. Of one that comes in more of them all is looked at anew each time,
+/// and other checks wait for that.
+const EAGER: u32 = 64;
+
+/// How long more of it is then waited for.
+const BREATH: Duration = Duration::from_millis(10);
+
+/// What a conversation travels over.
+pub trait Line {
+    /// Reads what is there; 0 is the end.
+    fn receive(&mut self, room: &mut [u8], time: &mut Time) -> impl Future<Output = Result<usize, Finding>>;
+
+    /// Sends all of it.
+    fn send(&mut self, bytes: &[u8], time: &mut Time) -> impl Future<Output = Result<(), Finding>>;
+
+    /// The peer has said all there is.
+    fn has_ended(&self) -> bool;
+
+    /// What came behind a body of HTTP/2.
+    fn trailers(&mut self) -> &[u8];
+}
 
 /// What has been heard of a server and not been read yet.
 #[derive(Clone, Copy, Debug)]
@@ -90,10 +119,21 @@ impl Answer {
     }
 }
 
+const TOO_LONG: &str = "the answer is too long";
+
 /// Listens and answers until it is known what to think of the server.
-pub async fn converse(link: &mut Link, talk: &mut Talk<'_>, answer: &mut Answer, time: &mut Time) -> Finding {
+pub async fn converse(
+    link: &mut impl Line,
+    talk: &mut Talk<'_>,
+    answer: &mut Answer,
+    time: &mut Time,
+) -> Finding {
     let mut buffer = Buffer::small();
+    let (mut passed_over, mut in_vain) = (0, 0);
     loop {
+        if in_vain > EAGER && time.race(tokio::time::sleep(BREATH)).await.is_err() {
+            return Finding::new(CheckStatus::L7Timeout, "");
+        }
         let n = match link.receive(buffer.room(), time).await {
             Ok(n) => n,
             Err(finding) => return finding,
@@ -105,18 +145,29 @@ pub async fn converse(link: &mut Link, talk: &mut Talk<'_>, answer: &mut Answer,
             match talk.hear(Heard { bytes: buffer.data(), ended, trailers: link.trailers() }) {
                 Move::More if ended => {
                     return Finding::nonsense(if buffer.is_full() {
-                        "the answer is too long"
+                        TOO_LONG
                     } else {
                         "closed in the middle of an answer"
                     });
                 }
-                Move::More => break,
+                Move::More => {
+                    in_vain += 1;
+                    break;
+                }
                 Move::Done(finding) => return finding,
                 Move::Leave { bytes, finding } => {
                     return link.send(&bytes, time).await.err().unwrap_or(finding);
                 }
                 Move::Say { read, bytes } => {
                     buffer.consume(read.min(buffer.len()));
+                    if bytes.is_empty() {
+                        passed_over += read;
+                    } else {
+                        in_vain = 0;
+                    }
+                    if passed_over > MOST_PASSED_OVER {
+                        return Finding::nonsense(TOO_LONG);
+                    }
                     if let Err(finding) = link.send(&bytes, time).await {
                         return finding;
                     }

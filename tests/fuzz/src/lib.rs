@@ -4,6 +4,7 @@
 //! decides. The targets in `fuzz_targets` call these functions, and so does `proxyd/tests/corpora.rs`, which replays
 //! the committed corpora with every `cargo test`.
 
+mod check;
 mod chunked;
 mod client_hello;
 mod command;
@@ -15,6 +16,7 @@ mod head;
 mod log_format;
 mod proxy_protocol;
 
+pub use check::check;
 pub use chunked::chunked;
 pub use client_hello::client_hello;
 pub use command::command;
@@ -30,7 +32,8 @@ pub use proxy_protocol::proxy_protocol;
 pub type Entry = fn(&[u8]);
 
 /// Every target by its name, which is that of its corpus as well.
-pub const TARGETS: [(&str, Entry); 12] = [
+pub const TARGETS: [(&str, Entry); 13] = [
+    ("check", check),
     ("chunked", chunked),
     ("client_hello", client_hello),
     ("command", command),
