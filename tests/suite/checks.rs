@@ -330,7 +330,7 @@ fn grpc_is_asked_over_tls() {
     let origin = healthy(&serving, &state);
     // In clear, as its traffic is where it passes TLS on.
     let check = format!(
-        r#"check: grpc(service: "app", authority: "app.internal", tls: (ca: "root.pem", sni: "a.example"), {PATIENT})"#
+        r#"check: grpc(service: "app", authority: "app.internal", tls: (ca: "root.pem", sni: "a.example"), {TIMES})"#
     );
     let config = Config::tcp([("app1", origin.addr())]).with(&check);
     let start = Start::new(&config);
@@ -369,7 +369,7 @@ fn grpc_needs_http2_and_the_right_certificate() {
         (&["h2"], "b.example", ""),
     ] {
         let origin = healthy(&Serving::with(&identity, Versions::Both, None, protocols), &well);
-        let check = format!(r#"check: grpc(tls: (ca: "root.pem", sni: "{name}"), {PATIENT})"#);
+        let check = format!(r#"check: grpc(tls: (ca: "root.pem", sni: "{name}"), {TIMES})"#);
         let start = Start::new(&Config::tcp([("app1", origin.addr())]).with(&check));
         root.write(start.dir(), "root.pem");
         let daemon = start.run();
@@ -383,7 +383,7 @@ fn grpc_needs_http2_and_the_right_certificate() {
 
 #[test]
 fn servers_of_tcp_may_be_asked_over_http2() {
-    let own = |path: &str| format!(r#"check: http(version: "2", path: "{path}", {PATIENT})"#);
+    let own = |path: &str| format!(r#"check: http(version: "2", path: "{path}", {TIMES})"#);
     let origin = streams::Origin::start("app1");
     let config = Config::tcp::<std::net::SocketAddr>([])
         .server("app1", origin.addr(), &own("/status/204"))
@@ -422,7 +422,7 @@ fn http2_of_a_check_over_tls_is_agreed_on() {
         let script = |_: &_, stream| vec![Step::Send(http2::answer(stream, "app1", b"fine"))];
         let origin = http2::Origin::agreeing(serving.clone(), script, |_| {});
         let check = format!(
-            r#"check: http(version: "2", path: "/check", host: "a.example", tls: (ca: "root.pem", sni: "a.example"), {PATIENT})"#
+            r#"check: http(version: "2", path: "/check", host: "a.example", tls: (ca: "root.pem", sni: "a.example"), {TIMES})"#
         );
         let start = Start::new(&Config::tcp([("app1", origin.addr())]).with(&check));
         root.write(start.dir(), "root.pem");
