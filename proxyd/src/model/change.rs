@@ -2,28 +2,26 @@
 //!
 //! Checks and commands both come through here, so that whoever watches sees one story.
 
+mod cause;
+mod standing;
 mod tables;
 mod told;
 
-use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 
 use proto::addr::Address;
 use proto::state::Oper;
 use serde_json::{Map, Value};
 
+pub use self::cause::Cause;
 use self::told::{announcement, log_change};
 use super::absence::Absence;
 use super::backend::Backend;
 use super::dismissal::Dismissal;
 use super::frontend::Frontend;
 use super::history::{Order, Transition};
-use super::keeping::Standing;
-use super::panic::{Belief, Muster};
-use super::server::{CheckStatus, Control, Fault, Outcome, Server};
+use super::server::{Control, Fault, Outcome, Server};
 use super::shared::Shared;
 use super::slow_start::slowly;
 use super::state::{Event, State};
@@ -31,89 +29,6 @@ use crate::clock;
 use crate::config::Agent;
 use crate::log;
 use crate::tls::live::Changes;
-
-/// Why something changes.
-#[derive(Clone, Copy, Debug)]
-pub enum Cause<'a> {
-    Check(&'a Outcome),
-    /// What the server's agent said.
-    Agent(&'a Outcome),
-    /// What its traffic tells, in words.
-    Traffic(&'a str),
-    /// How it does beside the other servers, in words.
-    Comparison(&'a str),
-    /// Path of the server that it tracks.
-    Lead(&'a str),
-    Command {
-        /// Who sent it, e.g. `uid 1000 (alice)`.
-        by: &'a str,
-        /// As it was typed.
-        line: &'a str,
-    },
-}
-
-impl Cause<'_> {
-    /// Keeps what was found.
-    fn note(self, control: &mut Control, changes: bool) {
-        match self {
-            Self::Check(outcome) => control.check.outcome = Some(outcome.clone()),
-            Self::Agent(outcome) => control.agent.outcome = Some(outcome.clone()),
-            Self::Traffic(words) if changes => {
-                control.check.outcome = Some(Outcome {
-                    status: CheckStatus::Hana,
-                    code: None,
-                    duration: Duration::ZERO,
-                    info: words.to_owned(),
-                    answer: Box::default(),
-                });
-            }
-            _ => {}
-        }
-    }
-
-    fn describe(self, fields: &mut Map<String, Value>) {
-        match self {
-            Self::Command { by, line } => {
-                fields.insert("by".into(), by.into());
-                fields.insert("command".into(), line.into());
-            }
-            other => {
-                fields.insert("reason".into(), other.to_string().into());
-            }
-        }
-    }
-}
-
-/// The reason in words, HAProxy's where it has some.
-impl fmt::Display for Cause<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Check(outcome) | Self::Agent(outcome) => outcome.fmt(f),
-            Self::Traffic(words) => write!(f, "Health analyze, info: \"{words}\""),
-            Self::Comparison(words) => f.write_str(words),
-            Self::Lead(path) => write!(f, "via {path}"),
-            Self::Command { .. } => f.write_str("changed from CLI"),
-        }
-    }
-}
-
-/// HAProxy's words for how a check ended.
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.status.text())?;
-        if let Some(code) = self.code {
-            write!(f, ", code: {code}")?;
-        }
-        if !self.info.is_empty() {
-            write!(f, ", info: \"{}\"", self.info)?;
-        }
-        if self.status == CheckStatus::Hana {
-            // It was no check.
-            return Ok(());
-        }
-        write!(f, ", check duration: {}ms", self.duration.as_millis())
-    }
-}
 
 impl Shared {
     /// Something happened to a server.
@@ -252,7 +167,7 @@ impl Shared {
         }
     }
 
-    /// A check was switched off or on, or ended as the ones before: nothing to announce but its result.
+    /// Its share of the traffic is another from the next lineup on.
     pub fn set_weight(&self, backend: &Backend, server: &Server, weight: u32, cause: Cause<'_>) {
         let before = server.weight();
         if before == weight {
@@ -404,77 +319,6 @@ impl Shared {
         log::notice(format_args!("files of TLS: {changed} changed, {added} added, {removed} removed"));
     }
 
-    /// Has the backend's lineup prepared anew and tells when the backend itself went up or down, or into panic. Returns
-    /// how many of those who waited could be served.
-    fn relineup(&self, backend: &Backend, server: &Server) -> u32 {
-        // Held to the end: of two changes at a time the one that tells last has seen both.
-        let standing = backend.note(server.index());
-        self.tending.notify_one();
-        let requeued = backend.live.queue.settle(backend);
-        self.tell_standing(backend, &standing);
-        requeued
-    }
-
-    /// The same for a backend of a graph that has just been put in the place of another.
-    pub(super) fn relineup_all(&self, backend: &Backend) {
-        let standing = backend.refresh();
-        backend.live.queue.settle(backend);
-        self.tell_standing(backend, &standing);
-    }
-
-    fn tell_standing(&self, backend: &Backend, standing: &Standing) {
-        let now_ms = self.epoch.now_ms();
-        let live = &backend.live;
-        let muster = standing.muster();
-        self.tell_panic(backend, muster);
-        let was_down = live.down_since.load(Relaxed) != 0;
-        let is_down = !standing.is_up();
-        if was_down == is_down {
-            return;
-        }
-        live.changed_at.store(now_ms, Relaxed);
-        let name = &backend.name;
-        if is_down {
-            live.down_since.store(now_ms, Relaxed);
-            live.downs.inc();
-            log::alert(format_args!("backend '{name}' has no server available!"));
-            self.journal_add("backend_down", format!("b/{name}"), from_to("UP", "DOWN"));
-        } else {
-            let since = live.down_since.swap(0, Relaxed);
-            live.down_ms.fetch_add(now_ms.saturating_sub(since), Relaxed);
-            self.journal_add("backend_up", format!("b/{name}"), from_to("DOWN", "UP"));
-        }
-    }
-
-    /// Tells of a backend that has just gone into panic, or come out of it.
-    fn tell_panic(&self, backend: &Backend, muster: Muster) {
-        let (before, after) = (backend.live.panic.told(), backend.live.panic.belief());
-        if before == after {
-            return;
-        }
-        backend.live.panic.tell(after);
-        let (name, manned, offered) = (&backend.name, muster.manned(), muster.offered);
-        let reason = format!("{manned} of {offered} servers are up");
-        let words = |belief| match belief {
-            Belief::Health => "health",
-            Belief::All => "all",
-            Belief::Nobody => "none",
-        };
-        match after {
-            Belief::Health => log::notice(format_args!("backend '{name}' is no longer in panic: {reason}.")),
-            Belief::All => log::alert(format_args!(
-                "backend '{name}' is in panic: {reason}. Health is no longer believed, all of them are used."
-            )),
-            Belief::Nobody => {
-                log::alert(format_args!("backend '{name}' is in panic: {reason}. None of them is used."));
-            }
-        }
-        let event = if after == Belief::Health { "panic_over" } else { "panic" };
-        let mut fields = from_to(words(before), words(after));
-        fields.insert("reason".into(), reason.into());
-        self.journal_add(event, format!("b/{name}"), fields);
-    }
-
     fn journal_add(&self, event: &'static str, id: String, fields: Map<String, Value>) {
         self.journal.add(self.epoch.wall(self.epoch.now_ms()), event, id, fields);
     }
@@ -521,6 +365,7 @@ fn transition(wall_ms: u64, [from, to]: [&str; 2], cause: Cause<'_>, control: &C
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::Ordering::Relaxed;
 
     use super::*;
     use crate::model::testing;

@@ -1,5 +1,6 @@
 //! How a check ended: HAProxy's statuses with their words, and what was seen.
 
+use std::fmt;
 use std::time::Duration;
 
 /// Bytes of an answer that are kept.
@@ -16,6 +17,24 @@ pub struct Outcome {
     pub info: String,
     /// The first bytes that came, at most [`KEPT_ANSWER`].
     pub answer: Box<[u8]>,
+}
+
+/// HAProxy's words for how a check ended.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.status.text())?;
+        if let Some(code) = self.code {
+            write!(f, ", code: {code}")?;
+        }
+        if !self.info.is_empty() {
+            write!(f, ", info: \"{}\"", self.info)?;
+        }
+        if self.status == CheckStatus::Hana {
+            // It was no check.
+            return Ok(());
+        }
+        write!(f, ", check duration: {}ms", self.duration.as_millis())
+    }
 }
 
 /// HAProxy's check statuses (management guide, `check_status`).

@@ -1,0 +1,84 @@
+//! What a change comes to for the backend as a whole: its lineup, whether it is up, and whether it is in panic.
+
+use std::sync::atomic::Ordering::Relaxed;
+
+use super::from_to;
+use crate::log;
+use crate::model::backend::Backend;
+use crate::model::keeping::Standing;
+use crate::model::panic::{Belief, Muster};
+use crate::model::server::Server;
+use crate::model::shared::Shared;
+
+impl Shared {
+    /// Has the backend's lineup prepared anew and tells when the backend itself went up or down, or into panic. Returns
+    /// how many of those who waited could be served.
+    pub(super) fn relineup(&self, backend: &Backend, server: &Server) -> u32 {
+        // Held to the end: of two changes at a time the one that tells last has seen both.
+        let standing = backend.note(server.index());
+        self.tending.notify_one();
+        let requeued = backend.live.queue.settle(backend);
+        self.tell_standing(backend, &standing);
+        requeued
+    }
+
+    /// The same for a backend of a graph that has just been put in the place of another.
+    pub(in crate::model) fn relineup_all(&self, backend: &Backend) {
+        let standing = backend.refresh();
+        backend.live.queue.settle(backend);
+        self.tell_standing(backend, &standing);
+    }
+
+    fn tell_standing(&self, backend: &Backend, standing: &Standing) {
+        let now_ms = self.epoch.now_ms();
+        let live = &backend.live;
+        let muster = standing.muster();
+        self.tell_panic(backend, muster);
+        let was_down = live.down_since.load(Relaxed) != 0;
+        let is_down = !standing.is_up();
+        if was_down == is_down {
+            return;
+        }
+        live.changed_at.store(now_ms, Relaxed);
+        let name = &backend.name;
+        if is_down {
+            live.down_since.store(now_ms, Relaxed);
+            live.downs.inc();
+            log::alert(format_args!("backend '{name}' has no server available!"));
+            self.journal_add("backend_down", format!("b/{name}"), from_to("UP", "DOWN"));
+        } else {
+            let since = live.down_since.swap(0, Relaxed);
+            live.down_ms.fetch_add(now_ms.saturating_sub(since), Relaxed);
+            self.journal_add("backend_up", format!("b/{name}"), from_to("DOWN", "UP"));
+        }
+    }
+
+    /// Tells of a backend that has just gone into panic, or come out of it.
+    fn tell_panic(&self, backend: &Backend, muster: Muster) {
+        let (before, after) = (backend.live.panic.told(), backend.live.panic.belief());
+        if before == after {
+            return;
+        }
+        backend.live.panic.tell(after);
+        let (name, manned, offered) = (&backend.name, muster.manned(), muster.offered);
+        let reason = format!("{manned} of {offered} servers are up");
+        let words = |belief| match belief {
+            Belief::Health => "health",
+            Belief::All => "all",
+            Belief::Nobody => "none",
+        };
+        match after {
+            Belief::Health => log::notice(format_args!("backend '{name}' is no longer in panic: {reason}.")),
+            Belief::All => log::alert(format_args!(
+                "backend '{name}' is in panic: {reason}. Health is no longer believed, all of them are used."
+            )),
+            Belief::Nobody => {
+                log::alert(format_args!("backend '{name}' is in panic: {reason}. None of them is used."));
+            }
+        }
+        let event = if after == Belief::Health { "panic_over" } else { "panic" };
+        let mut fields = from_to(words(before), words(after));
+        fields.insert("reason".into(), reason.into());
+        self.journal_add(event, format!("b/{name}"), fields);
+    }
+}
