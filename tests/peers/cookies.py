@@ -11,10 +11,8 @@ Dates in values are checked for being of this moment and left out. Accepted diff
 - a `;` that is left alone in a line is sent on by HAProxy; in proxyd the line goes away.
 """
 
-import contextlib
 import re
 import socket
-import threading
 import time
 
 import stage
@@ -113,27 +111,16 @@ ANSWERS = {
 }
 
 
-class Server:
+class Server(stage.Server):
     """Answers as the target says, and keeps what came."""
 
     def __init__(self, name):
         self.name = name
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.server_port = self.listener.getsockname()[1]
         self.seen = {}
-        threading.Thread(target=self.run, daemon=True).start()
+        super().__init__(self.answer)
 
-    def run(self):
-        while True:
-            try:
-                one, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(one,), daemon=True).start()
-
-    def serve(self, one):
-        # A proxy that is done with it may reset it.
-        with contextlib.suppress(ConnectionResetError), one, one.makefile("rb") as incoming:
+    def answer(self, one):
+        with one.makefile("rb") as incoming:
             while line := incoming.readline():
                 fields = []
                 while field := incoming.readline().rstrip(b"\r\n"):
@@ -142,9 +129,6 @@ class Server:
                 self.seen[key] = [field.partition(":")[2].strip() for field in fields if field.lower().startswith("cookie:")]
                 head = f"HTTP/1.1 200 OK\r\nX-Server: {self.name}\r\n{ANSWERS[path]}Content-Length: 0\r\n\r\n"
                 one.sendall(head.encode())
-
-    def shutdown(self):
-        self.listener.close()
 
 
 class Side:

@@ -20,7 +20,6 @@ import concurrent.futures
 import re
 import socket
 import struct
-import threading
 import time
 
 import stage
@@ -32,34 +31,6 @@ OWN = (
     "|[%t]|[%tr]|%T|%Tl|%trg|%trl|%Ts|%U|%B"
 )
 OWN_TCP = "%f|%b|%s|%si:%sp|%bi:%bp|%ci:%cp|%ts|%Tw|%Tc|%Td|%Tt|%ac|%fc|%bc|%sc|%rc|%sq|%bq|[%t]|%T|%U|%B"
-
-
-class Server:
-    """A server that does what the target says."""
-
-    def __init__(self, act):
-        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.server_port = self.listener.getsockname()[1]
-        self.act = act
-        threading.Thread(target=self.run, daemon=True).start()
-
-    def run(self):
-        while True:
-            try:
-                one, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(one,), daemon=True).start()
-
-    def serve(self, one):
-        with one:
-            try:
-                self.act(one)
-            except OSError:
-                pass
-
-    def shutdown(self):
-        self.listener.close()
 
 
 def answers(one):
@@ -335,7 +306,7 @@ def masked(name, value, form, guess):
 
 def play(kind):
     """Every line, by frontend and case."""
-    http, echo = Server(answers), Server(echoes)
+    http, echo = stage.Server(answers), stage.Server(echoes)
     names = [name for name, *_ in FRONTENDS]
     said, got = {}, {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log, socket.socket() as dead:

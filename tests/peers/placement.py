@@ -171,9 +171,8 @@ def ask(port, case):
     return [int(port) for port in answers]
 
 
-def origins(stage_, ports):
-    """HAProxy again, which answers with the port that was asked."""
-    binds = "\n".join(f"    bind 127.0.0.1:{port}" for port in ports)
+def preface(stage_):
+    """What both of HAProxy's configurations begin with."""
     return f"""
 global
     stats socket {stage_.socket} mode 600 level admin
@@ -183,7 +182,13 @@ defaults
     timeout connect 5s
     timeout client 60s
     timeout server 60s
-frontend origins
+"""
+
+
+def origins(stage_, ports):
+    """HAProxy again, which answers with the port that was asked."""
+    binds = "\n".join(f"    bind 127.0.0.1:{port}" for port in ports)
+    return f"""{preface(stage_)}frontend origins
 {binds}
     http-request return status 200 content-type text/plain lf-string "%[dst_port]\\n"
 """
@@ -203,16 +208,7 @@ listen {case.name}
     {case.haproxy}
 {servers}
 """)
-    return f"""
-global
-    stats socket {stage_.socket} mode 600 level admin
-    nbthread 1
-defaults
-    mode http
-    timeout connect 5s
-    timeout client 60s
-    timeout server 60s
-    http-reuse always
+    return f"""{preface(stage_)}    http-reuse always
 {"".join(sections)}"""
 
 

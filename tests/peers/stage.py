@@ -4,6 +4,7 @@ Everything is in a temporary folder, on free ports, and is ended by its own proc
 the script with an error: nothing is skipped.
 """
 
+import contextlib
 import csv
 import http.server
 import io
@@ -108,6 +109,32 @@ class Origin(http.server.ThreadingHTTPServer):
 
     def handle_error(self, *_):
         pass
+
+
+class Server:
+    """A server that does the same with each connection, on a thread of its own."""
+
+    def __init__(self, act):
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=64)
+        self.server_port = self.listener.getsockname()[1]
+        self.act = act
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            try:
+                one, _ = self.listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(one,), daemon=True).start()
+
+    def serve(self, one):
+        # A proxy that is done with it may reset it.
+        with contextlib.suppress(OSError), one:
+            self.act(one)
+
+    def shutdown(self):
+        self.listener.close()
 
 
 class Process:

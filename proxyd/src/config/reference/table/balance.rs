@@ -137,7 +137,7 @@ pub const BALANCE_URL_PARAM: Section = Section {
     what: "`url_param`",
     title: "balance: url_param(..)",
     about: "The key is a parameter of the query. `url_param(\"id\")` is `url_param(name: \"id\")`.",
-    fields: &[named("The parameter."), KIND, FUNCTION, AVALANCHE, BALANCE_FACTOR, HASH_KEY],
+    fields: &by_name("The parameter."),
     later: &["check_post"],
 };
 
@@ -146,7 +146,7 @@ pub const BALANCE_HEADER: Section = Section {
     what: "`header`",
     title: "balance: header(..)",
     about: "The key is the first value of a header. `header(\"x-user\")` is `header(name: \"x-user\")`.",
-    fields: &[named("The header."), KIND, FUNCTION, AVALANCHE, BALANCE_FACTOR, HASH_KEY],
+    fields: &by_name("The header."),
     later: &["use_domain_only"],
 };
 
@@ -155,7 +155,7 @@ pub const BALANCE_COOKIE: Section = Section {
     what: "`cookie`",
     title: "balance: cookie(..)",
     about: "The key is what a cookie of the client says. `cookie(\"session\")` is `cookie(name: \"session\")`.",
-    fields: &[named("The cookie."), KIND, FUNCTION, AVALANCHE, BALANCE_FACTOR, HASH_KEY],
+    fields: &by_name("The cookie."),
     later: &[],
 };
 
@@ -181,6 +181,8 @@ pub const BALANCE_HASH: Section = Section {
     later: &[],
 };
 
-const fn named(meaning: &'static str) -> Field {
-    Field { name: "name", shape: "string", preset: Preset::Required, meaning }
+/// Of a key that is found by its name.
+const fn by_name(meaning: &'static str) -> [Field; 6] {
+    let name = Field { name: "name", shape: "string", preset: Preset::Required, meaning };
+    [name, KIND, FUNCTION, AVALANCHE, BALANCE_FACTOR, HASH_KEY]
 }
