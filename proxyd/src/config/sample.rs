@@ -78,7 +78,7 @@ pub enum Fetch {
     Header(Message, HeaderName),
     /// The same of whole fields.
     Field(Message, HeaderName),
-    /// The last cookie of this name; of no name the last there is.
+    /// The last cookie of this name; of no name the first there is.
     Cookie(Message, Box<[u8]>),
     Status,
     Tls(TlsFact),

@@ -58,22 +58,20 @@ impl<'a> Head<'a> {
         self.fields(name).flat_map(|value| Parts { rest: Some(value) })
     }
 
-    /// The last cookie of a name; of no name the last there is.
+    /// The last cookie of a name; of no name the first there is.
     pub fn cookie(self, message: Message, name: &[u8]) -> Option<&'a [u8]> {
-        match message {
-            Message::Request => self
-                .values("cookie")
-                .flat_map(|value| Cookies { rest: value })
-                .filter(|(found, _)| name.is_empty() || *found == name)
-                .last(),
-            // Behind the first there are attributes.
-            Message::Response => self
-                .fields("set-cookie")
-                .filter_map(|value| Cookies { rest: value }.next())
-                .filter(|(found, _)| name.is_empty() || *found == name)
-                .last(),
+        fn chosen<'a>(mut all: impl Iterator<Item = (&'a [u8], &'a [u8])>, name: &[u8]) -> Option<&'a [u8]> {
+            let one =
+                if name.is_empty() { all.next() } else { all.filter(|(found, _)| *found == name).last() };
+            one.map(|(_, value)| value)
         }
-        .map(|(_, value)| value)
+        match message {
+            Message::Request => chosen(self.values("cookie").flat_map(|value| Cookies { rest: value }), name),
+            // Behind the first there are attributes.
+            Message::Response => {
+                chosen(self.fields("set-cookie").filter_map(|value| Cookies { rest: value }.next()), name)
+            }
+        }
     }
 }
 
