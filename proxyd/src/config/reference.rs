@@ -70,7 +70,9 @@ pub fn markdown() -> String {
     let mut text = INTRODUCTION.to_owned();
     for section in SECTIONS {
         let _ = write!(text, "\n## {}\n\n{}\n\n", section.title, section.about);
-        text.push_str("| setting | value | default | meaning |\n|---|---|---|---|\n");
+        if !section.fields.is_empty() {
+            text.push_str("| setting | value | default | meaning |\n|---|---|---|---|\n");
+        }
         for field in section.fields {
             let preset = match field.preset {
                 Preset::Required => "required".to_owned(),
@@ -84,6 +86,7 @@ pub fn markdown() -> String {
             let _ = write!(text, "\nNot supported yet: {names}.\n");
         }
     }
+    text.push_str(&super::sample::reference());
     text.push_str(&super::log_format::reference());
     text
 }

@@ -344,6 +344,21 @@ fn unknown(call: &Call, what: &str, known: &[&str], later: &str) -> Wrong {
     wrong(call.at.clone(), message, label)
 }
 
+/// The words of expressions, as the reference lists them.
+pub(super) fn reference() -> String {
+    let list = |names: &[&str]| super::words::list(names.iter().copied(), "and");
+    format!(
+        "\n## Sample expressions\n\nThe keys of `hash(..)`, `track` and `stick` are HAProxy's sample expressions: a fetch, and \
+         converters behind it, with commas between and arguments in ( ), as in `req.hdr(x-tenant),lower`. An argument with a \
+         comma, a bracket or a quote in it stands in `'` or `\"`.\n\nOf a request its head is looked at as the server is sent it: \
+         with the headers that are added to it, without a cookie that servers do not see. Of an answer it is the head that the \
+         client is sent. Proxies of mode tcp have what is not of HTTP: addresses, ports, TLS and constants.\n\nFetches: {}.\n\n\
+         Converters: {}.\n",
+        list(words::FETCHES),
+        list(words::CONVERTERS),
+    )
+}
+
 /// A mask as a number of bits or as an address.
 fn mask(text: &str, bits: u32) -> Option<IpAddr> {
     if let Ok(length) = text.parse::<u32>() {

@@ -11,7 +11,7 @@ use crate::expr::{Arg, Call};
 use crate::hash;
 
 /// Fetches that are built.
-const FETCHES: &[&str] = &[
+pub(super) const FETCHES: &[&str] = &[
     "always_false",
     "always_true",
     "base",
@@ -63,7 +63,7 @@ const FETCHES: &[&str] = &[
 ];
 
 /// Converters that are built.
-const CONVERTERS: &[&str] = &[
+pub(super) const CONVERTERS: &[&str] = &[
     "base64", "bytes", "crc32", "djb2", "field", "hex", "ipmask", "length", "lower", "sdbm", "upper",
     "url_dec", "word", "wt6", "xxh3", "xxh32", "xxh64",
 ];
