@@ -108,8 +108,9 @@ fn requests_that_are_killed_have_their_lines() {
 fn sessions_given_up_for_memory_are_reset_and_told_of() {
     // Nobody reads what they are sent: each holds buffers of ours, and more than the ceiling together.
     let origin = Tcp::start(|mut stream, _| {
-        let _started = stream.read(&mut [0]);
         stream.buffers(128 << 10);
+        let _greeted = stream.write_all(b"+");
+        let _started = stream.read(&mut [0]);
         let block = vec![0; 256 << 10];
         while stream.write_all(&block).is_ok() {}
     });
@@ -117,8 +118,11 @@ fn sessions_given_up_for_memory_are_reset_and_told_of() {
     let daemon = Daemon::start(&config);
     let address = daemon.listener("web");
     let mut crowd: Vec<_> = (0..600).map(|_| Client::narrow(address)).collect();
+    // All are taken before there is anything to hold: near the ceiling nobody would be.
     for client in &mut crowd {
-        // Past the ceiling they wait in the backlog, or are given up.
+        assert_eq!(client.read_exactly(1), b"+");
+    }
+    for client in &mut crowd {
         let _given_up = client.try_send("x");
     }
     daemon.logged("connections are given up");
