@@ -266,6 +266,65 @@ fn a_backend_counts_what_comes_to_it() {
 }
 
 #[test]
+fn bytes_are_counted_while_they_flow() {
+    let store = "store: [bytes_in_cnt, bytes_out_cnt, bytes_out_rate(\"1m\")]";
+    let track = r#"track: [(key: "src", table: "TABLE")]"#;
+    // A tunnel.
+    let echo = Tcp::echo();
+    let config = Config::new()
+        .table("of_frontend", &format!("key: ip, entries: 100, {store}"))
+        .table("of_backend", &format!("key: ip, entries: 100, {store}"))
+        .frontend(
+            "web",
+            &format!(r#"mode: tcp, default_backend: "app", {}"#, track.replace("TABLE", "of_frontend")),
+        )
+        .backend("app", &format!("mode: tcp, {}", track.replace("TABLE", "of_backend")))
+        .server("app1", echo.address(), "");
+    let daemon = Daemon::start(&config);
+    let mut client = Client::tcp(daemon.listener("web"));
+    for round in 1..4 {
+        client.send("hello");
+        assert_eq!(client.read_exactly(5), b"hello");
+        for table in ["of_frontend", "of_backend"] {
+            for name in ["bytes_in_cnt", "bytes_out_cnt", "bytes_out_rate(60000)"] {
+                eventually(name, || (value(&daemon, table, "127.0.0.1", name) == 5 * round).then_some(()));
+            }
+        }
+    }
+    client.half_close();
+    assert_eq!(client.read_to_end(), b"");
+    eventually("it is over", || (value(&daemon, "of_backend", "127.0.0.1", "use") == 0).then_some(()));
+    assert_eq!(value(&daemon, "of_frontend", "127.0.0.1", "bytes_in_cnt"), 15);
+    assert_eq!(value(&daemon, "of_backend", "127.0.0.1", "bytes_out_cnt"), 15);
+    // An answer that its client is in no hurry to read.
+    let length = 64 * 1024 * 1024;
+    let origin = Origin::start("app1");
+    let config = Config::new()
+        .table("of_frontend", &format!("key: ip, entries: 100, {store}"))
+        .table("of_backend", &format!("key: string(9), entries: 100, {store}"))
+        .frontend("web", &format!(r#"default_backend: "app", {}"#, track.replace("TABLE", "of_frontend")))
+        .backend("app", r#"track: [(key: "req.hdr(x-user)", table: "of_backend")]"#)
+        .server("app1", origin.addr(), "");
+    let daemon = Daemon::start(&config);
+    let places = [("of_frontend", "127.0.0.1"), ("of_backend", "bob")];
+    let mut client = Client::tcp(daemon.listener("web"));
+    client
+        .send(format!("GET /bytes/{length} HTTP/1.1\r\nHost: a\r\nX-User: bob\r\nConnection: close\r\n\r\n"));
+    for (table, key) in places {
+        eventually("a part is counted", || (value(&daemon, table, key, "bytes_out_cnt") > 0).then_some(()));
+        assert!(value(&daemon, table, key, "bytes_in_cnt") > 0, "what was asked is on its way");
+        assert_eq!(value(&daemon, table, key, "use"), 1);
+        assert!(value(&daemon, table, key, "bytes_out_cnt") < length, "the client has read nothing yet");
+    }
+    let read = client.read_to_end().len() as u64;
+    assert!(read > length);
+    for (table, key) in places {
+        eventually("all of it is counted", || (value(&daemon, table, key, "use") == 0).then_some(()));
+        assert_eq!(value(&daemon, table, key, "bytes_out_cnt"), read, "once");
+    }
+}
+
+#[test]
 fn tables_live_on_over_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("users");

@@ -25,6 +25,8 @@ pub struct Rule {
 pub struct Track {
     pub key: Sample,
     pub table: Arc<Table>,
+    /// The table counts bytes.
+    pub bytes: bool,
 }
 
 impl Rule {
@@ -58,11 +60,15 @@ impl Rule {
 impl Track {
     pub(super) fn bind(conf: &[conf::Track], tables: &[Arc<Table>]) -> Box<[Self]> {
         let tracks = conf.iter().filter_map(|conf::Track { key, table }| {
-            Some(Self { key: key.clone(), table: find(tables, table)? })
+            let table = find(tables, table)?;
+            let bytes = BYTES.iter().any(|data| table.layout().holds(*data));
+            Some(Self { key: key.clone(), table, bytes })
         });
         tracks.collect()
     }
 }
+
+const BYTES: [Data; 4] = [Data::BytesInCnt, Data::BytesInRate, Data::BytesOutCnt, Data::BytesOutRate];
 
 fn find(tables: &[Arc<Table>], name: &str) -> Option<Arc<Table>> {
     tables.iter().find(|table| *table.name == *name).cloned()

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::dispatch::{Found, Slot};
 use super::termination::{Cause, Phase, Termination};
+use super::track::Tally;
 use super::view::{BackendView, FrontendView, ServerView};
 use crate::clock::Instant;
 use crate::stats::cells::{Cells, Count, Time};
@@ -21,6 +22,8 @@ pub struct Meter {
     received: Cell<u64>,
     sent: Cell<u64>,
     status: Cell<Option<u16>>,
+    /// Entries of tables that count it.
+    tally: Tally,
 }
 
 /// Readings of the clock along a session's way.
@@ -58,7 +61,18 @@ impl Meter {
             received: Cell::default(),
             sent: Cell::default(),
             status: Cell::default(),
+            tally: Tally::default(),
         }
+    }
+
+    /// From here on its bytes are counted there too.
+    pub fn count_in(&mut self, tally: Tally) {
+        self.tally = tally;
+    }
+
+    /// Where else it is counted.
+    pub fn tally(&self) -> &Tally {
+        &self.tally
     }
 
     pub fn backend(&self) -> &Rc<BackendView> {
@@ -108,6 +122,7 @@ impl Meter {
         if n > 0 {
             self.received.update(|bytes| bytes + n);
             self.everywhere(|cells| cells.add(Count::BytesIn, n));
+            self.tally.received(n);
         }
     }
 
@@ -116,6 +131,7 @@ impl Meter {
         if n > 0 {
             self.sent.update(|bytes| bytes + n);
             self.everywhere(|cells| cells.add(Count::BytesOut, n));
+            self.tally.sent(n);
         }
     }
 

@@ -18,7 +18,7 @@ use super::retry::{Attempt, Failure};
 use super::route;
 use super::stick::Stuck;
 use super::termination::{Cause, Phase, Termination};
-use super::track::OfRequest;
+use super::track::Tally;
 use super::transfer::Transfer;
 use super::view::{BackendView, FrontendView, ServerView};
 use super::worker::{Place, Worker};
@@ -54,17 +54,13 @@ pub async fn serve(place: &Place, frontend: Rc<FrontendView>, mut client: Stream
         }
     };
     let timings = Timings::new(start);
-    let meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
-    meter.bytes_in(buffer.len() as u64);
-    let tracked = if backend.backend.track.is_empty() {
-        OfRequest::default()
-    } else {
+    let mut meter = Meter::new(Rc::clone(&frontend), Rc::clone(&backend), worker.shared.maxima());
+    if Tally::is_wanted(&frontend, &backend) {
         let seen = Seen { addresses, stream: &client, worker };
-        OfRequest::begin(&frontend, &backend, worker, &Facts::of_connection(&seen))
-    };
+        meter.count_in(Tally::begin(&frontend, &backend, place, &Facts::of_connection(&seen)));
+    }
+    meter.bytes_in(buffer.len() as u64);
     let mut session = Session {
-        place,
-        tracked,
         meter,
         trace,
         worker,
@@ -100,9 +96,6 @@ struct Session<'a> {
     server: Option<(Slot, Upstream)>,
     addresses: &'a Addresses,
     meter: Meter,
-    /// What is held of its connection in tables, and of itself.
-    place: &'a Place,
-    tracked: OfRequest,
     timings: Timings,
     way: Way,
     trace: Option<Box<Trace>>,
@@ -184,9 +177,6 @@ impl Session<'_> {
         let ended = clock::now();
         meter.finish(timings, ended, termination);
         let (bytes_in, bytes_out) = meter.bytes();
-        for tracked in self.tracked.all(self.place.tracked()) {
-            tracked.bytes(bytes_in, bytes_out);
-        }
         let Some(trace) = &self.trace else { return };
         let moments = Moments {
             complete: Some(timings.start),

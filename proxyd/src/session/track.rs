@@ -5,7 +5,7 @@ use std::rc::Rc;
 use smallvec::SmallVec;
 
 use super::view::{BackendView, FrontendView};
-use super::worker::Worker;
+use super::worker::{self, Worker};
 use crate::config::sample::{Fetch, Place, Sample};
 use crate::config::table::Data;
 use crate::model::stick::Track;
@@ -114,13 +114,26 @@ impl Tracked {
         });
     }
 
-    pub fn bytes(&self, received: u64, sent: u64) {
-        self.each(|entry| {
-            entry.add(Data::BytesInCnt, 0, received);
-            entry.add(Data::BytesInRate, 0, received);
-            entry.add(Data::BytesOutCnt, 0, sent);
-            entry.add(Data::BytesOutRate, 0, sent);
-        });
+    /// Bytes from the client, while they flow.
+    fn received(&self, n: u64) {
+        self.each_of(
+            |track| track.bytes,
+            |entry| {
+                entry.add(Data::BytesInCnt, 0, n);
+                entry.add(Data::BytesInRate, 0, n);
+            },
+        );
+    }
+
+    /// Bytes to the client.
+    fn sent(&self, n: u64) {
+        self.each_of(
+            |track| track.bytes,
+            |entry| {
+                entry.add(Data::BytesOutCnt, 0, n);
+                entry.add(Data::BytesOutRate, 0, n);
+            },
+        );
     }
 
     /// Something came that is no proper HTTP.
@@ -132,12 +145,16 @@ impl Tracked {
     }
 
     fn each(&self, change: impl Fn(&mut EntryMut<'_>)) {
-        if self.held.is_empty() {
-            return;
-        }
-        let (tracks, now) = (self.whose.tracks(), self.now());
-        for (at, held) in &self.held {
-            tracks[*at].table.with(held, now, &change);
+        self.each_of(|_| true, change);
+    }
+
+    fn each_of(&self, which: impl Fn(&Track) -> bool, change: impl Fn(&mut EntryMut<'_>)) {
+        let tracks = self.whose.tracks();
+        let mut held = self.held.iter().filter(|(at, _)| which(&tracks[*at])).peekable();
+        // Where there is nothing to be changed the clock is not read.
+        if held.peek().is_some() {
+            let now = self.now();
+            held.for_each(|(at, held)| tracks[*at].table.with(held, now, &change));
         }
     }
 
@@ -158,24 +175,32 @@ impl Drop for Tracked {
     }
 }
 
-/// What is held for one request, or for a TCP session on its backend; nothing where nobody asked for it.
+/// What one request, or TCP session, is counted in; nothing where nobody asked for it.
 #[derive(Debug, Default)]
-pub struct OfRequest(Option<Box<[Tracked; 2]>>);
+pub struct Tally(Option<Box<Entries>>);
 
-impl OfRequest {
+#[derive(Debug)]
+struct Entries {
+    /// What is held for it alone: by its frontend, and by its backend.
+    own: [Tracked; 2],
+    /// What is held for its connection.
+    connection: Option<Rc<Tracked>>,
+}
+
+impl Tally {
     /// Holds what the frontend tracks of requests, and all that the backend does.
     pub fn begin(
         frontend: &Rc<FrontendView>,
         backend: &Rc<BackendView>,
-        worker: &Rc<Worker>,
+        place: &worker::Place,
         facts: &Facts<'_>,
     ) -> Self {
+        let worker = &place.worker;
         let of_frontend = Tracked::new(Whose::Frontend(Rc::clone(frontend)), worker);
         let of_backend = Tracked::new(Whose::Backend(Rc::clone(backend)), worker);
-        Self(Some(Box::new([
-            of_frontend.begin(facts, |when| when == When::Requested),
-            of_backend.begin(facts, |_| true),
-        ])))
+        let own =
+            [of_frontend.begin(facts, |when| when == When::Requested), of_backend.begin(facts, |_| true)];
+        Self(Some(Box::new(Entries { own, connection: place.tracked().cloned() })))
     }
 
     /// Whether there is something to be held.
@@ -183,8 +208,27 @@ impl OfRequest {
         !(frontend.frontend.track.is_empty() && backend.backend.track.is_empty())
     }
 
-    /// What this request holds, and what its connection does.
-    pub fn all<'a>(&'a self, connection: Option<&'a Tracked>) -> impl Iterator<Item = &'a Tracked> {
-        self.0.iter().flat_map(|held| held.iter()).chain(connection)
+    /// What it holds, without what its connection does.
+    pub fn own(&self) -> impl Iterator<Item = &Tracked> {
+        self.0.iter().flat_map(|entries| &entries.own)
+    }
+
+    pub fn all(&self) -> impl Iterator<Item = &Tracked> {
+        let connection = self.0.iter().filter_map(|entries| entries.connection.as_deref());
+        self.own().chain(connection)
+    }
+
+    /// Bytes from the client.
+    pub fn received(&self, n: u64) {
+        if self.0.is_some() && n > 0 {
+            self.all().for_each(|tracked| tracked.received(n));
+        }
+    }
+
+    /// Bytes to the client.
+    pub fn sent(&self, n: u64) {
+        if self.0.is_some() && n > 0 {
+            self.all().for_each(|tracked| tracked.sent(n));
+        }
     }
 }

@@ -281,7 +281,7 @@ pub struct Place {
     /// Where connections of one source are bounded.
     counted: Option<Box<Counted>>,
     /// What is counted of it in tables.
-    tracked: Option<Box<Tracked>>,
+    tracked: Option<Rc<Tracked>>,
     key: usize,
 }
 
@@ -390,18 +390,19 @@ impl Place {
             return;
         }
         let seen = Seen { addresses, stream, worker: &self.worker };
-        let held = self.tracked.take().map(|tracked| *tracked);
+        // No stream of it is under way, so that nobody else has it.
+        let held = self.tracked.take().and_then(Rc::into_inner);
         let held = held.unwrap_or_else(|| Tracked::new(Whose::Frontend(Rc::clone(frontend)), &self.worker));
         let tracked = held.begin(&Facts::of_connection(&seen), when);
         if is_session {
             tracked.session();
         }
-        self.tracked = Some(Box::new(tracked));
+        self.tracked = Some(Rc::new(tracked));
     }
 
     /// What is held of it in tables.
-    pub fn tracked(&self) -> Option<&Tracked> {
-        self.tracked.as_deref()
+    pub fn tracked(&self) -> Option<&Rc<Tracked>> {
+        self.tracked.as_ref()
     }
 
     /// Which of the worker's connections it is.

@@ -8,7 +8,6 @@ use std::rc::Rc;
 use self::under_way::UnderWay;
 use super::log::End;
 use super::persistence::Persisted;
-use super::tables::Known;
 use super::{Connection, Next};
 use crate::clock;
 use crate::config::ServerTimeouts;
@@ -26,6 +25,7 @@ use crate::session::meter::{Meter, Timings};
 use crate::session::queue::{Leaves, Line, NoServer};
 use crate::session::record::Way;
 use crate::session::retry::{self, Attempt, Failure};
+use crate::session::stick::Stuck;
 use crate::session::tcp::{cut, no_connection};
 use crate::session::termination::{Cause, Phase, Termination};
 use crate::session::transfer::Transfer;
@@ -50,8 +50,8 @@ struct Request<'a> {
     way: Way,
     /// Its cookie, where the backend has one.
     persisted: Persisted,
-    /// What tables make of it.
-    known: Known,
+    /// Whom stick rules lead it to.
+    stuck: Stuck,
     /// The server's connection, where it has become a tunnel.
     tunnel: Option<Upstream>,
     /// Why it was refused.
@@ -62,7 +62,7 @@ impl Request<'_> {
     /// A cookie's server goes before one that tables know.
     fn tries(&self) -> Tries {
         let mut tries = self.persisted.tries(&self.backend, self.key);
-        self.known.stuck.prefer(&mut tries);
+        self.stuck.prefer(&mut tries);
         tries
     }
 
@@ -113,13 +113,13 @@ impl Connection {
         };
         #[cfg(debug_assertions)]
         let fault = self.is_fault_asked_for();
-        let meter =
+        let mut meter =
             Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.place.worker.shared.maxima());
         meter.request();
         let source = self.addresses.client.map(|address| address.ip());
         let persisted = Persisted::read(&backend.backend, &mut self.up_head, source);
         let key = self.key(facts, &backend);
-        let known = self.look_up(facts, &backend, &persisted);
+        let stuck = self.look_up(facts, &backend, &persisted, &mut meter);
         let up =
             Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body)
                 .at_most(self.frontend.frontend.http.max_body)
@@ -132,7 +132,7 @@ impl Connection {
                 ));
         let timings = Timings::new(self.now);
         let request = Request {
-            known,
+            stuck,
             facts,
             backend,
             key,
@@ -318,7 +318,7 @@ impl Connection {
         if tries.may_repeat(backend, unwanted.attempt(facts, up)).await {
             return Err(unwanted);
         }
-        self.keep(persisted, &mut request.known, (&backend.backend, slot), answer.status);
+        self.keep(persisted, &mut request.stuck, (&backend.backend, slot), answer.status);
         let answered = *timings.answered.insert(slot.took(&self.place.worker, begun, clock::now()));
         let mut down = Transfer::new(
             std::mem::take(&mut self.down_head),

@@ -121,8 +121,8 @@ pub const TRACK: Section = Section {
     title: "track",
     about: "What the table stores is counted for each connection, where a connection has the key, else for each request: \
             `conn_cnt`, `conn_cur`, `conn_rate`; `sess_cnt`, `sess_rate` (those whose TLS was agreed on); `http_req_cnt` \
-            and its rate, `http_err_cnt` (4xx), `http_fail_cnt` (5xx but 501 and 505), `bytes_in_cnt`, `bytes_out_cnt`, \
-            when a request or TCP session has ended; `glitch_cnt`, what was no proper HTTP. An entry stays at least as \
+            and its rate, `http_err_cnt` (4xx), `http_fail_cnt` (5xx but 501 and 505), `bytes_in_cnt`, `bytes_out_cnt` \
+            and their rates, while bytes flow; `glitch_cnt`, what was no proper HTTP. An entry stays at least as \
             long as what it counts. The entries of a proxy are HAProxy's `track-sc0` to `track-sc2`.",
     fields: &[
         Field {

@@ -25,7 +25,7 @@ impl<'a> UnderWay<'a> {
         // First of all: what goes wrong from here on is not told of in turn.
         self.over = true;
         let Self { connection, request, .. } = self;
-        let Request { facts, meter, up, timings, way, persisted, known, tunnel, reason, .. } = request;
+        let Request { facts, meter, up, timings, way, persisted, tunnel, reason, .. } = request;
         if let Some(server) = tunnel.take()
             && termination != Termination::default()
         {
@@ -41,10 +41,11 @@ impl<'a> UnderWay<'a> {
         connection.up_head = up.take_prefix();
         connection.now = timings.ended.unwrap_or_else(clock::now);
         meter.finish(timings, connection.now, termination);
-        let (received, sent) = meter.bytes();
-        let received = if nothing_sent { facts.length as u64 } else { received };
-        for tracked in known.tracked.all(connection.place.tracked()) {
-            tracked.bytes(received, sent + own_bytes);
+        let (flowed, sent) = meter.bytes();
+        let received = if nothing_sent { facts.length as u64 } else { flowed };
+        meter.tally().received(received.saturating_sub(flowed));
+        meter.tally().sent(own_bytes);
+        for tracked in meter.tally().all() {
             tracked.answered(meter.status().unwrap_or(0));
         }
         if connection.trace.is_some() {
