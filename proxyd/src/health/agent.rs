@@ -231,10 +231,8 @@ mod tests {
         assert_eq!(say("maint\n"), ("MAINT".into(), 100, 7));
         assert_eq!(say("ready up\n"), ("UP".into(), 100, 7));
         let history = server.history();
-        assert_eq!(
-            &*history[0].reason,
-            "Layer7 wrong status, code: 0, info: \"via agent : down (why)\", check duration: 0ms"
-        );
+        let told = "Layer7 wrong status, code: 0, info: \"via agent : down (why)\", check duration: ";
+        assert!(history[0].reason.starts_with(told), "{}", history[0].reason);
         assert_eq!(history.len(), 5);
         assert_eq!(server.control().agent.outcome.unwrap().status, CheckStatus::L7Ok);
         shared.server_event(backend, server, Event::DisableAgent, Cause::Command { by: "", line: "" });

@@ -9,7 +9,7 @@ use proto::stats::{Col, Row, parse};
 use proto::watch::{Applied, EventKind, Line, Replica};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::time::{Duration, timeout};
+use tokio::time::{Duration, Instant, timeout};
 
 use crate::admin::tests::{LIMIT, Site, with_site};
 use crate::admin::watch::hub::MAX_WATCHERS;
@@ -47,13 +47,15 @@ impl Reader {
         line
     }
 
-    /// Reads until a line that `wanted` accepts.
+    /// Reads until a line that `wanted` accepts, which is not waited for without end while others come.
     async fn until(&mut self, wanted: impl Fn(&Line) -> bool) -> Line {
+        let begun = Instant::now();
         loop {
             let line = self.line().await;
             if wanted(&line) {
                 return line;
             }
+            assert!(begun.elapsed() < LIMIT * 3, "in vain, to {line:?}");
         }
     }
 
@@ -337,11 +339,21 @@ async fn a_delta_that_is_too_long_is_split() {
         let mut reader = Reader::start(&site, Level::Admin, "watch every 1s").await;
         reader.synced().await;
         let snapshot = site.shared.snapshot();
-        for server in &snapshot.backend("many").unwrap().servers {
-            server.stats.worker(0).add(Count::BytesIn, 1_000_000);
+        // Who is too slow to be told of a change is given all anew, and has to see another.
+        loop {
+            for server in &snapshot.backend("many").unwrap().servers {
+                server.stats.worker(0).add(Count::BytesIn, 1_000_000);
+            }
+            let told = |line: &Line| match line {
+                Line::Delta(delta) => delta.more,
+                Line::Sync(_) => true,
+                _ => false,
+            };
+            if matches!(reader.until(told).await, Line::Delta(_)) {
+                break;
+            }
         }
         let mut parts = 0;
-        reader.until(|line| matches!(line, Line::Delta(delta) if delta.more)).await;
         loop {
             let Line::Delta(delta) = reader.line().await else { panic!("a delta") };
             parts += 1;
