@@ -36,8 +36,11 @@ pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>) -> Picked {
                 // A server that warms up has the first of its nodes.
                 if server.is_eligible() { server.share() } else { 0 }
             };
-            let way = ring.from(key, &nodes).filter(fits).take(WAY * group.members.len());
-            choose(backend, placement, way.chain(left()))
+            let way = ring.from(key, &nodes).filter(fits);
+            if placement.shares.is_none() {
+                return choose(backend, placement, way);
+            }
+            choose(backend, placement, way.take(WAY * group.members.len()).chain(left()))
         }
         Table::Maglev(table) => choose(backend, placement, table.from(key).filter(fits).chain(left())),
     }
