@@ -106,7 +106,7 @@ fn requests_that_are_killed_have_their_lines() {
 
 #[test]
 fn sessions_given_up_for_memory_are_reset_and_told_of() {
-    // Nobody reads what they are sent: each holds buffers of ours, and more than the ceiling together.
+    // Nobody reads what they are sent: each holds buffers of ours.
     let origin = Tcp::start(|mut stream, _| {
         stream.buffers(128 << 10);
         let _greeted = stream.write_all(b"+");
@@ -114,16 +114,28 @@ fn sessions_given_up_for_memory_are_reset_and_told_of() {
         let block = vec![0; 256 << 10];
         while stream.write_all(&block).is_ok() {}
     });
-    let config = logging(Config::tcp([("app1", origin.address())])).global(r#"memory: "64MiB", splice: off"#);
+    // Requests that may be sent again are kept, however near the ceiling: more than that together.
+    let taking = Tcp::start(|mut stream, _| while let Ok(1..) = stream.read(&mut [0; 4096]) {});
+    let config = logging(Config::tcp([("app1", origin.address())]))
+        .global(r#"memory: "64MiB", splice: off"#)
+        .frontend("kept", r#"mode: http, default_backend: "kept""#)
+        .backend("kept", r#"mode: http, retries: (replay: "1MiB")"#)
+        .server("taking", taking.address(), "");
     let daemon = Daemon::start(&config);
-    let address = daemon.listener("web");
-    let mut crowd: Vec<_> = (0..600).map(|_| Client::narrow(address)).collect();
+    let (address, kept) = (daemon.listener("web"), daemon.listener("kept"));
+    let mut crowd: Vec<_> = (0..300).map(|_| Client::narrow(address)).collect();
+    let mut keeping: Vec<_> = (0..60).map(|_| Client::tcp(kept)).collect();
     // All are taken before there is anything to hold: near the ceiling nobody would be.
     for client in &mut crowd {
         assert_eq!(client.read_exactly(1), b"+");
     }
+    eventually("those are, too", || (daemon.count("kept", "FRONTEND", "scur") == 60).then_some(()));
     for client in &mut crowd {
-        let _given_up = client.try_send("x");
+        client.send("x");
+    }
+    for client in &mut keeping {
+        let _given_up = client.try_send("PUT / HTTP/1.1\r\nHost: test\r\nContent-Length: 1048576\r\n\r\n");
+        let _given_up = client.try_send(vec![b'x'; 1_000_000]);
     }
     daemon.logged("connections are given up");
     eventually("each is counted and has its line", || {

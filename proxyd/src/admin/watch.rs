@@ -243,12 +243,20 @@ impl Watcher<'_> {
 
     /// Tells what was missed, then the state.
     async fn gap(&mut self) -> io::Result<()> {
+        let gap = self.missed().await?;
+        self.state(Some(gap)).await
+    }
+
+    /// Tells the events that are left of those that were missed.
+    async fn missed(&mut self) -> io::Result<Gap> {
         let journal = &self.shared.journal;
         let from = self.frames_at.max(self.events_at) + 1;
-        let events_lost = journal.counts().1.saturating_sub(self.events_seen);
-        // Those that are kept are told, a few at a time; more may come meanwhile.
-        self.events_seen += events_lost;
+        let mut events_lost = 0;
+        // Those that are kept are told, a few at a time; more may come, and go, meanwhile.
         loop {
+            let lost = journal.counts().1.saturating_sub(self.events_seen);
+            self.events_seen += lost;
+            events_lost += lost;
             let events = journal.after(self.events_at, EVENTS);
             if events.is_empty() {
                 break;
@@ -256,7 +264,7 @@ impl Watcher<'_> {
             self.events(&events);
             self.hand_over().await?;
         }
-        self.state(Some(Gap { from, to: 0, events_lost })).await
+        Ok(Gap { from, to: 0, events_lost })
     }
 
     /// Sends the state; after a gap, which it closes.
@@ -278,9 +286,9 @@ impl Watcher<'_> {
                 self.put(&Line::Sync(stamp));
                 return Ok(());
             }
-            // Its reader stood still, and the state was let go.
-            gap = Some(Gap { from: stamp.seq + 1, to: 0, events_lost: 0 });
+            // Its reader stood still, and the state was let go; when it goes on, events have come and gone.
             self.hand_over().await?;
+            gap = Some(self.missed().await?);
         }
     }
 

@@ -9,9 +9,10 @@ use proto::stats::{Col, Row, parse};
 use proto::watch::{Applied, EventKind, Line, Replica};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::time::{Duration, Instant, timeout};
+use tokio::time::{Duration, Instant, sleep, timeout};
 
 use crate::admin::tests::{LIMIT, Site, with_site};
+use crate::admin::watch::PATIENCE;
 use crate::admin::watch::hub::MAX_WATCHERS;
 use crate::config::{Config, Mode};
 use crate::model::change::Cause;
@@ -299,6 +300,17 @@ fn many(servers: usize) -> Config {
 
 #[tokio::test]
 async fn a_slow_reader_misses_events_and_is_told() {
+    misses_events(Duration::ZERO).await;
+}
+
+/// It is given up on in the middle of the state, which it has to be given anew.
+#[tokio::test]
+async fn a_reader_that_stands_still_misses_events_and_is_told() {
+    misses_events(PATIENCE + Duration::from_secs(1)).await;
+}
+
+/// Reads the beginning, and the rest after many events and that time.
+async fn misses_events(still: Duration) {
     with_site(testing::shared_of(&many(400)), async |site| {
         let mut slow = Reader::start(&site, Level::Admin, "watch every 100ms").await;
         let mut swift = Reader::start(&site, Level::Admin, "watch every 100ms").await;
@@ -317,6 +329,7 @@ async fn a_slow_reader_misses_events_and_is_told() {
         }
         // All is there for the one that reads.
         swift.reach(site.shared.journal.seq()).await;
+        sleep(still).await;
         let mut seen = 0;
         let gap = loop {
             match slow.line().await {
