@@ -160,9 +160,12 @@ fn a_server_may_break_off_at_every_step() {
             assert_eq!(told, *status, "{name}, {versions:?}: {}", daemon.log());
             assert!(begun.elapsed() < Duration::from_secs(10), "{name}, {versions:?}");
             if *status == 200 {
-                // Whatever came behind the answer is nobody's.
-                let again = client.get("/");
-                assert!(server.accepted() >= 2, "{name}, {versions:?}: {again:?}");
+                // Whatever came behind the answer is nobody's. Its end may come a moment after the next request.
+                eventually("another connection", || {
+                    let again = daemon.client().get("/");
+                    assert!(matches!(again.status, 200 | 502), "{name}, {versions:?}: {again:?}");
+                    (server.accepted() >= 2).then_some(())
+                });
             }
             eventually("nothing is left", || (daemon.count("app", "app1", "scur") == 0).then_some(()));
         }
