@@ -208,7 +208,7 @@ async fn a_half_close_does_not_end_it_and_a_whole_one_does() {
                     if &first == br#"{"kind":"hel"# {
                         readers.push(stream);
                     } else {
-                        tokio::time::sleep(Duration::from_millis(20)).await;
+                        sleep(Duration::from_millis(20)).await;
                     }
                 }
                 readers
