@@ -1,5 +1,5 @@
 //! A stick table of 1,000,000 addresses: nanoseconds of each thing that is done with it, by one thread and by four, and what
-//! it takes. `cargo bench -p proxyd --bench tables -- run`
+//! it takes. `cargo run --release -p proxyd --example tables -- run`
 
 #![expect(clippy::print_stdout, reason = "its results are its output")]
 

@@ -243,7 +243,7 @@ def whole_run(binary, kind, requests):
 
 
 def picks_program():
-    argv = ["cargo", "bench", "-q", "-p", "proxyd", "--bench", "picks", "--no-run", "--message-format=json"]
+    argv = ["cargo", "build", "-q", "--release", "-p", "proxyd", "--example", "picks", "--message-format=json"]
     done = subprocess.run(argv, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     messages = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     return next(it["executable"] for it in messages if it.get("target", {}).get("name") == "picks" and it["executable"])
