@@ -80,11 +80,12 @@ impl Browser {
     }
 }
 
-fn three(origins: &[Origin], persistence: &str, fields: &str) -> Config {
+/// Servers without a `cookie` of their own; what the cookie and the backend have besides.
+fn three(origins: &[Origin], words: &str, fields: &str) -> Config {
     let config = Config::new()
         .global("workers: 2")
         .frontend("web", r#"default_backend: "app", http: (http2: (prior_knowledge: true))"#)
-        .backend("app", &format!("persistence: {persistence}{fields}"));
+        .backend("app", &format!("persistence: cookie(name: \"SRV\", key: \"MyKey\"{words}){fields}"));
     let names = ["app1", "app2", "app3"];
     origins.iter().zip(names).fold(config, |config, (origin, name)| config.server(name, origin.addr(), ""))
 }
@@ -94,7 +95,7 @@ fn a_client_stays_through_drain_and_weights_and_moves_once_when_its_server_dies(
     let check = r#", check: tcp(interval: "100ms", rise: 1, fall: 1)"#;
     for speak in [Browser::http1, Browser::http2] {
         let mut origins: Vec<Origin> = ["app1", "app2", "app3"].map(Origin::start).into();
-        let daemon = Daemon::start(&three(&origins, r#"cookie(name: "SRV")"#, check));
+        let daemon = Daemon::start(&three(&origins, "", check));
         let mut browser = speak(daemon.listener("web"));
         let (_, home) = browser.get("/");
         let at_home = |browser: &mut Browser, why: &str| {
@@ -137,7 +138,7 @@ fn a_client_stays_through_drain_and_weights_and_moves_once_when_its_server_dies(
 #[test]
 fn clients_that_are_kept_are_not_counted_as_balanced() {
     let origins: Vec<Origin> = ["app1", "app2"].map(Origin::start).into();
-    let daemon = Daemon::start(&three(&origins, r#"cookie(name: "SRV")"#, ""));
+    let daemon = Daemon::start(&three(&origins, "", ""));
     let mut browser = Browser::http1(daemon.listener("web"));
     for _ in 0..5 {
         browser.get("/");
@@ -151,17 +152,22 @@ fn clients_that_are_kept_are_not_counted_as_balanced() {
     assert_ne!(daemon.stat("app", "app2", "cookie"), value);
 }
 
-/// One server `s1` behind a persistence, and what it answers.
-fn scripted(persistence: &str, answer: &'static str) -> (Origin, Daemon) {
+/// One server `s1` behind a persistence.
+fn one(at: SocketAddr, cookie: &str, server: &str) -> Daemon {
+    let config = Config::new()
+        .frontend("web", r#"default_backend: "app", http: (http2: (prior_knowledge: true))"#)
+        .backend("app", &format!("persistence: {cookie}"))
+        .server("one", at, &format!(r#"cookie: "s1"{server}"#));
+    Daemon::start(&config)
+}
+
+/// The same with what it answers.
+fn scripted(cookie: &str, answer: &'static str) -> (Origin, Daemon) {
     let origin = Origin::scripted(move |_: &Request| {
         let bytes = format!("HTTP/1.1 200 OK\r\n{answer}Content-Length: 0\r\n\r\n");
         Answer { bytes: bytes.into_bytes(), close: false }
     });
-    let config = Config::new()
-        .frontend("web", r#"default_backend: "app""#)
-        .backend("app", &format!("persistence: {persistence}"))
-        .server("one", origin.addr(), r#"cookie: "s1""#);
-    let daemon = Daemon::start(&config);
+    let daemon = one(origin.addr(), cookie, "");
     (origin, daemon)
 }
 
@@ -241,12 +247,7 @@ fn answers_of_our_own_and_interim_ones_give_no_cookie() {
             .to_vec(),
         close: false,
     });
-    let daemon = Daemon::start(
-        &Config::new()
-            .frontend("web", r#"default_backend: "app""#)
-            .backend("app", r#"persistence: cookie(name: "SRV")"#)
-            .server("one", origin.addr(), r#"cookie: "s1""#),
-    );
+    let daemon = one(origin.addr(), r#"cookie(name: "SRV")"#, "");
     let answer = daemon.client().get("/");
     assert_eq!((answer.interim.len(), answer.interim[0].get("set-cookie")), (1, None));
     assert_eq!(answer.header("set-cookie"), Some("SRV=s1; path=/"));
@@ -261,12 +262,7 @@ fn a_switch_of_protocols_gives_one() {
         bytes: b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nhello".to_vec(),
         close: true,
     });
-    let daemon = Daemon::start(
-        &Config::new()
-            .frontend("web", r#"default_backend: "app""#)
-            .backend("app", r#"persistence: cookie(name: "SRV")"#)
-            .server("one", origin.addr(), r#"cookie: "s1""#),
-    );
+    let daemon = one(origin.addr(), r#"cookie(name: "SRV")"#, "");
     let mut client = daemon.client();
     client.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
     let head = String::from_utf8(client.read_until("\r\n\r\n")).unwrap();
@@ -283,12 +279,7 @@ fn servers_of_http2_have_cookies_too() {
         let head = Frame::head(frames::END_STREAM, stream, &hpack::encode(&fields));
         vec![Step::Send(frames::bytes(&head))]
     });
-    let daemon = Daemon::start(
-        &Config::new()
-            .frontend("web", r#"default_backend: "app", http: (http2: (prior_knowledge: true))"#)
-            .backend("app", r#"persistence: cookie(name: "SRV", mode: prefix)"#)
-            .server("one", origin.addr(), r#"cookie: "s1", http: h2"#),
-    );
+    let daemon = one(origin.addr(), r#"cookie(name: "SRV", mode: prefix)"#, ", http: h2");
     let mut browser = Browser::http2(daemon.listener("web"));
     for _ in 0..2 {
         assert_eq!(browser.get("/").0, 200);
@@ -309,7 +300,7 @@ fn servers_of_http2_have_cookies_too() {
 fn exceptions_are_made_by_condition() {
     let origins: Vec<Origin> = ["app1", "app2"].map(Origin::start).into();
     let persist = r#", persist: (ignore: [path("/static/*", "*.png")], force: [all([path("/try"), source("127.0.0.0/8")]), method("PUT")])"#;
-    let daemon = Daemon::start(&three(&origins, r#"cookie(name: "SRV", indirect: true)"#, persist));
+    let daemon = Daemon::start(&three(&origins, ", indirect: true", persist));
     let mut browser = Browser::http1(daemon.listener("web"));
     for path in ["/static/a", "/b.png?x=/c"] {
         browser.get(path);
@@ -330,7 +321,7 @@ fn exceptions_are_made_by_condition() {
 #[test]
 fn a_server_that_is_down_is_tried_first_where_that_is_asked_for() {
     let mut origins: Vec<Origin> = ["app1", "app2"].map(Origin::start).into();
-    let daemon = Daemon::start(&three(&origins, r#"cookie(name: "SRV")"#, ", persist: (try_down: true)"));
+    let daemon = Daemon::start(&three(&origins, "", ", persist: (try_down: true)"));
     let mut browser = Browser::http1(daemon.listener("web"));
     let (_, home) = browser.get("/");
     daemon.admin(&format!("set server app/{home} state maint"));
@@ -349,7 +340,7 @@ fn a_server_that_is_down_is_tried_as_often_as_another() {
     let mut origins: Vec<Origin> = ["app1", "app2"].map(Origin::start).into();
     let fields =
         r#", persist: (try_down: true), timeouts: (connect: "20ms"), retries: (max: 3, redispatch: false)"#;
-    let daemon = Daemon::start(&three(&origins, r#"cookie(name: "SRV")"#, fields));
+    let daemon = Daemon::start(&three(&origins, "", fields));
     let mut browser = Browser::http1(daemon.listener("web"));
     let (_, home) = browser.get("/");
     daemon.admin(&format!("set server app/{home} state maint"));
@@ -408,7 +399,7 @@ fn dates_and_addresses_in_values() {
     assert!(old.starts_with("SRV=s1|") && !old.contains("ZVPxB"), "{old}");
     // HAProxy's formula, and a value that goes with the address.
     let origins: Vec<Origin> = ["app1", "app2"].map(Origin::start).into();
-    let daemon = Daemon::start(&three(&origins, r#"cookie(name: "SRV", dynamic: true, key: "MyKey")"#, ""));
+    let daemon = Daemon::start(&three(&origins, ", dynamic: true", ""));
     let before = daemon.stat("app", "app1", "cookie");
     daemon.admin("set server app/app1 addr 10.0.0.1 port 8080");
     assert_ne!(before, "3387097ed8d55e7d");

@@ -1,8 +1,8 @@
-//! What servers are called in cookies: as it was written, else a hash, so that a client learns nothing from it.
+//! What servers are called in cookies: as it was written, else a keyed hash, so that a client learns nothing from it.
 
 use std::collections::HashMap;
 
-use aws_lc_rs::{digest, hmac};
+use aws_lc_rs::hmac;
 use proto::addr::Address;
 use smallvec::SmallVec;
 use xxhash_rust::xxh64::xxh64;
@@ -23,6 +23,7 @@ pub struct Values {
 pub struct Naming {
     /// After their addresses.
     pub dynamic: bool,
+    /// There is one wherever a server has no value of its own: a configuration without is refused.
     pub key: Option<Vec<u8>>,
 }
 
@@ -63,16 +64,13 @@ impl Values {
     }
 }
 
-/// In front of names that are hashed without a key, so that the hash is no one else's.
-const UNKEYED: &[u8] = b"proxyd server cookie";
-
 fn value(naming: &Naming, backend: &str, server: Server<'_>) -> String {
-    let key = naming.key.as_deref();
+    let key = naming.key.as_deref().unwrap_or_default();
     match (server.given, server.address) {
         (Some(given), _) => given.to_owned(),
-        (None, Address::Ip(address)) if naming.dynamic && key.is_some() => {
+        (None, Address::Ip(address)) if naming.dynamic => {
             // HAProxy's `srv_set_dyncookie`.
-            let mut text = key.unwrap_or_default().to_vec();
+            let mut text = key.to_vec();
             match address.ip() {
                 std::net::IpAddr::V4(ip) => text.extend(ip.octets()),
                 std::net::IpAddr::V6(ip) => text.extend(ip.octets()),
@@ -82,16 +80,12 @@ fn value(naming: &Naming, backend: &str, server: Server<'_>) -> String {
         }
         (None, _) => {
             let name = [backend.as_bytes(), b"\0", server.name.as_bytes()].concat();
-            if let Some(key) = key {
-                return first_bytes(hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &name).as_ref());
-            }
-            let salted = [UNKEYED, b"\0", &name].concat();
-            first_bytes(digest::digest(&digest::SHA256, &salted).as_ref())
+            let hash = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &name);
+            // Eight bytes of it: no two servers share them by chance.
+            format!(
+                "{:016x}",
+                hash.as_ref().iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte))
+            )
         }
     }
-}
-
-/// Eight of them: no two servers share them by chance.
-fn first_bytes(hash: &[u8]) -> String {
-    format!("{:016x}", hash.iter().take(8).fold(0, |number: u64, byte| number << 8 | u64::from(*byte)))
 }

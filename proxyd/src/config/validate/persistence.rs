@@ -117,22 +117,44 @@ fn combinations(written: &WrittenCookie, report: &mut Report) {
     }
 }
 
+/// Servers need a value of their own, since names without a key are easily guessed.
+fn without_key(written: &WrittenCookie, servers: &[Server], report: &mut Report) {
+    let nameless = servers.iter().filter(|server| server.cookie.is_none());
+    let Some(cookie) = servers.iter().find_map(|server| server.cookie.as_ref()) else {
+        if nameless.count() > 0 {
+            report.push(
+                Diagnostic::error("no-cookie", "servers have no `cookie`, and there is no `key`")
+                    .at(
+                        written.span,
+                        "`key` is missing here: servers are called by a hash of it and their name",
+                    )
+                    .help(
+                        "write `key: file(\"..\")`, the same on all instances, or a `cookie` for each server",
+                    ),
+            );
+        }
+        return;
+    };
+    for server in nameless {
+        let name = server.name.as_ref();
+        report.push(
+            Diagnostic::error(
+                "no-cookie",
+                format!("server `{}` has no `cookie`", name.map_or("?", |name| &name.value)),
+            )
+            .at(name.map_or(written.span, |name| name.span), "its clients would not come back to it")
+            .at(cookie.span, "others have one")
+            .help("write one for each server, or `key: file(\"..\")` in `persistence`: then a hash of the key and its name is used"),
+        );
+    }
+}
+
 fn values(written: &WrittenCookie, servers: &[Server], report: &mut Report) {
     let dynamic = written.cookie.dynamic;
     let given: Vec<&Server> = servers.iter().filter(|server| server.cookie.is_some()).collect();
-    if let Some(cookie) = given.first().and_then(|server| server.cookie.as_ref()) {
-        for server in servers.iter().filter(|server| server.cookie.is_none() && !dynamic) {
-            let name = server.name.as_ref();
-            report.push(
-                Diagnostic::error(
-                    "no-cookie",
-                    format!("server `{}` has no `cookie`", name.map_or("?", |name| &name.value)),
-                )
-                .at(name.map_or(written.span, |name| name.span), "its clients would not come back to it")
-                .at(cookie.span, "others have one")
-                .help("write one for each server, or for none: then a hash of its name is used"),
-            );
-        }
+    // Of `dynamic` without `key` is told already.
+    if written.place("key").is_none() && !dynamic {
+        without_key(written, servers, report);
     }
     if dynamic {
         for server in servers.iter().filter(|it| it.cookie.is_none() && is_unix(it.address.as_ref())) {

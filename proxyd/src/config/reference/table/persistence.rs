@@ -26,8 +26,8 @@ pub(super) const PERSIST_FIELD: Field = Field {
 pub(super) const SERVER_COOKIE: Field = Field {
     name: "cookie",
     shape: "string",
-    preset: Preset::Unset("a hash of its name"),
-    meaning: "What it is called in the cookie of its backend. All servers of a backend have one, or none. \
+    preset: Preset::Unset("a keyed hash of its name"),
+    meaning: "What it is called in the cookie of its backend. Without it `key` of `persistence` is needed. \
               A backup may have that of another server: it takes that one's clients while it is down.",
 };
 
@@ -108,9 +108,9 @@ pub const COOKIE: Section = Section {
             name: "key",
             shape: "string, or `file(\"..\")`",
             preset: Preset::Unset("none"),
-            meaning: "What the names of servers are hashed with. Without it the hash is of the names of backend and server \
-                      alone: the same on all instances and after a restart, and who guesses the names can tell that they are \
-                      right. All instances that share clients need the same key.",
+            meaning: "What servers that have no `cookie` are called by: a hash of it and the names of backend and server, from \
+                      which a client learns nothing. Needed if there are such servers. All instances that share clients need the \
+                      same key: `head -c 32 /dev/urandom | base64` makes one.",
         },
     ],
     later: &[],
