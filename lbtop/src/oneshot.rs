@@ -15,7 +15,7 @@ use crate::model::server::Server;
 use crate::model::status::{Condition, Severity, is_panic};
 use crate::model::text::{clean, width};
 use crate::transport::clock::Clock;
-use crate::transport::feed;
+use crate::transport::look;
 
 /// How it is printed.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
@@ -44,8 +44,8 @@ pub fn run(socket: &Path, format: Format) -> ExitCode {
         Err(error) => return unreachable(socket, &error),
     };
     let looked = runtime.block_on(async {
-        let sample = feed::look(socket, clock).await?;
-        Ok::<_, feed::Trouble>((sample, feed::level(socket).await))
+        let sample = look::look(socket, clock).await?;
+        Ok::<_, look::Trouble>((sample, look::level(socket).await))
     });
     let (sample, level) = match looked {
         Ok(looked) => looked,

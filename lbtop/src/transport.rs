@@ -6,9 +6,10 @@
 pub mod client;
 pub mod clock;
 pub mod convert;
-pub mod feed;
+mod feed;
 mod lane;
 pub mod locate;
+pub mod look;
 pub mod mailbox;
 mod stream;
 

@@ -3,6 +3,7 @@
 
 mod agent;
 mod cookies;
+pub mod help;
 pub mod line;
 mod near;
 mod parse;

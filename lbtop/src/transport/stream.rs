@@ -10,7 +10,7 @@ use super::Signals;
 use super::client::{self, AskError};
 use super::clock::Clock;
 use super::convert;
-use super::feed::{INTERVAL, PATIENCE, Trouble, look};
+use super::look::{INTERVAL, PATIENCE, Trouble, look};
 use super::mailbox::Mailbox;
 use crate::app::msg::Msg;
 

@@ -6,6 +6,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use super::help;
 use super::table::{self, Id};
 use super::{
     AdminState, AgentChange, Command, CookieChange, Filter, Format, Health, Hide, InfoForm, PromptChange,
@@ -17,7 +18,7 @@ use crate::level::Level;
 /// Reads the words of one command that a connection of `level` sent.
 pub fn parse(words: &[String], level: Level) -> Result<Command, Refusal> {
     let Some(entry) = table::find(words) else {
-        return Err(Refusal::new(Severity::Info, table::unknown(words)));
+        return Err(Refusal::new(Severity::Info, help::unknown(words)));
     };
     if level < entry.level {
         return Err(Refusal::denied());

@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 
-use super::near;
 use crate::level::Level;
 
 /// Which command it is.
@@ -366,6 +365,11 @@ entries! {
 /// How many commands at the end of the table are shown in every help.
 const ALWAYS: usize = 3;
 
+/// Those commands.
+pub(super) fn always() -> &'static [Entry] {
+    &TABLE[TABLE.len() - ALWAYS..]
+}
+
 /// The commands but those that are always shown.
 pub(super) fn listed() -> &'static [Entry] {
     &TABLE[..TABLE.len() - ALWAYS]
@@ -382,28 +386,8 @@ impl Entry {
         self.words.iter().zip(words).take_while(|(name, word)| name == word).count()
     }
 
-    fn line(&self, out: &mut String) {
+    pub(super) fn line(&self, out: &mut String) {
         // Writing to a String cannot fail.
         let _infallible = writeln!(out, "  {:<40}: {}", self.usage, self.text);
     }
-}
-
-/// What `help` answers, without the last line feed.
-pub fn help(words: &[String]) -> String {
-    list("The following commands are valid at this level:", words)
-}
-
-/// What is answered to an unknown command.
-pub(super) fn unknown(words: &[String]) -> String {
-    let word = words.first().map_or("", String::as_str);
-    list(&format!("Unknown command: '{word}', but maybe one of the following ones is a better match:"), words)
-}
-
-fn list(title: &str, words: &[String]) -> String {
-    let mut out = format!("{title}\n");
-    for entry in near::matches(words).into_iter().chain(&TABLE[TABLE.len() - ALWAYS..]) {
-        entry.line(&mut out);
-    }
-    out.pop();
-    out
 }

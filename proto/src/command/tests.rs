@@ -222,10 +222,10 @@ fn unknown_commands_are_told_what_comes_near() {
         assert!(refused(line).starts_with("Unknown command: '"), "{line}");
     }
     assert_eq!(
-        table::help(&["quit".to_owned()]),
+        help::help(&["quit".to_owned()]),
         format!("The following commands are valid at this level:\n{always}")
     );
-    assert_eq!(table::help(&[]).lines().count(), TABLE.len() + 1);
+    assert_eq!(help::help(&[]).lines().count(), TABLE.len() + 1);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::PathBuf;
 
-use proto::command::{Command, Format, InfoForm, Refusal, Severity, StatRequest, table};
+use proto::command::{Command, Format, InfoForm, Refusal, Severity, StatRequest, help};
 use proto::level::Level;
 use proto::stats::{csv, json, typed};
 use proto::{info, servers_state};
@@ -25,7 +25,7 @@ pub(super) fn no_proxy() -> Refusal {
 /// Answers a command that fits into memory; gives it back if it is none of these.
 pub(super) fn short(shared: &Shared, command: Command) -> Result<Reply, Command> {
     Ok(match command {
-        Command::Help(words) => Reply::Message(Severity::Info, table::help(&words).into()),
+        Command::Help(words) => Reply::Message(Severity::Info, help::help(&words).into()),
         Command::Echo(text) => Reply::Message(Severity::Info, text.into()),
         Command::ShowVersion => Reply::Message(Severity::Info, VERSION.into()),
         Command::ShowInfo(form) => Reply::Text(show_info(shared, form)),

@@ -3,6 +3,7 @@
 //! It looks for the first thing that a person gets wrong in RON, and says what ron says where it finds none.
 //! It is no second reader: nothing is taken from the text here.
 
+pub(super) mod blank;
 mod token;
 
 use super::report::{Diagnostic, FileId, Span};

@@ -13,6 +13,7 @@ use ron::value::RawValue;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::grammar;
+use super::grammar::blank::after_blank;
 use super::report::{Diagnostic, FileId, Report, Span};
 
 /// A value and where it was written.
@@ -192,39 +193,6 @@ fn is_tuple(part: &str) -> bool {
 
 fn is_raw_text(after_r: &str) -> bool {
     after_r.trim_start_matches('#').starts_with('"')
-}
-
-/// What follows white space and comments.
-fn after_blank(mut text: &str) -> &str {
-    loop {
-        text = text.trim_start();
-        if let Some(comment) = text.strip_prefix("//") {
-            text = comment.split_once('\n').map_or("", |(_, rest)| rest);
-        } else if let Some(comment) = text.strip_prefix("/*") {
-            text = after_block_comment(comment);
-        } else {
-            return text;
-        }
-    }
-}
-
-/// What follows the end of a block comment whose start has been read; they nest.
-pub(crate) fn after_block_comment(mut text: &str) -> &str {
-    let mut depth = 1;
-    while depth > 0 {
-        let Some(at) = text.find(['*', '/']) else { return "" };
-        text = &text[at..];
-        if let Some(rest) = text.strip_prefix("*/") {
-            depth -= 1;
-            text = rest;
-        } else if let Some(rest) = text.strip_prefix("/*") {
-            depth += 1;
-            text = rest;
-        } else {
-            text = &text[1..];
-        }
-    }
-    text
 }
 
 /// ron counts lines and columns from 1, columns in characters.

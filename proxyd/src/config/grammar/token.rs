@@ -1,6 +1,6 @@
 //! The pieces of a text that may not be RON at all.
 
-use crate::config::span::after_block_comment;
+use super::blank::after_block_comment;
 
 /// What a piece is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
