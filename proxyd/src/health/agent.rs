@@ -143,7 +143,7 @@ fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begu
     }
     if let Some(admin) = words.admin {
         let event = match admin {
-            Admin::Ready => Event::Ready,
+            Admin::Ready => Event::AgentReady,
             Admin::Drain => Event::Drain,
             Admin::Maint => Event::Maint,
         };
@@ -234,6 +234,10 @@ mod tests {
         let told = "Layer7 wrong status, code: 0, info: \"via agent : down (why)\", check duration: ";
         assert!(history[0].reason.starts_with(told), "{}", history[0].reason);
         assert_eq!(history.len(), 5);
+        // How it does beside the others is not the agent's business.
+        shared.server_event(backend, server, Event::Eject, Cause::Comparison(""));
+        assert_eq!(say("ready up\n").0, "DOWN (ejected)");
+        shared.server_event(backend, server, Event::Readmit, Cause::Comparison(""));
         assert_eq!(server.control().agent.outcome.unwrap().status, CheckStatus::L7Ok);
         shared.server_event(backend, server, Event::DisableAgent, Cause::Command { by: "", line: "" });
         assert_eq!(say("down\n"), ("UP".into(), 100, 7), "nobody listens");

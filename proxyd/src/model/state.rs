@@ -84,6 +84,8 @@ pub enum Event {
     Readmit,
     /// `set server … state ready`, `enable server`.
     Ready,
+    /// The agent says `ready`, which is no word on how the server does beside the others.
+    AgentReady,
     /// `set server … state drain`.
     Drain,
     /// `set server … state maint`, `disable server`.
@@ -280,8 +282,9 @@ impl State {
             Event::Readmit => self.ejected = false,
             Event::Ready => {
                 self.ejected = false;
-                self.admit(Admin(self.admin.0 & !(Admin::FMAINT | Admin::FDRAIN)));
+                self.unforce();
             }
+            Event::AgentReady => self.unforce(),
             Event::Drain => self.admit(Admin((self.admin.0 & !Admin::FMAINT) | Admin::FDRAIN)),
             Event::Maint => self.admit(Admin((self.admin.0 & !Admin::FDRAIN) | Admin::FMAINT)),
             Event::HealthUp => {
@@ -336,6 +339,10 @@ impl State {
         if !self.admin.is_maint() {
             self.oper = if self.agent.is_down() { Oper::Stopped } else { lead.oper };
         }
+    }
+
+    fn unforce(&mut self) {
+        self.admit(Admin(self.admin.0 & !(Admin::FMAINT | Admin::FDRAIN)));
     }
 
     fn begin(&mut self) {
@@ -545,7 +552,7 @@ mod tests {
 
     #[test]
     fn one_that_is_left_out_is_down_and_comes_back() {
-        use Event::{CheckFailed, CheckPassed, Eject, HealthUp, Readmit, Ready};
+        use Event::{AgentReady, AgentUp, CheckFailed, CheckPassed, Eject, HealthUp, Readmit, Ready};
         let start = State::new(Some((1, 1)));
         assert_eq!(
             words(
@@ -564,15 +571,18 @@ mod tests {
                 "UP"
             ]
         );
+        // An agent says nothing of the others.
+        let told = State::new(None).with_agent(1, 1);
+        assert_eq!(words(told, &[Eject, AgentReady, AgentUp]), ["DOWN (ejected)"; 3]);
         let out = start.after(Eject);
         assert!(!out.is_up() && !out.takes_new() && out.is_offered());
     }
 
     fn any_event() -> impl Strategy<Value = Event> {
         use Event::{
-            AgentDown, AgentUp, CheckFailed, CheckPassed, CheckStopping, DisableAgent, DisableCheck, Drain,
-            Eject, EnableAgent, EnableCheck, ForceAgentDown, ForceAgentUp, HealthDown, HealthStopping,
-            HealthUp, Maint, MarkDown, Readmit, Ready, SuddenDeath,
+            AgentDown, AgentReady, AgentUp, CheckFailed, CheckPassed, CheckStopping, DisableAgent,
+            DisableCheck, Drain, Eject, EnableAgent, EnableCheck, ForceAgentDown, ForceAgentUp, HealthDown,
+            HealthStopping, HealthUp, Maint, MarkDown, Readmit, Ready, SuddenDeath,
         };
         let lead = |event| Event::Follow(State::new(Some((2, 2))).after(event).as_lead());
         proptest::sample::select(vec![
@@ -583,6 +593,7 @@ mod tests {
             MarkDown,
             AgentUp,
             AgentDown,
+            AgentReady,
             ForceAgentUp,
             ForceAgentDown,
             EnableAgent,
