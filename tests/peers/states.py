@@ -46,17 +46,27 @@ COMMANDS = (
 )
 
 
-class Agent(socketserver.BaseRequestHandler):
+class Agent(socketserver.ThreadingTCPServer):
+    """Says the same to whoever asks."""
+
+    def __init__(self, words):
+        super().__init__(("127.0.0.1", 0), Answer)
+        self.words = words
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+
+class Answer(socketserver.BaseRequestHandler):
     def handle(self):
         # Who asked may have gone.
         with contextlib.suppress(OSError):
-            self.request.sendall(b"up\n")
+            self.request.sendall(self.server.words)
 
 
 class Side:
-    def __init__(self, kind, origin, agent, nobody):
+    def __init__(self, kind, origin, agents, nobody):
         self.kind = kind
-        self.origin, self.agent, self.nobody = origin, agent, nobody
+        self.origin, self.nobody = origin, nobody
+        self.agent, self.weighing = (agent.server_address[1] for agent in agents)
         self.port = stage.free_ports(1)[0]
         self.stage = stage.Own(kind, getattr(self, kind))
 
@@ -86,6 +96,9 @@ backend app
     server spare {at} cookie spare check inter 100ms backup
 backend one
     server only {at}
+backend fixed
+    balance static-rr
+    server weighed {at} agent-check agent-port {self.weighing} agent-inter 100ms
 """
 
     def proxyd(self, _):
@@ -111,6 +124,11 @@ backend one
             ],
         ),
         (name: "one", servers: [(name: "only", address: "{at}")]),
+        (
+            name: "fixed",
+            balance: static_rr,
+            servers: [(name: "weighed", address: "{at}", agent: (port: {self.weighing}, interval: "100ms"))],
+        ),
     ],
 )
 """
@@ -143,10 +161,9 @@ backend one
 
 def main():
     origin = stage.Origin("origin")
-    agent = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Agent)
-    threading.Thread(target=agent.serve_forever, daemon=True).start()
+    agents = Agent(b"up\n"), Agent(b"25%\n")
     nobody = stage.free_ports(1)[0]
-    sides = [Side(kind, origin.server_port, agent.server_address[1], nobody) for kind in ("haproxy", "proxyd")]
+    sides = [Side(kind, origin.server_port, agents, nobody) for kind in ("haproxy", "proxyd")]
     haproxy, proxyd = sides
     with haproxy.stage, proxyd.stage:
         last = ({}, {})
@@ -174,7 +191,8 @@ def main():
                 reached = [side.reaches(name) for side in sides]
                 stage.check(reached[0] == reached[1], f"{name} behind {command}: {reached}")
         print(f"states: the same behind {len(COMMANDS)} commands, of {len(last[0])} lines")
-    agent.shutdown()
+    for agent in agents:
+        agent.shutdown()
     origin.shutdown()
 
 

@@ -10,7 +10,7 @@ use proto::command::{
 
 use super::reply::Reply;
 use crate::config::Agent;
-use crate::model::backend::Backend;
+use crate::model::backend::{Backend, WEIGHT_REFUSED};
 use crate::model::change::Cause;
 use crate::model::frontend::Frontend;
 use crate::model::server::Server;
@@ -134,10 +134,8 @@ fn set_server(
         }
         ServerChange::Weight(weight) => {
             let weight = weight.of(server.initial_weight);
-            if weight != 0 && weight != server.initial_weight && !backend.balance.is_dynamic() {
-                return Err(Refusal::error(
-                    "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.",
-                ));
+            if !backend.takes_weight(server, weight) {
+                return Err(Refusal::error(WEIGHT_REFUSED));
             }
             shared.set_weight(backend, server, weight, cause);
             return Ok(Reply::Silent);

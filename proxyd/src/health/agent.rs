@@ -17,7 +17,7 @@ use super::posts::{Post, Posts, man};
 use super::talk::Answer;
 use crate::clock;
 use crate::config::Agent;
-use crate::model::backend::Backend;
+use crate::model::backend::{Backend, WEIGHT_REFUSED};
 use crate::model::change::Cause;
 use crate::model::server::{CheckStatus, Outcome, Server};
 use crate::model::shared::Shared;
@@ -135,7 +135,9 @@ fn exchange<'a>(stream: &'a mut Stream, send: &'a [u8]) -> impl Future<Output = 
 /// Does what an answer asks for: what an operator would first, then numbers, then health, as HAProxy does.
 fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begun: clock::Instant) {
     let words = Words::read(answer);
-    let outcome = outcome(&words, answer, begun);
+    let weight = words.weight.map(|weight| weight.of(server.initial_weight));
+    let is_refused = weight.is_some_and(|weight| !backend.takes_weight(server, weight));
+    let outcome = outcome(&words, is_refused.then_some(WEIGHT_REFUSED), answer, begun);
     let cause = Cause::Agent(&outcome);
     // Switched off while it was asked: it is no longer listened to.
     if !server.control().state.agent_runs() {
@@ -149,8 +151,8 @@ fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begu
         };
         shared.server_event(backend, server, event, cause);
     }
-    if let Some(weight) = words.weight {
-        shared.set_weight(backend, server, weight.of(server.initial_weight), cause);
+    if let Some(weight) = weight.filter(|_| !is_refused) {
+        shared.set_weight(backend, server, weight, cause);
     }
     if let Some(maxconn) = words.maxconn {
         shared.set_maxconn(backend, server, maxconn, cause);
@@ -162,12 +164,12 @@ fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begu
     }
 }
 
-/// HAProxy's words for an answer.
-pub fn outcome(words: &Words, answer: &[u8], begun: clock::Instant) -> Outcome {
+/// HAProxy's words for an answer, and for why something of it is not done.
+pub fn outcome(words: &Words, warning: Option<&str>, answer: &[u8], begun: clock::Instant) -> Outcome {
     let Words { health, reason, unknown, .. } = words;
     let (status, info) = if let Some(health) = health {
         // A reason to be down is told as it is; where there is room, what was not understood is.
-        let more = match unknown {
+        let more = match unknown.as_deref().or(warning) {
             Some(word) if reason.is_empty() || *health == Health::Up => word,
             _ => reason,
         };
@@ -176,8 +178,12 @@ pub fn outcome(words: &Words, answer: &[u8], begun: clock::Instant) -> Outcome {
         let status = if *health == Health::Up { CheckStatus::L7Ok } else { CheckStatus::L7Status };
         (status, format!("via agent : {}{more}", health.as_str()))
     } else {
-        let info = unknown.as_ref().map(|word| format!("agent reports an error : {}", said(word.as_bytes())));
-        (CheckStatus::Checked, info.unwrap_or_default())
+        let info = match (unknown, warning) {
+            (Some(word), _) => format!("agent reports an error : {}", said(word.as_bytes())),
+            (None, Some(warning)) => format!("agent warns : {warning}"),
+            (None, None) => String::new(),
+        };
+        (CheckStatus::Checked, info)
     };
     let code = health.map(|_| 0);
     let answer = Answer::of(answer).into_bytes();
@@ -187,10 +193,11 @@ pub fn outcome(words: &Words, answer: &[u8], begun: clock::Instant) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Algorithm;
     use crate::model::testing;
 
     fn told(answer: &str) -> (CheckStatus, String) {
-        let outcome = outcome(&Words::read(answer.as_bytes()), answer.as_bytes(), clock::now());
+        let outcome = outcome(&Words::read(answer.as_bytes()), None, answer.as_bytes(), clock::now());
         (outcome.status, outcome.info)
     }
 
@@ -210,10 +217,33 @@ mod tests {
     }
 
     #[test]
+    fn where_weights_are_fixed_an_agent_sets_none() {
+        let mut config = testing::config();
+        config.backends[0].balance = Algorithm::StaticRr;
+        config.backends[0].servers[0].verdict.agent = Some(agent(1));
+        let shared = testing::shared_of(&config);
+        let snapshot = shared.snapshot();
+        let backend = snapshot.backend("app").unwrap();
+        let server = &backend.servers[0];
+        let say = |answer: &str| {
+            heed(&shared, backend, server, answer.as_bytes(), clock::now());
+            (server.weight(), server.control().agent.outcome.unwrap().info)
+        };
+        let refused = format!("agent warns : {WEIGHT_REFUSED}");
+        assert_eq!(say("25%\n"), (100, refused));
+        assert_eq!(say("weight:7 up\n"), (100, format!("via agent : up ({WEIGHT_REFUSED})")));
+        assert_eq!(say("0%\n"), (0, String::new()));
+        assert_eq!(say("100%\n"), (100, String::new()));
+    }
+
+    fn agent(port: u16) -> Agent {
+        Agent { address: None, port, interval: testing::SECOND * 60, send: String::new() }
+    }
+
+    #[test]
     fn an_answer_is_heeded() {
         let mut config = testing::config();
-        config.backends[0].servers[0].verdict.agent =
-            Some(Agent { address: None, port: 1, interval: testing::SECOND, send: String::new() });
+        config.backends[0].servers[0].verdict.agent = Some(agent(1));
         let shared = testing::shared_of(&config);
         let snapshot = shared.snapshot();
         let backend = snapshot.backend("app").unwrap();

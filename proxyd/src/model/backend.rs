@@ -60,6 +60,10 @@ pub struct Backend {
     pub live: Arc<BackendLive>,
 }
 
+/// Why one is refused, in HAProxy's words.
+pub const WEIGHT_REFUSED: &str =
+    "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.";
+
 /// What outlives a reload.
 #[derive(Debug)]
 pub struct BackendLive {
@@ -168,6 +172,11 @@ impl Backend {
 
     pub fn server(&self, name: &str) -> Option<&Arc<Server>> {
         self.servers.iter().find(|s| *s.name == *name)
+    }
+
+    /// Whether a server may be given that weight while the process runs: where picks go by no weight it has its own or none.
+    pub fn takes_weight(&self, server: &Server, weight: u32) -> bool {
+        weight == 0 || weight == server.initial_weight || self.balance.is_dynamic()
     }
 
     /// Takes room for one request on a server, if there is some.

@@ -210,7 +210,7 @@ fn answer_of_agent(bytes: &[u8]) {
     assert_eq!(words::Words::read(&bytes[..end]), all, "it matters how it is cut");
     let outcome = RUNTIME.with_borrow(|runtime| {
         let _clock = runtime.enter();
-        agent::outcome(&all, bytes, clock::now())
+        agent::outcome(&all, None, bytes, clock::now())
     });
     let verdicts = [CheckStatus::Checked, CheckStatus::L7Ok, CheckStatus::L7Status];
     assert!(verdicts.contains(&outcome.status), "{:?}", outcome.status);
