@@ -110,7 +110,7 @@ impl Series {
         let Self { backend, server, check, .. } = self;
         let (moves, address) = (server.moves(), server.address());
         let outcome = {
-            let _checking = Checking::begin(server);
+            let _checking = Marked::begin(server, Server::set_checking);
             prober.ask(&address, backend, server, check).await
         };
         // What was found at an address the server has left says nothing about it.
@@ -126,17 +126,20 @@ impl Series {
 }
 
 /// Marks a server as being asked, for as long as it lives.
-struct Checking<'a>(&'a Server);
+struct Marked<'a> {
+    server: &'a Server,
+    mark: fn(&Server, bool),
+}
 
-impl<'a> Checking<'a> {
-    fn begin(server: &'a Server) -> Self {
-        server.set_checking(true);
-        Self(server)
+impl<'a> Marked<'a> {
+    fn begin(server: &'a Server, mark: fn(&Server, bool)) -> Self {
+        mark(server, true);
+        Self { server, mark }
     }
 }
 
-impl Drop for Checking<'_> {
+impl Drop for Marked<'_> {
     fn drop(&mut self) {
-        self.0.set_checking(false);
+        (self.mark)(self.server, false);
     }
 }

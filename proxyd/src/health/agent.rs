@@ -12,6 +12,7 @@ use std::task::{Context, Poll, ready};
 use proto::addr::Address;
 
 use self::words::{Admin, Health, Words};
+use super::Marked;
 use super::finding::said;
 use super::posts::{Post, Posts, man};
 use super::talk::Answer;
@@ -53,9 +54,10 @@ async fn keep_asking(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Ser
         tokio::time::sleep_until(due).await;
         let Some(agent) = server.agent() else { return };
         if server.control().state.agent_runs() {
-            server.set_asking(true);
-            let answered = ask(&server, &agent).await;
-            server.set_asking(false);
+            let answered = {
+                let _asking = Marked::begin(&server, Server::set_asking);
+                ask(&server, &agent).await
+            };
             match answered {
                 Ok((answer, begun)) => heed(&shared, &backend, &server, &answer, begun),
                 Err(outcome) => shared.note_agent(&server, outcome),
@@ -192,6 +194,9 @@ pub fn outcome(words: &Words, warning: Option<&str>, answer: &[u8], begun: clock
 
 #[cfg(test)]
 mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::task::{JoinHandle, spawn_local};
+
     use super::*;
     use crate::config::Algorithm;
     use crate::model::testing;
@@ -238,6 +243,29 @@ mod tests {
 
     fn agent(port: u16) -> Agent {
         Agent { address: None, port, interval: testing::SECOND * 60, send: String::new() }
+    }
+
+    /// Begins to ask an agent, which has been connected to.
+    async fn asked() -> (Arc<Shared>, Arc<Backend>, JoinHandle<()>, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut config = testing::config();
+        config.backends[0].servers[0].verdict.agent = Some(agent(listener.local_addr().unwrap().port()));
+        let shared = testing::shared_of(&config);
+        let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
+        let server = Arc::clone(&backend.servers[0]);
+        let asking = keep_asking(Arc::clone(&shared), Arc::clone(&backend), server, clock::now());
+        let task = spawn_local(asking);
+        let (agent, _) = listener.accept().await.unwrap();
+        assert!(backend.servers[0].is_asking());
+        (shared, backend, task, agent)
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn who_is_not_asked_any_more_does_not_look_like_it() {
+        let (_shared, backend, task, _agent) = asked().await;
+        task.abort();
+        assert!(task.await.unwrap_err().is_cancelled());
+        assert!(!backend.servers[0].is_asking());
     }
 
     #[test]
