@@ -54,13 +54,18 @@ async fn keep_asking(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Ser
         tokio::time::sleep_until(due).await;
         let Some(agent) = server.agent() else { return };
         if server.control().state.agent_runs() {
+            let moves = server.moves();
             let answered = {
                 let _asking = Marked::begin(&server, Server::set_asking);
                 ask(&server, &agent).await
             };
-            match answered {
-                Ok((answer, begun)) => heed(&shared, &backend, &server, &answer, begun),
-                Err(outcome) => shared.note_agent(&server, outcome),
+            // What is said where the agent is no longer says nothing about the server.
+            let stayed = agent.address.is_some() || server.moves() == moves;
+            if stayed && server.agent().as_ref() == Some(&agent) {
+                match answered {
+                    Ok((answer, begun)) => heed(&shared, &backend, &server, &answer, begun),
+                    Err(outcome) => shared.note_agent(&server, outcome),
+                }
             }
         }
         due = (due + agent.interval).max(clock::now());
@@ -194,6 +199,7 @@ pub fn outcome(words: &Words, warning: Option<&str>, answer: &[u8], begun: clock
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncWriteExt;
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::{JoinHandle, spawn_local};
 
@@ -258,6 +264,28 @@ mod tests {
         let (agent, _) = listener.accept().await.unwrap();
         assert!(backend.servers[0].is_asking());
         (shared, backend, task, agent)
+    }
+
+    #[tokio::test(flavor = "local")]
+    async fn what_is_said_where_an_agent_was_is_not_heeded() {
+        let cause = Cause::Command { by: "", line: "" };
+        for (server_moves, agent_moves) in [(false, false), (true, false), (false, true)] {
+            let (shared, backend, _task, mut talk) = asked().await;
+            let server = &backend.servers[0];
+            if server_moves {
+                shared.set_address(&backend, server, "127.0.0.2:18001".parse().unwrap(), cause);
+            }
+            if agent_moves {
+                shared.set_agent(server, Agent { port: 1, ..server.agent().unwrap() }, cause);
+            }
+            talk.write_all(b"down\n").await.unwrap();
+            while server.is_asking() {
+                tokio::task::yield_now().await;
+            }
+            let moves = server_moves || agent_moves;
+            let control = server.control();
+            assert_eq!((control.state.is_up(), control.agent.outcome.is_none()), (moves, moves));
+        }
     }
 
     #[tokio::test(flavor = "local")]
