@@ -5,6 +5,8 @@ use std::os::unix::net::UnixStream;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use proto::addr::Address;
 use rustix::event::{PollFd, PollFlags, poll};
@@ -112,9 +114,14 @@ pub async fn run(
         Err(error) => return Finding::new(CheckStatus::SockErr, describe(&error)),
     };
     // On a thread of its own: to begin a program may take a while, which no other check is to wait for.
-    let mut work = tokio::task::spawn_blocking(move || carry_out(program, &told));
+    let begun = Arc::new(AtomicBool::new(false));
+    let mut work = tokio::task::spawn_blocking({
+        let begun = Arc::clone(&begun);
+        move || if begun.swap(true, Relaxed) { Ok(Ended::default()) } else { carry_out(program, &told) }
+    });
     let mut ended = time.race(&mut work).await;
-    if ended.is_err() {
+    // One that has not begun, because all threads are busy, never does, and is not waited for.
+    if ended.is_err() && begun.swap(true, Relaxed) {
         drop(waits);
         ended = Ok(work.await);
     }
@@ -265,5 +272,26 @@ mod tests {
         let (mut answer, mut time) = (Answer::default(), Time::until(clock::now() + LONG));
         let finding = run(Path::new("/no/such/program"), None, &about, &mut answer, &mut time).await;
         assert_eq!(finding, Finding::new(CheckStatus::ProcErr, "No such file or directory"));
+    }
+
+    #[test]
+    fn one_that_cannot_even_begin_is_not_waited_for() {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).enable_all().build();
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let folder = tempfile::tempdir().unwrap();
+        let trace = folder.path().join("trace");
+        runtime.unwrap().block_on(async {
+            let busy = tokio::task::spawn_blocking(move || held.recv());
+            let script = format!("touch {}", trace.display());
+            let check = tokio::time::timeout(LONG, run_shell(&script, Duration::from_millis(100)));
+            let outcome = check.await.map(|(finding, ..)| finding.status);
+            drop(release);
+            busy.await.unwrap().unwrap_err();
+            assert_eq!(outcome, Ok(CheckStatus::ProcTimeout));
+            // Behind it.
+            tokio::task::spawn_blocking(|| ()).await.unwrap();
+        });
+        assert!(!trace.exists(), "nobody waits for it any more");
     }
 }
