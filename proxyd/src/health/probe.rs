@@ -1,6 +1,7 @@
 //! One check of one server.
 
 use proto::addr::Address;
+use proto::state::Oper;
 
 use super::external::{self, About};
 use super::finding::Finding;
@@ -126,7 +127,9 @@ impl<'a> Probe<'a> {
         let head = http::request(asked, host);
         link.ask(head.as_bytes(), asked.body.as_bytes(), &mut self.time).await?;
         let framing = if link.is_h2() { Framing::Stream } else { Framing::Text };
-        let mut talk = Talk::Http(Http::new(asked, framing, self.server.control().state.is_up()));
+        // Who is left out beside the others is well all the same.
+        let is_well = self.server.control().state.oper != Oper::Stopped;
+        let mut talk = Talk::Http(Http::new(asked, framing, is_well));
         Ok(converse(&mut link, &mut talk, self.answer, &mut self.time).await)
     }
 
@@ -258,5 +261,55 @@ fn host_of(address: &Address) -> String {
     match address {
         Address::Ip(ip) => ip.to_string(),
         Address::Unix(_) => "localhost".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::spawn_local;
+
+    use super::*;
+    use crate::config::check::{Expect, StatusRange};
+    use crate::model::change::Cause;
+    use crate::model::state::Event;
+    use crate::model::testing;
+
+    #[tokio::test(flavor = "local")]
+    async fn one_that_is_left_out_may_ask_for_nothing_new_and_one_that_is_down_may_not() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = Address::Ip(listener.local_addr().unwrap());
+        spawn_local(async move {
+            while let Ok((mut one, _)) = listener.accept().await {
+                assert_ne!(one.read(&mut [0; 1024]).await.unwrap(), 0);
+                one.write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            }
+        });
+        let asked = HttpCheck {
+            method: "GET".into(),
+            path: "/".into(),
+            host: None,
+            version: None,
+            headers: Vec::new(),
+            body: String::new(),
+            expect: vec![Expect::Status(vec![StatusRange { first: 200, last: 399 }])],
+            disable_on_404: true,
+        };
+        let mut check = Check { kind: CheckKind::Http(Box::new(asked)), ..testing::check() };
+        check.timing.timeout = testing::SECOND * 60;
+        let shared = testing::shared();
+        let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
+        let server = &backend.servers[0];
+        for (event, status) in [
+            (Event::CheckPassed, CheckStatus::L7OkConditional),
+            (Event::Eject, CheckStatus::L7OkConditional),
+            (Event::HealthDown, CheckStatus::L7Status),
+        ] {
+            shared.server_event(&backend, server, event, Cause::Comparison("it is a test"));
+            assert_eq!(probe(&address, &backend, server, &check).await.status, status, "{event:?}");
+        }
     }
 }
