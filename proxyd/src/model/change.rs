@@ -169,6 +169,8 @@ impl Shared {
 
     /// Its share of the traffic is another from the next lineup on.
     pub fn set_weight(&self, backend: &Backend, server: &Server, weight: u32, cause: Cause<'_>) {
+        // Held to the end, as behind a change of its state.
+        let _in_order = server.lock();
         let before = server.weight();
         if before == weight {
             return;
@@ -182,6 +184,7 @@ impl Shared {
 
     /// 0 is no limit. Those under way stay, and those who wait for room that is there now have it.
     pub fn set_maxconn(&self, backend: &Backend, server: &Server, maxconn: u32, cause: Cause<'_>) {
+        let _in_order = server.lock();
         let before = server.maxconn();
         if before == maxconn {
             return;
@@ -400,5 +403,33 @@ mod tests {
         }
         assert!(!backend.is_up(), "all its servers are in maintenance");
         assert_ne!(backend.live.down_since.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn numbers_that_two_set_at_a_time_are_told_in_order() {
+        let shared = testing::shared();
+        let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
+        let server = &backend.servers[0];
+        std::thread::scope(|scope| {
+            for own in [0, 100] {
+                let (shared, backend) = (&shared, &backend);
+                scope.spawn(move || {
+                    for n in 1..=100 {
+                        let cause = Cause::Command { by: "test", line: "" };
+                        shared.set_weight(backend, server, own + n, cause);
+                        shared.set_maxconn(backend, server, own + n, cause);
+                    }
+                });
+            }
+        });
+        let events = shared.journal.since(0).unwrap();
+        for (event, mut last) in [("weight", "100".to_owned()), ("server_maxconn", "0".to_owned())] {
+            for told in events.iter().filter(|told| told.event == event) {
+                assert_eq!(told.fields["from"], *last);
+                told.fields["to"].as_str().unwrap().clone_into(&mut last);
+            }
+            let now = if event == "weight" { server.weight() } else { server.maxconn() };
+            assert_eq!(last, now.to_string());
+        }
     }
 }
