@@ -181,6 +181,8 @@ impl Backend {
         server.set_ramp(self.ramp(index, 0).unwrap_or(Ramp::FULL));
         let mut standing = self.keeper.lock();
         standing.warming.insert(index);
+        // Others may warm up more slowly, and be looked after less often.
+        standing.look_at = None;
         self.keeper.waits.store(true, Release);
     }
 

@@ -168,6 +168,24 @@ async fn who_goes_down_while_it_warms_up_begins_anew() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_warms_up_quickly_does_not_wait_for_a_slow_one() {
+    let mut config = config(Algorithm::RoundRobin);
+    config.backends[0].servers[0].limits.slow_start = Duration::from_secs(1000);
+    config.backends[0].servers[1].limits.slow_start = Duration::from_millis(200);
+    let shared = testing::shared_of(&config);
+    let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
+    let restart = |index: usize| {
+        for event in [Event::HealthDown, Event::HealthUp] {
+            shared.server_event(&backend, &backend.servers[index], event, BY);
+        }
+        shared.tend().unwrap()
+    };
+    assert_eq!(restart(0) - clock::now(), Duration::from_secs(1));
+    pass(10).await;
+    assert_eq!(restart(1) - clock::now(), Duration::from_millis(20));
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_census_is_what_a_count_of_all_says() {
     let (shared, backend) = site(Algorithm::LeastConn);
     let mut seed = 7_u32;
