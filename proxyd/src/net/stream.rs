@@ -4,14 +4,14 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::net::{Shutdown, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::pin::Pin;
-use std::task::{Context, Poll, Waker, ready};
+use std::task::{Context, Poll, ready};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::net::RecvFlags;
+use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
 use socket2::SockRef;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
+use tokio::io::Interest;
 use tokio::net::{TcpStream, UnixStream};
+use tokio::task::coop;
 
 use super::h2::H2;
 use super::tls::Tls;
@@ -100,14 +100,11 @@ impl Stream {
 
     /// Reads what is there, at most the length of `buf`; 0 is the end of the stream.
     pub fn poll_read(&mut self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut read = ReadBuf::new(buf);
-        ready!(match self {
-            Self::Tcp(s) => Pin::new(s).poll_read(cx, &mut read),
-            Self::Unix(s) => Pin::new(s).poll_read(cx, &mut read),
-            Self::Tls(s) => return s.poll_read(cx, buf),
-            Self::H2(s) => return s.poll_read(cx, buf),
-        })?;
-        Poll::Ready(Ok(read.filled().len()))
+        match self {
+            Self::Tcp(_) | Self::Unix(_) => self.poll_recv(cx, buf),
+            Self::Tls(s) => s.poll_read(cx, buf),
+            Self::H2(s) => s.poll_read(cx, buf),
+        }
     }
 
     /// Ready once there is something to read, without a buffer to read it into.
@@ -136,75 +133,81 @@ impl Stream {
         })
     }
 
-    /// A system call on the socket, made when there is something to read and again when there was not.
-    pub(super) fn poll_when_readable<T>(
+    /// A system call on the socket, made as soon as there is something to read.
+    pub(super) fn poll_when_readable(
         &self,
         cx: &mut Context<'_>,
-        mut call: impl FnMut() -> io::Result<T>,
-    ) -> Poll<io::Result<T>> {
-        loop {
-            ready!(self.poll_socket_readable(cx))?;
-            let result = match self {
-                Self::Tcp(s) => s.try_io(Interest::READABLE, &mut call),
-                Self::Unix(s) => s.try_io(Interest::READABLE, &mut call),
-                Self::Tls(_) | Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
-            };
-            match result {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        call: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_call(cx, Interest::READABLE, 0, call)
     }
 
     /// The same for writing.
-    pub(super) fn poll_when_writable<T>(
+    pub(super) fn poll_when_writable(
         &self,
         cx: &mut Context<'_>,
-        mut call: impl FnMut() -> io::Result<T>,
-    ) -> Poll<io::Result<T>> {
-        loop {
-            let result = match self {
-                Self::Tcp(s) => {
-                    ready!(s.poll_write_ready(cx))?;
-                    s.try_io(Interest::WRITABLE, &mut call)
-                }
-                Self::Unix(s) => {
-                    ready!(s.poll_write_ready(cx))?;
-                    s.try_io(Interest::WRITABLE, &mut call)
-                }
-                Self::Tls(_) | Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
-            };
-            match result {
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                result => return Poll::Ready(result),
-            }
-        }
+        call: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        self.poll_call(cx, Interest::WRITABLE, 0, call)
     }
 
-    /// Reads once, without owning it. One that brings less than there was room for was the last until more comes.
+    /// Reads once, without owning it.
     pub(super) fn poll_recv(&self, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let room = buf.len();
+        let socket = self.socket()?;
+        self.poll_call(cx, Interest::READABLE, buf.len(), || {
+            let (n, _) = rustix::net::recv(socket, &mut *buf, RecvFlags::DONTWAIT)?;
+            Ok(n)
+        })
+    }
+
+    /// Writes once.
+    fn poll_send(&self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let socket = self.socket()?;
+        let most = bufs.iter().map(|buf| buf.len()).sum();
+        self.poll_call(cx, Interest::WRITABLE, most, || send(socket, bufs))
+    }
+
+    /// A system call: at once where the driver knows nothing that speaks against it, and whenever it says that something
+    /// has changed. One that does less than `most` has left nothing to do until then.
+    ///
+    /// The driver's own reads and writes do the same in more steps.
+    fn poll_call(
+        &self,
+        cx: &mut Context<'_>,
+        interest: Interest,
+        most: usize,
+        mut call: impl FnMut() -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        // A task that never has to wait gives way to the others all the same.
+        let turn = ready!(coop::poll_proceed(cx));
         loop {
-            ready!(self.poll_socket_readable(cx))?;
-            let mut read = None;
+            let mut done = None;
             let call = || {
-                let (n, _) = rustix::net::recv(self.socket()?, &mut *buf, RecvFlags::DONTWAIT)?;
-                read = Some(n);
-                // The driver forgets that there was something to read, as it does where it reads itself.
-                if n > 0 && n < room { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+                let n = call()?;
+                done = Some(n);
+                // So the driver forgets that it was ready.
+                if n > 0 && n < most { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             };
             let result = match self {
-                Self::Tcp(s) => s.try_io(Interest::READABLE, call),
-                Self::Unix(s) => s.try_io(Interest::READABLE, call),
+                Self::Tcp(s) => s.try_io(interest, call),
+                Self::Unix(s) => s.try_io(interest, call),
                 Self::Tls(_) | Self::H2(_) => Err(io::ErrorKind::Unsupported.into()),
             };
-            match (read, result) {
-                (Some(n), _) => return Poll::Ready(Ok(n)),
+            match (done, result) {
+                (Some(n), _) => {
+                    turn.made_progress();
+                    return Poll::Ready(Ok(n));
+                }
                 (None, Err(error)) if error.kind() != io::ErrorKind::WouldBlock => {
                     return Poll::Ready(Err(error));
                 }
                 _ => {}
             }
+            ready!(match self {
+                Self::Tcp(s) if interest.is_writable() => s.poll_write_ready(cx),
+                Self::Unix(s) if interest.is_writable() => s.poll_write_ready(cx),
+                _ => self.poll_socket_readable(cx),
+            })?;
         }
     }
 
@@ -216,14 +219,11 @@ impl Stream {
 
     /// Writes as much as the kernel takes at once.
     pub fn poll_write(&mut self, cx: &mut Context<'_>, bufs: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        let written = match (self, bufs) {
-            // One slice needs no vector, and send(2) is cheaper than writev(2).
-            (Self::Tcp(s), [one]) => ready!(Pin::new(s).poll_write(cx, one))?,
-            (Self::Tcp(s), _) => ready!(Pin::new(s).poll_write_vectored(cx, bufs))?,
-            (Self::Unix(s), _) => ready!(Pin::new(s).poll_write_vectored(cx, bufs))?,
-            (Self::Tls(s), _) => ready!(s.poll_write(cx, bufs))?,
-            (Self::H2(s), _) => ready!(s.poll_write(cx, bufs))?,
-        };
+        let written = ready!(match self {
+            Self::Tcp(_) | Self::Unix(_) => self.poll_send(cx, bufs),
+            Self::Tls(s) => s.poll_write(cx, bufs),
+            Self::H2(s) => s.poll_write(cx, bufs),
+        })?;
         if written == 0 && bufs.iter().any(|b| !b.is_empty()) {
             return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
         }
@@ -308,17 +308,20 @@ impl Stream {
     ///
     /// What the driver saw already costs no system call; `ask_kernel` adds one, to see also what arrived since.
     pub fn is_idle_and_open(&self, ask_kernel: bool) -> bool {
-        if let Self::Tls(s) = self {
-            return s.is_idle_and_open(ask_kernel);
-        }
-        let mut cx = Context::from_waker(Waker::noop());
-        let event = self.poll_socket_readable(&mut cx);
-        let peeked = match event {
-            Poll::Ready(Err(_)) => return false,
-            Poll::Pending if !ask_kernel => return true,
-            Poll::Pending => self.peek(),
-            Poll::Ready(Ok(())) => self.peek_known(),
+        let mut is_asked = false;
+        let peek = || {
+            is_asked = true;
+            self.peek()
         };
+        let mut peeked = match self {
+            Self::Tcp(s) => s.try_io(Interest::READABLE, peek),
+            Self::Unix(s) => s.try_io(Interest::READABLE, peek),
+            Self::Tls(s) => return s.is_idle_and_open(ask_kernel),
+            Self::H2(_) => return false,
+        };
+        if ask_kernel && !is_asked {
+            peeked = self.peek();
+        }
         matches!(peeked, Err(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
@@ -359,5 +362,109 @@ impl Stream {
     /// A stream whose heads are more than bytes.
     pub fn as_h2(&mut self) -> Option<&mut H2> {
         if let Self::H2(s) = self { Some(s) } else { None }
+    }
+}
+
+/// Writes what a socket takes at once.
+pub(super) fn send(socket: BorrowedFd<'_>, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
+    Ok(match bufs {
+        // No vector is needed for one.
+        [one] => rustix::net::send(socket, one, flags)?,
+        _ => rustix::net::sendmsg(socket, bufs, &mut SendAncillaryBuffer::default(), flags)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    fn pair() -> (Stream, Stream) {
+        let (a, b) = UnixStream::pair().unwrap();
+        (Stream::Unix(a), Stream::Unix(b))
+    }
+
+    async fn read(from: &mut Stream, buf: &mut [u8]) -> io::Result<usize> {
+        poll_fn(|cx| from.poll_read(cx, buf)).await
+    }
+
+    async fn write(to: &mut Stream, bytes: &[u8]) -> io::Result<usize> {
+        poll_fn(|cx| to.poll_write(cx, &[IoSlice::new(bytes)])).await
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_short_read_is_waited_for() {
+        let (mut near, mut far) = pair();
+        let mut buf = [0; 8];
+        for _ in 0..3 {
+            let later = async {
+                tokio::task::yield_now().await;
+                write(&mut far, b"abc").await
+            };
+            let (got, sent) = tokio::join!(read(&mut near, &mut buf), later);
+            assert_eq!((got.unwrap(), sent.unwrap()), (3, 3));
+            assert!(poll_fn(|cx| Poll::Ready(near.poll_read(cx, &mut buf).is_pending())).await);
+        }
+        write(&mut far, b"end").await.unwrap();
+        drop(far);
+        assert_eq!(read(&mut near, &mut buf[..2]).await.unwrap(), 2);
+        assert_eq!(read(&mut near, &mut buf).await.unwrap(), 1);
+        for _ in 0..2 {
+            assert_eq!(read(&mut near, &mut buf).await.unwrap(), 0, "the end stays");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_full_socket_is_written_to_again_once_there_is_room() {
+        let (mut near, mut far) = pair();
+        let much = vec![7; 1 << 20];
+        let slices = [IoSlice::new(&much), IoSlice::new(&much)];
+        let mut sent = 0;
+        while let Poll::Ready(n) = poll_fn(|cx| Poll::Ready(near.poll_write(cx, &slices))).await {
+            sent += n.unwrap();
+        }
+        assert!(sent > 0);
+        let drain = async {
+            let (mut left, mut buf) = (sent, vec![0; 1 << 16]);
+            while left > 0 {
+                left -= read(&mut far, &mut buf).await.unwrap();
+            }
+        };
+        let (more, ()) = tokio::join!(write(&mut near, b"more"), drain);
+        assert_eq!(more.unwrap(), 4);
+    }
+
+    #[tokio::test]
+    async fn a_task_gives_way_however_much_there_is_to_read() {
+        let (mut near, mut far) = pair();
+        write(&mut far, &[1; 2000]).await.unwrap();
+        let mut byte = [0];
+        assert_eq!(read(&mut near, &mut byte).await.unwrap(), 1);
+        let at_once = poll_fn(|cx| {
+            let mut reads = 0;
+            while near.poll_read(cx, &mut byte).is_ready() {
+                reads += 1;
+            }
+            Poll::Ready(reads)
+        });
+        let reads = at_once.await;
+        assert!((1..1000).contains(&reads), "{reads} reads");
+        assert_eq!(read(&mut near, &mut [0; 2000]).await.unwrap(), 1999 - reads, "it has its turn again");
+    }
+
+    #[tokio::test]
+    async fn a_reset_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let far = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut near = Stream::Tcp(listener.accept().await.unwrap().0);
+        SockRef::from(&far).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(far);
+        let error = read(&mut near, &mut [0; 8]).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+        assert!(!near.is_idle_and_open(false) && write(&mut near, b"x").await.is_err());
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::task::{Context, Poll, Waker, ready};
 
-use rustix::net::{RecvFlags, SendAncillaryBuffer, SendFlags};
+use rustix::net::RecvFlags;
 use rustls::pki_types::ServerName;
 use rustls::{
     ClientConfig, ClientConnection, Connection, HandshakeKind, ProtocolVersion, ServerConfig,
@@ -32,7 +32,7 @@ use smallvec::SmallVec;
 pub use self::agreed::Agreed;
 use self::failure::Failure;
 use self::state::State;
-use super::stream::{Detached, Sign, Stream};
+use super::stream::{Detached, Sign, Stream, send};
 
 /// Plaintext that is encrypted in one go, and ciphertext that a slow peer makes us hold.
 const BATCH: usize = 64 * 1024;
@@ -71,15 +71,11 @@ struct Sink<'a>(BorrowedFd<'a>);
 
 impl Write for Sink<'_> {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        Ok(rustix::net::send(self.0, buf, SendFlags::NOSIGNAL | SendFlags::DONTWAIT)?)
+        send(self.0, &[IoSlice::new(buf)])
     }
 
     fn write_vectored(&mut self, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
-        if let [one] = bufs {
-            return self.write(one);
-        }
-        let flags = SendFlags::NOSIGNAL | SendFlags::DONTWAIT;
-        Ok(rustix::net::sendmsg(self.0, bufs, &mut SendAncillaryBuffer::default(), flags)?)
+        send(self.0, bufs)
     }
 
     fn flush(&mut self) -> io::Result<()> {
