@@ -71,16 +71,28 @@ fn is<const N: usize>(name: &[u8], lower: &[u8; N]) -> bool {
 pub struct Fields<'a> {
     fields: &'a [Field<'a>],
     known: [Option<Known>; MAX_FIELDS],
+    /// There are `Connection` fields, or such that say where the body ends.
+    has_options: bool,
+    has_framing: bool,
 }
 
 impl<'a> Fields<'a> {
     /// At most [`MAX_FIELDS`] of them; the parser has seen to that.
     pub fn new(fields: &'a [Field<'a>]) -> Self {
         let mut all = [None; MAX_FIELDS];
+        let (mut has_options, mut has_framing) = (false, false);
         for (place, field) in all.iter_mut().zip(fields) {
-            *place = known(field.name);
+            let Some(known) = known(field.name) else { continue };
+            has_options |= known == Known::Connection;
+            has_framing |= matches!(known, Known::ContentLength | Known::TransferEncoding);
+            *place = Some(known);
         }
-        Self { fields, known: all }
+        Self { fields, known: all, has_options, has_framing }
+    }
+
+    /// Some of them says where the body ends.
+    pub fn has_framing(&self) -> bool {
+        self.has_framing
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&'a Field<'a>, Option<Known>)> {
@@ -90,6 +102,9 @@ impl<'a> Fields<'a> {
     /// The options of all `Connection` fields.
     pub fn options(&self) -> Options {
         let mut options = Options::default();
+        if !self.has_options {
+            return options;
+        }
         for (field, _) in self.iter().filter(|(_, known)| *known == Some(Known::Connection)) {
             options.read(field.value);
         }

@@ -46,6 +46,9 @@ impl Ambiguous {
 /// Reads all framing fields of a head.
 pub fn read(fields: &Fields<'_>) -> Result<Framing, Ambiguous> {
     let mut framing = Framing::default();
+    if !fields.has_framing() {
+        return Ok(framing);
+    }
     for (field, known) in fields.iter() {
         match known {
             Some(Known::ContentLength) => {

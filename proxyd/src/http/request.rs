@@ -382,7 +382,22 @@ fn has_port(target: &str) -> bool {
 
 /// Host and port: no user, no path, no list, nothing a URI's authority has not (RFC 3986 3.2).
 fn is_authority(value: &[u8]) -> bool {
-    value.iter().all(|&b| b.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=:[]".contains(&b))
+    const ALLOWED: [bool; 256] = {
+        let mut allowed = [false; 256];
+        let others = b"-._~%!$&'()*+;=:[]";
+        let mut at = 0;
+        while at < others.len() {
+            allowed[others[at] as usize] = true;
+            at += 1;
+        }
+        let mut byte = 0_u8;
+        while byte < 128 {
+            allowed[byte as usize] |= byte.is_ascii_alphanumeric();
+            byte += 1;
+        }
+        allowed
+    };
+    value.iter().all(|&byte| ALLOWED[usize::from(byte)])
 }
 
 #[cfg(test)]
