@@ -438,7 +438,7 @@ impl Tries {
             Verdict::Budgeted => {
                 if self.permit.is_none() {
                     let limit = HOLD_BACK.min(backend.backend.timeouts.connect);
-                    self.permit = Permit::wait(backend, limit).await;
+                    self.permit = Box::pin(Permit::wait(backend, limit)).await;
                 }
                 self.permit.is_some()
             }
@@ -474,7 +474,8 @@ impl Tries {
             }
             Verdict::Budgeted => {
                 if self.permit.is_none() {
-                    self.permit = Permit::wait(backend, backend.backend.timeouts.connect).await;
+                    let limit = backend.backend.timeouts.connect;
+                    self.permit = Box::pin(Permit::wait(backend, limit)).await;
                 }
                 self.permit.is_some()
             }

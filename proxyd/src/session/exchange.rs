@@ -109,10 +109,12 @@ impl<'a> Exchange<'a> {
     ) -> Result<response::Facts, Unanswered> {
         let mut up_failed = false;
         up.towards(self.server.stream);
+        let mut up_is_done = up.is_done();
         poll_fn(|cx| {
-            if !up.is_done() && !up_failed {
+            if !up_is_done && !up_failed {
                 match self.poll_up(cx, up) {
-                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                    Poll::Ready(Ok(())) => up_is_done = true,
+                    Poll::Pending => {}
                     // It may have answered before it closed; reading tells, if not at once then soon.
                     Poll::Ready(Err(Broken::Write(_))) => up_failed = true,
                     Poll::Ready(Err(Broken::Malformed)) => {
@@ -130,17 +132,17 @@ impl<'a> Exchange<'a> {
             // What came before a switch was agreed on is no request of the protocol that stays.
             let early =
                 ask.request.switches() && (!self.client.buffer.is_empty() || self.client.stream.has_input());
-            let keep_client = ask.site.keep_client && up.is_done() && !early;
+            let keep_client = ask.site.keep_client && up_is_done && !early;
             let site = response::Site { keep_client, ..ask.site };
             let parse = |bytes: &[u8], out: &mut Vec<u8>| response::parse(bytes, out, ask.request, site);
             if let Poll::Ready(head) = self.poll_head(cx, out, parse) {
                 return Poll::Ready(head.map_err(Unanswered::Server));
             }
-            if up.is_done() && watch.poll(cx, self.client.stream, self.client.buffer).is_ready() {
+            if up_is_done && watch.poll(cx, self.client.stream, self.client.buffer).is_ready() {
                 return Poll::Ready(Err(Unanswered::Client(Gone::Closed)));
             }
             let held = ask.held && !up.body_is_gone();
-            let waits_for_client = !up.is_done() && !up.has_output() && !up_failed && !held;
+            let waits_for_client = !up_is_done && !up.has_output() && !up_failed && !held;
             let (deadline, error) = if waits_for_client {
                 (self.client.deadline(false), Unanswered::Client(Gone::Silent))
             } else {
@@ -203,10 +205,12 @@ impl<'a> Exchange<'a> {
         let mut up_failed = false;
         // The end of what a client sends is no reason to keep the rest of an answer from it.
         let mut watch = Watch::new(false);
+        let mut up_is_done = up.is_done();
         poll_fn(|cx| {
-            if !up.is_done() && !up_failed {
+            if !up_is_done && !up_failed {
                 match self.poll_up(cx, up) {
-                    Poll::Ready(Ok(())) | Poll::Pending => {}
+                    Poll::Ready(Ok(())) => up_is_done = true,
+                    Poll::Pending => {}
                     // The server has answered; that it wants no more of the request is no failure.
                     Poll::Ready(Err(Broken::Write(_))) => up_failed = true,
                     Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Client)),
@@ -218,7 +222,7 @@ impl<'a> Exchange<'a> {
                 Poll::Ready(Err(_)) => return Poll::Ready(Err(Cut::Server)),
                 Poll::Pending => {}
             }
-            if up.is_done() && watch.poll(cx, self.client.stream, self.client.buffer).is_ready() {
+            if up_is_done && watch.poll(cx, self.client.stream, self.client.buffer).is_ready() {
                 return Poll::Ready(Err(Cut::Client));
             }
             let (deadline, cut) = if down.has_output() {

@@ -128,15 +128,13 @@ impl Transfer {
     }
 
     /// Drops trailers of these names.
-    #[must_use]
-    pub fn barring(mut self, headers: &Arc<[ClientCertHeader]>) -> Self {
+    pub fn bar(&mut self, headers: &Arc<[ClientCertHeader]>) {
         if !headers.is_empty() {
             if let Source::Chunked(decoder) = &mut self.source {
                 decoder.bar(Arc::clone(headers));
             }
             self.barred = Some(Arc::clone(headers));
         }
-        self
     }
 
     /// Takes over trailers, each with its line end.
@@ -159,10 +157,8 @@ impl Transfer {
     }
 
     /// A body without a length may be so long and no longer.
-    #[must_use]
-    pub fn at_most(mut self, bytes: u64) -> Self {
+    pub fn limit(&mut self, bytes: u64) {
         self.most = bytes;
-        self
     }
 
     /// All is written.
@@ -170,12 +166,7 @@ impl Transfer {
         self.ended && !self.has_output()
     }
 
-    /// The head's memory, to be used again.
-    pub fn into_prefix(self) -> Vec<u8> {
-        self.prefix
-    }
-
-    /// The same of one that goes no further.
+    /// The head's memory, to be used again; it goes no further.
     pub fn take_prefix(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.prefix)
     }
@@ -326,6 +317,7 @@ impl Transfer {
     }
 
     /// Finds the payload in what was read; framing is closed up, so that it is one piece.
+    #[inline(never)]
     fn decode(&mut self, buffer: &mut Buffer) -> Result<(), Broken> {
         match &mut self.source {
             Source::Length(left) => {
@@ -357,9 +349,11 @@ impl Transfer {
     /// Frames what is to be written next.
     fn frame(&mut self) {
         let ends = self.ended && self.again.is_none();
-        self.size_line = ([0; 18], 0);
-        self.size_line_sent = 0;
-        self.set_tail(b"");
+        if self.chunks {
+            self.size_line = ([0; 18], 0);
+            self.size_line_sent = 0;
+            self.set_tail(b"");
+        }
         if self.framed {
             self.end_due = ends;
             return;
@@ -387,19 +381,24 @@ impl Transfer {
         if let Stream::H2(to) = to {
             return self.poll_write_framed(cx, buffer, to);
         }
-        let parts = [
-            &self.prefix[self.prefix_sent..],
-            &self.size_line.0[self.size_line_sent..self.size_line.1],
-            self.payload(buffer),
-            &self.tail[self.tail_sent..],
-        ];
-        let mut slices = [IoSlice::new(&[]); 4];
-        let mut count = 0;
-        for part in parts.into_iter().filter(|p| !p.is_empty()) {
-            slices[count] = IoSlice::new(part);
-            count += 1;
-        }
-        let n = ready!(to.poll_write(cx, &slices[..count]))?;
+        let (prefix, payload) = (&self.prefix[self.prefix_sent..], self.payload(buffer));
+        let written = if self.chunks {
+            let size_line = &self.size_line.0[self.size_line_sent..self.size_line.1];
+            let parts = [prefix, size_line, payload, &self.tail[self.tail_sent..]];
+            let mut slices = [IoSlice::new(&[]); 4];
+            let mut count = 0;
+            for part in parts.into_iter().filter(|p| !p.is_empty()) {
+                slices[count] = IoSlice::new(part);
+                count += 1;
+            }
+            to.poll_write(cx, &slices[..count])
+        } else {
+            match (prefix, payload) {
+                (one, []) | ([], one) => to.poll_write(cx, &[IoSlice::new(one)]),
+                (one, other) => to.poll_write(cx, &[IoSlice::new(one), IoSlice::new(other)]),
+            }
+        };
+        let n = ready!(written)?;
         self.advance(n, buffer);
         Poll::Ready(Ok(n))
     }

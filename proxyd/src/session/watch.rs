@@ -4,7 +4,7 @@
 //! have closed its side and go on reading (RFC 9112 9.6).
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use crate::net::buffer::Buffer;
@@ -50,8 +50,16 @@ impl Watch {
     }
 
     /// What `work` comes to; `None` if the client goes first. What it sends stays where it is.
-    pub async fn unless_gone<T>(&mut self, client: &Stream, work: impl Future<Output = T>) -> Option<T> {
-        let mut work = pin!(work);
+    ///
+    /// The work stays where it is too: it is large, and mostly done at once.
+    pub async fn unless_gone<T>(
+        &mut self,
+        client: &Stream,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> Option<T> {
+        if let Poll::Ready(value) = poll_fn(|cx| Poll::Ready(work.as_mut().poll(cx))).await {
+            return Some(value);
+        }
         let mut ended = pin!(client.ended());
         poll_fn(|cx| {
             if let Poll::Ready(value) = work.as_mut().poll(cx) {
@@ -99,17 +107,17 @@ mod tests {
         let (client, server) = pair().await;
         SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO)).unwrap();
         drop(client);
-        assert_eq!(Watch::new(false).unless_gone(&server, pending::<()>()).await, None);
+        assert_eq!(Watch::new(false).unless_gone(&server, pin!(pending::<()>())).await, None);
     }
 
     #[tokio::test]
     async fn an_end_is_one_only_where_it_is_taken_for_that() {
         let (mut client, server) = pair().await;
         client.shutdown().await.unwrap();
-        assert_eq!(Watch::new(true).unless_gone(&server, pending::<()>()).await, None);
+        assert_eq!(Watch::new(true).unless_gone(&server, pin!(pending::<()>())).await, None);
         let mut watch = Watch::new(false);
         let work = tokio::time::sleep(std::time::Duration::from_millis(20));
-        assert_eq!(watch.unless_gone(&server, work).await, Some(()));
+        assert_eq!(watch.unless_gone(&server, pin!(work)).await, Some(()));
         assert!(watch.over);
     }
 
@@ -144,9 +152,9 @@ mod tests {
             }
             let mut watch = Watch::new(abort_on_close);
             let work = tokio::time::sleep(std::time::Duration::from_millis(20));
-            assert_eq!(watch.unless_gone(&server, work).await, Some(()));
+            assert_eq!(watch.unless_gone(&server, pin!(work)).await, Some(()));
             drop(client);
-            assert_eq!(watch.unless_gone(&server, pending::<()>()).await, None);
+            assert_eq!(watch.unless_gone(&server, pin!(pending::<()>())).await, None);
             if !reset {
                 let mut read = [0; 10];
                 let n = poll_fn(|cx| server.poll_read(cx, &mut read)).await.unwrap();
@@ -171,8 +179,8 @@ mod tests {
         client.write_all(b"next").await.unwrap();
         let mut watch = Watch::new(true);
         let work = tokio::time::sleep(std::time::Duration::from_millis(20));
-        assert_eq!(watch.unless_gone(&server, work).await, Some(()));
+        assert_eq!(watch.unless_gone(&server, pin!(work)).await, Some(()));
         assert!(watch.talks && !watch.over);
-        assert_eq!(Watch::new(true).unless_gone(&server, ready(5)).await, Some(5));
+        assert_eq!(Watch::new(true).unless_gone(&server, pin!(ready(5))).await, Some(5));
     }
 }

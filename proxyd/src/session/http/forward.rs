@@ -19,7 +19,7 @@ use crate::net::buffer::Buffer;
 use crate::net::stream::Stream;
 use crate::persist::Letters;
 use crate::session::client::Behalf;
-use crate::session::dispatch::{Reuse, Slot, Tries, Upstream, give_back, obtain};
+use crate::session::dispatch::{NoConnection, Reuse, Slot, Tries, Upstream, give_back, obtain};
 use crate::session::exchange::{Ask, Cut, Exchange, Gone, Side, Unanswered, write_all};
 use crate::session::meter::{Meter, Timings};
 use crate::session::queue::{Leaves, Line, NoServer};
@@ -71,6 +71,17 @@ impl Request<'_> {
         self.persisted.assigned(slot);
         self.meter.assign(slot, now_ms);
     }
+
+    /// What it comes to if there is no other try: what is counted, and how it ends.
+    fn not_connected(&mut self, none: NoConnection) -> (Count, Outcome) {
+        if none.failure != Failure::NoUpgrade {
+            let termination = no_connection(none.failure, none.local);
+            return (Count::ConnectErrors, Outcome::failed(termination, Reply::Unavailable));
+        }
+        let reason = *self.reason.insert(Reason::NoUpgrade);
+        let termination = Termination::new(Cause::Proxy, Phase::Headers);
+        (Count::ResponseErrors, Outcome::failed(termination, reason.reply()))
+    }
 }
 
 /// How a request ended.
@@ -113,38 +124,8 @@ impl Connection {
         };
         #[cfg(debug_assertions)]
         let fault = self.is_fault_asked_for();
-        let mut meter =
-            Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.place.worker.shared.maxima());
-        meter.request();
-        let source = self.addresses.client.map(|address| address.ip());
-        let persisted = Persisted::read(&backend.backend, &mut self.up_head, source);
-        let key = self.key(facts, &backend);
-        let stuck = self.look_up(facts, &backend, &persisted, &mut meter);
-        let up =
-            Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body)
-                .at_most(self.frontend.frontend.http.max_body)
-                .barring(&self.frontend.frontend.client_cert_headers)
-                .keep(retry::kept(
-                    &backend.backend.retries,
-                    facts.idempotent,
-                    backend.may_refuse,
-                    facts.body,
-                ));
-        let timings = Timings::new(self.now);
-        let request = Request {
-            stuck,
-            facts,
-            backend,
-            key,
-            meter,
-            up,
-            timings,
-            way: Way::default(),
-            persisted,
-            tunnel: None,
-            reason: None,
-        };
-        let mut under_way = UnderWay::new(self, request);
+        let mut request = self.take_in(facts, backend);
+        let mut under_way = UnderWay::new(self, &mut request);
         #[cfg(debug_assertions)]
         assert!(!fault, "a fault was asked for");
         let UnderWay { connection, request, .. } = &mut under_way;
@@ -171,6 +152,40 @@ impl Connection {
         next
     }
 
+    /// Makes a request of what was read.
+    fn take_in<'f>(&mut self, facts: &'f request::Facts, backend: Rc<BackendView>) -> Request<'f> {
+        let mut meter =
+            Meter::new(Rc::clone(&self.frontend), Rc::clone(&backend), self.place.worker.shared.maxima());
+        meter.request();
+        let source = self.addresses.client.map(|address| address.ip());
+        let persisted = Persisted::read(&backend.backend, &mut self.up_head, source);
+        let key = self.key(facts, &backend);
+        let stuck = self.look_up(facts, &backend, &persisted, &mut meter);
+        let mut up =
+            Transfer::new(std::mem::take(&mut self.up_head), as_read(&self.client, facts.body), facts.body);
+        if facts.body != Body::None {
+            up.limit(self.frontend.frontend.http.max_body);
+            up.bar(&self.frontend.frontend.client_cert_headers);
+            let (retries, may_refuse) = (&backend.backend.retries, backend.may_refuse);
+            if let Some(most) = retry::kept(retries, facts.idempotent, may_refuse, facts.body) {
+                up.keep(most);
+            }
+        }
+        Request {
+            stuck,
+            facts,
+            backend,
+            key,
+            meter,
+            up,
+            timings: Timings::new(self.now),
+            way: Way::default(),
+            persisted,
+            tunnel: None,
+            reason: None,
+        }
+    }
+
     /// It has to end with what became of its server. Who has heard nothing of an answer yet is told.
     fn let_go(&self, request: &Request<'_>, cause: Cause) -> Outcome {
         match request.meter.phase(&request.timings) {
@@ -195,9 +210,10 @@ impl Connection {
         let gone = Outcome::gone(Cause::Client, Phase::Connect);
         let leaves = if backend.backend.abort_on_close { Leaves::AtItsEnd } else { Leaves::ByReset };
         loop {
+            let (worker, timings) = (&self.place.worker, &mut request.timings);
             let line = Line { client: &self.client, timer: &mut self.timer, leaves };
-            let next = tries.next(&self.place.worker, &backend, line, &mut request.timings);
-            let next = watch.unless_gone(&self.client, next).await;
+            let next =
+                watch.unless_gone(&self.client, pin!(tries.next(worker, &backend, line, timings))).await;
             request.way = tries.way;
             let slot = match next {
                 None => return gone,
@@ -219,9 +235,12 @@ impl Connection {
                 stream: &self.client,
                 upgrade: facts.upgrade,
             };
-            let obtained =
-                obtain(&self.place.worker, &slot, tries.reuse(first), &mut self.timer, limit, behalf);
-            let Some(obtained) = watch.unless_gone(&self.client, obtained).await else { return gone };
+            let (reuse, timer) = (tries.reuse(first), &mut self.timer);
+            let worker = &self.place.worker;
+            let obtained = watch
+                .unless_gone(&self.client, pin!(obtain(worker, &slot, reuse, timer, limit, behalf)))
+                .await;
+            let Some(obtained) = obtained else { return gone };
             let (unsuccessful, reused) = match obtained {
                 Ok(upstream) => {
                     let reused = upstream.reused;
@@ -239,22 +258,15 @@ impl Connection {
                         }
                     }
                 }
-                Err(none) if none.failure == Failure::NoUpgrade => {
-                    let reason = Reason::NoUpgrade;
-                    error = Count::ResponseErrors;
-                    request.reason = Some(reason);
-                    failed = Outcome::failed(Termination::new(Cause::Proxy, Phase::Headers), reason.reply());
-                    (Unsuccessful { failure: none.failure, answer_begun: false }, false)
-                }
                 Err(none) => {
-                    error = Count::ConnectErrors;
-                    failed = Outcome::failed(no_connection(none.failure, none.local), Reply::Unavailable);
+                    (error, failed) = request.not_connected(none);
                     (Unsuccessful { failure: none.failure, answer_begun: false }, false)
                 }
             };
             let attempt = unsuccessful.attempt(facts, &request.up);
-            let again = tries.again(&backend, slot, attempt, reused);
-            match watch.unless_gone(&self.client, again).await {
+            let again =
+                watch.unless_gone(&self.client, pin!(tries.again(&backend, slot, attempt, reused))).await;
+            match again {
                 None => return gone,
                 Some(false) => break,
                 Some(true) => {}
@@ -333,7 +345,7 @@ impl Connection {
         );
         if exchange.look_ahead(&mut down).is_err() {
             // Nonsense came right behind the head: the client can still be told, as nothing of it has left.
-            self.down_head = down.into_prefix();
+            self.down_head = down.take_prefix();
             return Err(Unsuccessful { failure: Failure::Invalid, answer_begun: interim > 0 });
         }
         // Before its client can ask how often it was answered.
@@ -341,8 +353,8 @@ impl Connection {
         let mut end = exchange.relay(up, &mut down).await;
         let up_is_done = up.is_done();
         if answer.tunnel && end.is_ok() {
-            let timeouts = &backend.backend.timeouts;
-            end = self.tunnel(tunnel.insert(upstream), &mut server_buffer, meter, timeouts).await;
+            let server = tunnel.insert(upstream);
+            end = Box::pin(self.tunnel(server, &mut server_buffer, meter, &backend.backend.timeouts)).await;
         } else if end.is_ok()
             && up_is_done
             && answer.server_keeps
@@ -353,11 +365,11 @@ impl Connection {
             timings.ended = Some(ended);
             give_back(&slot.view, upstream, &self.private, ended);
         }
-        self.down_head = down.into_prefix();
+        self.down_head = down.take_prefix();
         Ok(self.answered(end, facts, &answer, up_is_done))
     }
 
-    /// After a switch bytes go both ways, whatever they are.
+    /// After a switch bytes go both ways, whatever they are. It takes room that few requests need.
     async fn tunnel(
         &mut self,
         server: &mut Upstream,

@@ -22,11 +22,9 @@ impl Kept {
 
 impl Transfer {
     /// Keeps what is written behind the head, up to so many bytes.
-    #[must_use]
-    pub fn keep(mut self, most: Option<usize>) -> Self {
-        self.kept = most.map(|room| Kept { bytes: Vec::new(), room });
-        self.plain &= most.is_none();
-        self
+    pub fn keep(&mut self, most: usize) {
+        self.kept = Some(Kept { bytes: Vec::new(), room: most });
+        self.plain = false;
     }
 
     /// Back to the start, for another server; only while [`Self::body_is_gone`] says no.

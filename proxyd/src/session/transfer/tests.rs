@@ -254,7 +254,8 @@ fn what_was_written_is_kept_and_comes_first_again() {
         run(async {
             let mut line = Line::new();
             line.client.write_all(sent.as_bytes()).await.unwrap();
-            let mut up = Transfer::new(HEAD.to_vec(), from, from).keep(Some(100));
+            let mut up = Transfer::new(HEAD.to_vec(), from, from);
+            up.keep(100);
             up.towards(&line.sink);
             line.run(&mut up).await.unwrap();
             for _ in 0..2 {

@@ -9,14 +9,14 @@ use crate::session::termination::{Phase, Termination};
 use crate::stats::cells::Count;
 
 /// A request and the connection it came on, until its end.
-pub(super) struct UnderWay<'a> {
+pub(super) struct UnderWay<'a, 'r> {
     pub(super) connection: &'a mut Connection,
-    pub(super) request: Request<'a>,
+    pub(super) request: &'a mut Request<'r>,
     over: bool,
 }
 
-impl<'a> UnderWay<'a> {
-    pub(super) fn new(connection: &'a mut Connection, request: Request<'a>) -> Self {
+impl<'a, 'r> UnderWay<'a, 'r> {
+    pub(super) fn new(connection: &'a mut Connection, request: &'a mut Request<'r>) -> Self {
         Self { connection, request, over: false }
     }
 
@@ -63,7 +63,7 @@ impl<'a> UnderWay<'a> {
     }
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for UnderWay<'_, '_> {
     fn drop(&mut self) {
         if self.over {
             return;
