@@ -15,6 +15,12 @@ pub fn now() -> Instant {
     Instant::now()
 }
 
+/// Milliseconds from one reading to another, 0 where that is earlier.
+pub fn ms_between(from: Instant, to: Instant) -> u64 {
+    // On a request's way one reading often serves for both.
+    if from == to { 0 } else { to.saturating_duration_since(from).as_millis() as u64 }
+}
+
 /// Milliseconds since 1970, for people and for other machines.
 pub fn wall_ms() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_millis() as u64

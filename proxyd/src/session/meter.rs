@@ -8,7 +8,7 @@ use super::dispatch::{Found, Slot};
 use super::termination::{Cause, Phase, Termination};
 use super::track::Tally;
 use super::view::{BackendView, FrontendView, ServerView};
-use crate::clock::Instant;
+use crate::clock::{Instant, ms_between as ms};
 use crate::stats::cells::{Cells, Count, Time};
 
 /// The objects one request or TCP session belongs to.
@@ -163,7 +163,6 @@ impl Meter {
 
     /// The stream is over.
     pub fn finish(&self, timings: &Timings, end: Instant, termination: Termination) {
-        let ms = |from: Instant, to: Instant| to.saturating_duration_since(from).as_millis() as u64;
         let queued = timings.start + timings.waited;
         let connected = timings.connected.unwrap_or(end);
         // Worked out once for both.

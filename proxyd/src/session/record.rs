@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::meter::Timings;
 use super::termination::Termination;
-use crate::clock::Instant;
+use crate::clock::{Instant, ms_between as ms};
 use crate::persist::Letters;
 
 /// What dispatching did: filled by whoever chooses servers and waits for room on them.
@@ -72,10 +72,6 @@ pub struct Record {
 
 /// Milliseconds; `None` is a timer that did not run out.
 pub type Ms = Option<u64>;
-
-fn ms(from: Instant, to: Instant) -> u64 {
-    to.saturating_duration_since(from).as_millis() as u64
-}
 
 impl Moments {
     /// Before anything came.

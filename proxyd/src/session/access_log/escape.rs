@@ -4,13 +4,23 @@
 const HEX: &[u8; 16] = b"0123456789ABCDEF";
 
 /// Printable ASCII but `"` and `#`.
-const fn is_plain(byte: u8) -> bool {
-    matches!(byte, 32..=126) && byte != b'"' && byte != b'#'
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = b' ';
+    while byte <= b'~' {
+        plain[byte as usize] = byte != b'"' && byte != b'#';
+        byte += 1;
+    }
+    plain
+};
+
+fn is_plain(byte: u8) -> bool {
+    PLAIN[usize::from(byte)]
 }
 
 /// Anything else as `#` and two digits.
 pub(super) fn text(out: &mut Vec<u8>, bytes: &[u8], backslash: bool) {
-    if !backslash && bytes.iter().all(|&b| is_plain(b)) {
+    if !backslash && bytes.iter().all(|&byte| is_plain(byte)) {
         out.extend_from_slice(bytes);
         return;
     }
