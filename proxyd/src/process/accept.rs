@@ -1,10 +1,11 @@
 //! Accepting: room first, then the connection. What there is no room for waits in the kernel's backlog.
 
+use std::cell::RefCell;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::{Context, Poll};
@@ -102,7 +103,8 @@ pub struct Listening {
 /// Accepts until `stop` is told, then takes what the kernel still holds and ends.
 pub async fn run(worker: Rc<Worker>, listening: Listening, spread: Spread, stop: Rc<Notify>) {
     let Listening { mut socket, frontend, bind, port } = listening;
-    let acceptor = Acceptor { worker, frontend, bind, port, spread, stop };
+    let view = RefCell::default();
+    let acceptor = Acceptor { worker, frontend, view, bind, port, spread, stop };
     loop {
         socket = match acceptor.until_paused(socket).await {
             Ok(Some(paused)) => paused,
@@ -121,6 +123,8 @@ pub async fn run(worker: Rc<Worker>, listening: Listening, spread: Spread, stop:
 struct Acceptor {
     worker: Rc<Worker>,
     frontend: Arc<Frontend>,
+    /// The worker's view of it when it was last looked for.
+    view: RefCell<(Weak<FrontendView>, u32)>,
     bind: Arc<Bind>,
     port: Option<u16>,
     spread: Spread,
@@ -283,6 +287,19 @@ impl Acceptor {
         true
     }
 
+    /// The worker's view of the frontend, with its generation.
+    fn view(&self) -> Option<(Rc<FrontendView>, u32)> {
+        let mut seen = self.view.borrow_mut();
+        if self.worker.is_current(seen.1)
+            && let Some(view) = seen.0.upgrade()
+        {
+            return Some((view, seen.1));
+        }
+        let (view, generation) = self.worker.frontend(&self.frontend.name)?;
+        *seen = (Rc::downgrade(&view), generation);
+        Some((view, generation))
+    }
+
     fn start(&self, stream: Stream, client: Option<SocketAddr>, mut reservation: Reservation) {
         let addresses = Addresses::of_connection(client, self.port);
         let opening = Opening { header: self.bind.conf.accept_proxy, tls: self.bind.tls.clone() };
@@ -304,7 +321,11 @@ impl Acceptor {
                 }
                 Err(error) => log::warning(format_args!("a connection could not be handed on: {error}")),
             },
-            _ => serve(&self.worker, &self.frontend.name, stream, (addresses, opening), reservation),
+            _ => {
+                if let Some(found) = self.view() {
+                    serve(&self.worker, found, stream, (addresses, opening), reservation);
+                }
+            }
         }
     }
 }
@@ -312,14 +333,11 @@ impl Acceptor {
 /// Serves a connection on this worker, in a task of its own: a panic in it ends it alone.
 pub fn serve(
     worker: &Rc<Worker>,
-    frontend: &str,
+    found: (Rc<FrontendView>, u32),
     stream: Stream,
     (addresses, opening): (Addresses, Opening),
     reservation: Reservation,
 ) {
-    let Some(found) = worker.frontend(frontend) else {
-        return;
-    };
     // From here on, so that a worker that is told to stop waits for it.
     let mut place = Place::new(worker, reservation);
     let key = place.key();

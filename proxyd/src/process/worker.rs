@@ -125,8 +125,9 @@ impl Drop for LastLines {
 
 fn take(worker: &Rc<Worker>, handed: Handed) {
     let Handed { stream, frontend, addresses, opening, reservation } = handed;
+    let Some(found) = worker.frontend(&frontend) else { return };
     match stream.attach() {
-        Ok(stream) => accept::serve(worker, &frontend, stream, (addresses, opening), reservation),
+        Ok(stream) => accept::serve(worker, found, stream, (addresses, opening), reservation),
         Err(error) => log::warning(format_args!("a connection could not be taken over: {error}")),
     }
 }
