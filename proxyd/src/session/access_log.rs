@@ -10,6 +10,7 @@ mod json;
 mod line;
 
 use std::cell::RefCell;
+use std::io::BufRead as _;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -90,11 +91,11 @@ impl Trace {
 
     /// Keeps the first line of a head.
     pub fn take_line(&mut self, head: &[u8]) {
-        let head = &head[..head.len().min(LONGEST_LINE)];
-        let end = head.iter().position(|&b| b == b'\n').unwrap_or(head.len());
-        let line = &head[..end];
         self.line.clear();
-        self.line.extend_from_slice(line.strip_suffix(b"\r").unwrap_or(line));
+        // Reading from memory cannot fail.
+        let _infallible = (&head[..head.len().min(LONGEST_LINE)]).read_until(b'\n', &mut self.line);
+        self.line.pop_if(|&mut byte| byte == b'\n');
+        self.line.pop_if(|&mut byte| byte == b'\r');
     }
 }
 
@@ -199,7 +200,7 @@ impl AccessLog {
             let waited = output.feed.is_waiting();
             let Some(out) = output.feed.line() else { continue };
             let start = out.len();
-            output.header.write(out, error, clock.wall_ms(entry.record.moments.ended) / 1000);
+            output.header.write(out, error, || clock.wall_ms(entry.record.moments.ended) / 1000);
             let context = line::Context { entry, shared, numbers, clock, host, process: *process };
             match line {
                 Line::Text(template) => line::write(out, &template.steps, &context, dates),

@@ -32,10 +32,11 @@ impl Header {
         Self { framing: target.framing, facility: target.facility.0, name, text: Vec::new(), seconds: None }
     }
 
-    pub(super) fn write(&mut self, out: &mut Vec<u8>, error: bool, seconds: u64) {
+    pub(super) fn write(&mut self, out: &mut Vec<u8>, error: bool, seconds: impl FnOnce() -> u64) {
         if self.framing == Framing::Raw {
             return;
         }
+        let seconds = seconds();
         if self.seconds != Some(seconds) {
             self.seconds = Some(seconds);
             self.prepare(Second::local(seconds));
@@ -89,7 +90,7 @@ mod tests {
         let mut shown = |framing, error| {
             target.framing = framing;
             let mut out = Vec::new();
-            Header::new(&target, "host", 7).write(&mut out, error, seconds);
+            Header::new(&target, "host", 7).write(&mut out, error, || seconds);
             String::from_utf8(out).unwrap()
         };
         assert_eq!(shown(Framing::Raw, false), "");
