@@ -1,7 +1,7 @@
 //! Stick tables that are kept over a restart: read at the start, written at the end.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufWriter};
+use std::io::{self, BufWriter, Read as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,10 @@ use rustix::fs::{Access, access};
 use crate::clock;
 use crate::log;
 use crate::model::shared::Shared;
-use crate::stick::Table;
+use crate::stick::{Table, saved};
+
+/// Enough to know a file of a table by.
+const BEGINNING: u64 = 64;
 
 /// Reads the files of all tables that have one. What is of no use is told, and no reason not to start.
 pub(super) fn restore(shared: &Shared) {
@@ -22,7 +25,7 @@ pub(super) fn restore(shared: &Shared) {
         if let Err(error) = access(folder, Access::WRITE_OK | Access::EXEC_OK) {
             log::alert(format_args!("table {} cannot be saved to {}: {error}", table.name, path.display()));
         }
-        let bytes = match fs::read(path) {
+        let bytes = match read(path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => {
@@ -41,6 +44,19 @@ pub(super) fn restore(shared: &Shared) {
 
 fn tell(table: &Table, path: &Path, what: &str, why: &dyn std::fmt::Display) {
     log::alert(format_args!("table {} begins empty: {} {what}: {why}", table.name, path.display()));
+}
+
+/// All of a file, or the beginning of what cannot be one of a table: neither a pipe nor a large stranger holds the start up.
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let (mut file, mut bytes) = (File::open(path)?, Vec::new());
+    file.by_ref().take(BEGINNING).read_to_end(&mut bytes)?;
+    if saved::begins(&bytes) {
+        file.read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Writes the files, each whole or not at all.
@@ -63,4 +79,22 @@ fn write(shared: &Shared, table: &Table, path: &Path) -> io::Result<()> {
     let file: File = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     table.save(BufWriter::new(&file), shared.epoch.now_ms(), clock::wall_ms())?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_file_of_a_table_is_not_read_to_its_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t");
+        let long = File::create(&path).unwrap();
+        long.set_len(1 << 40).unwrap();
+        assert_eq!(read(&path).unwrap().len(), BEGINNING as usize);
+        assert!(read(folder.path()).is_err());
+        let pipe = folder.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        assert!(read(&pipe).is_err(), "nobody writes to it, ever");
+    }
 }

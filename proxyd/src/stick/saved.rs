@@ -35,6 +35,11 @@ pub enum Damaged {
     Key,
 }
 
+/// Whether bytes can be the beginning of what was saved.
+pub fn begins(bytes: &[u8]) -> bool {
+    MAGIC.starts_with(&bytes[..bytes.len().min(MAGIC.len())])
+}
+
 /// Writes, and sums up what is written.
 struct Summed<W> {
     to: W,
