@@ -112,6 +112,11 @@ impl Table {
         self.used.load(Relaxed)
     }
 
+    /// How often something of it changed: where it is another number something did.
+    pub fn changes(&self) -> u64 {
+        (0..self.parts()).map(|part| self.lock(part).changes()).sum()
+    }
+
     /// The number that stands for a server's name.
     pub fn intern(&self, name: &str) -> u32 {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);

@@ -33,6 +33,7 @@ pub const TUNNEL: Duration = Duration::from_hours(1);
 pub const AGENT_INTERVAL: Duration = Duration::from_secs(2);
 pub const ERROR_LIMIT: u32 = 10;
 pub const ON_ERROR: OnError = OnError::FailCheck;
+pub const SAVE_INTERVAL: Duration = Duration::from_mins(1);
 pub const EJECT_WINDOW: Duration = Duration::from_secs(10);
 pub const EJECT_BASE: Duration = Duration::from_secs(30);
 pub const EJECT_MOST: u32 = 20;

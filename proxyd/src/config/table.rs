@@ -19,7 +19,15 @@ pub struct Table {
     /// A full table takes no new entry, instead of giving up its oldest one.
     pub no_purge: bool,
     /// Where it is kept over a restart.
-    pub save: Option<PathBuf>,
+    pub save: Option<Save>,
+}
+
+/// The file of a table.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Save {
+    pub path: PathBuf,
+    /// How often what changed is written.
+    pub interval: Duration,
 }
 
 /// What a table's keys are.

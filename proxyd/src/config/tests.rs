@@ -191,7 +191,7 @@ fn tables_are_what_was_written() {
             tables: [
                 (name: "a", key: ipv4, entries: 7, expire: "10m", store: [conn_cur, http_req_rate("10s"), server_id]),
                 (name: "b", key: string, entries: 1_000_000, no_purge: true, store: [gpc_rate(3, "1m"), gpt(100)]),
-                (name: "c", key: binary(20), entries: 1, save: "/var/c"), (name: "d", key: integer, entries: 1),
+                (name: "c", key: binary(20), entries: 1, save: "/var/c", save_interval: "1s"), (name: "d", key: integer, entries: 1),
             ],
             frontends: [(name: "f", bind: [":1"], default_backend: "b", track: [(key: "src", table: "a")])],
             backends: [(
@@ -214,6 +214,8 @@ fn tables_are_what_was_written() {
     assert!(stored(1).eq([server[0], server[1], (Data::Gpt, 100, 0), (Data::GpcRate, 3, 60)]));
     assert!(stored(2).eq(server) && config.tables[3].store.is_empty());
     assert_eq!((config.tables[1].no_purge, config.tables[1].expire), (true, None));
+    let save = config.tables[2].save.as_ref().unwrap();
+    assert_eq!((save.path.to_str(), save.interval.as_secs()), (Some("/var/c"), 1));
     assert_eq!(load_whole(&to_ron(&config)), config, "{}", to_ron(&config));
 }
 

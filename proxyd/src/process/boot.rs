@@ -14,6 +14,7 @@ use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use super::accept::{Listening, Socket};
 use super::control::{self, Control, Ended, Threads};
 use super::inbox::Workers;
+use super::tables::Saver;
 use super::worker::{self, Start};
 use super::{pressure, tables};
 use crate::clock::Epoch;
@@ -92,9 +93,10 @@ pub fn run(launch: Launch, started: impl FnOnce(&Arc<Shared>) -> anyhow::Result<
 
     let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default())?;
     let threads = Threads { workers: Workers::new(inboxes), accepting, ends };
+    let saver = Saver::start(&shared)?;
     let well = runtime.block_on(control::run(control, threads, source, started))?;
     drop(files);
-    tables::save(&shared);
+    saver.finish();
     // The workers have ended: what they logged last is on its way.
     drop(writers);
     Ok(well)

@@ -41,6 +41,8 @@ pub(super) struct Shard {
     oldest: u32,
     newest: u32,
     entries: u32,
+    /// How often something of it changed.
+    changes: u64,
 }
 
 /// What a key is looked up with.
@@ -65,7 +67,12 @@ impl Shard {
             oldest: NONE,
             newest: NONE,
             entries: 0,
+            changes: 0,
         }
+    }
+
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
     }
 
     /// Bytes that it takes when it is full.
@@ -143,6 +150,7 @@ impl Shard {
 
     /// It was used: it stays until then, and is the youngest.
     pub(super) fn refresh(&mut self, index: u32, until: u64) {
+        self.changes += 1;
         let words = self.slot_mut(index);
         set_until(words, until);
         if words[USES] == 0 && self.newest != index + 1 {
@@ -161,6 +169,7 @@ impl Shard {
 
     /// Somebody holds it no more.
     pub(super) fn release(&mut self, index: u32, until: u64) {
+        self.changes += 1;
         let words = self.slot_mut(index);
         words[USES] -= 1;
         set_until(words, until);
@@ -182,6 +191,7 @@ impl Shard {
     /// Takes an entry out that nobody holds. `hash` is its key's.
     pub(super) fn remove(&mut self, index: u32, hash: u64) {
         debug_assert_eq!(self.slot(index)[USES], 0, "an entry that is held stays");
+        self.changes += 1;
         self.unlink(index);
         let bucket = self.bucket(hash);
         let after = self.slot(index)[NEXT];

@@ -32,7 +32,8 @@ fn table(table: &Table) -> String {
         text.push_str(", no_purge: true");
     }
     if let Some(save) = &table.save {
-        let _ = write!(text, ", save: {}", quoted(&save.to_string_lossy()));
+        let (path, interval) = (quoted(&save.path.to_string_lossy()), duration(save.interval));
+        let _ = write!(text, ", save: {path}, save_interval: {interval}");
     }
     text.push(')');
     text

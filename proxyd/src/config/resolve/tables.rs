@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::super::Backend;
 use super::super::syntax::stick::Use;
 use super::super::syntax::table::Table as Written;
-use super::super::table::{Data, Stick, Stored, Table, Track};
+use super::super::table::{Data, Save, Stick, Stored, Table, Track};
+use super::super::{Backend, defaults};
 
 /// What stick rules look up is stored wherever they do.
 pub(super) fn resolve(written: Vec<Written>, backends: &[Backend]) -> Vec<Table> {
@@ -33,7 +33,10 @@ fn table(written: Written) -> Option<Table> {
         expire: written.expire,
         store,
         no_purge: written.no_purge.unwrap_or(false),
-        save: written.save.map(|path| path.value.into()),
+        save: written.save.map(|path| Save {
+            path: path.value.into(),
+            interval: written.save_interval.map_or(defaults::SAVE_INTERVAL, |interval| interval.value),
+        }),
     })
 }
 

@@ -20,6 +20,7 @@ pub(in crate::config) struct Table {
     pub(in crate::config) store: Vec<Spanned<Stored>>,
     pub(in crate::config) no_purge: Option<bool>,
     pub(in crate::config) save: Option<Spanned<String>>,
+    pub(in crate::config) save_interval: Option<Spanned<Duration>>,
 }
 
 impl Table {
@@ -36,6 +37,7 @@ impl Table {
             store: fields.get("store").map(|value| store(value, report)).unwrap_or_default(),
             no_purge: fields.get("no_purge").and_then(|value| Some(value.boolean(report)?.value)),
             save: fields.get("save").and_then(|value| save(value, report)),
+            save_interval: fields.get("save_interval").and_then(|value| save_interval(value, report)),
         })
     }
 }
@@ -93,6 +95,21 @@ fn save(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<String>> {
         return None;
     }
     Some(path)
+}
+
+/// All of a table is written each time.
+const MOST_OFTEN: Duration = Duration::from_secs(1);
+
+fn save_interval(value: Value<'_, '_>, report: &mut Report) -> Option<Spanned<Duration>> {
+    let interval = value.duration(report)?;
+    if interval.value >= MOST_OFTEN {
+        return Some(interval);
+    }
+    report.push(
+        Diagnostic::error("bad-duration", "a table cannot be saved that often")
+            .at(interval.span, "it is at least \"1s\""),
+    );
+    None
 }
 
 /// Each thing once.

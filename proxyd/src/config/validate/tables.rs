@@ -10,6 +10,18 @@ use super::super::{Mode, defaults, words};
 use super::{backends, frontends};
 
 pub(super) fn check(document: &Document, report: &mut Report) {
+    for table in &document.tables {
+        if let (None, Some(interval)) = (&table.save, &table.save_interval) {
+            report.push(
+                Diagnostic::error(
+                    "no-meaning",
+                    "`save_interval` means nothing for a table that is not saved",
+                )
+                .at(interval.span, "nothing is written")
+                .help("write `save: \"/var/lib/proxyd/by_ip\"` beside it"),
+            );
+        }
+    }
     let shared = document.defaults.first();
     let shared = shared.and_then(|defaults| defaults.mode.as_ref()).map_or(defaults::MODE, |mode| mode.value);
     let mode = |mode: Option<&Spanned<Mode>>| mode.map_or(shared, |mode| mode.value);

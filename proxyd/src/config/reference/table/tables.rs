@@ -1,5 +1,7 @@
 //! Stick tables, and what uses them.
 
+use super::super::super::defaults;
+use super::super::super::print::duration;
 use super::super::super::table::KEY_LENGTH;
 use super::super::{Field, Preset, Section};
 use super::NAME;
@@ -59,9 +61,17 @@ pub const TABLE: Section = Section {
             name: "save",
             shape: "string",
             preset: Preset::Unset("it begins empty"),
-            meaning: "Path of a file. At the end of the process the table is written to it, whole or not at all, and read \
-                      at the start: entries live on for what was left of their time, servers are known by their names, \
-                      open connections are forgotten. A file that is damaged is named, and the table begins empty.",
+            meaning: "Path of a file. The table is written to it every `save_interval` and at the end of the process, whole \
+                      or not at all, and read at the start: entries live on for what was left of their time, servers are \
+                      known by their names, open connections are forgotten. A file that is damaged is named, and the \
+                      table begins empty.",
+        },
+        Field {
+            name: "save_interval",
+            shape: "duration of at least `\"1s\"`",
+            preset: Preset::Value(|| duration(defaults::SAVE_INTERVAL)),
+            meaning: "How often a table is saved if it changed, by a thread that makes nobody wait: a crash loses what is \
+                      younger.",
         },
     ],
     later: &["peers", "write_to", "recv_only", "brates_factor", "server_key_type"],
