@@ -22,6 +22,7 @@ pub mod redis;
 pub mod script;
 pub mod smtp;
 pub mod talk;
+pub mod turn;
 
 use std::rc::Rc;
 use std::sync::Arc;

@@ -13,9 +13,8 @@ use proto::addr::Address;
 
 use self::words::{Admin, Health, Words};
 use super::Marked;
-use super::finding::said;
+use super::finding::{Answer, said};
 use super::posts::{Post, Posts, man};
-use super::talk::Answer;
 use crate::clock;
 use crate::config::Agent;
 use crate::model::backend::{Backend, WEIGHT_REFUSED};

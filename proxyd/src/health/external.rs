@@ -13,9 +13,8 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
-use super::finding::{Finding, describe, said};
+use super::finding::{Answer, Finding, describe, said};
 use super::link::Time;
-use super::talk::Answer;
 use crate::model::outcome::KEPT_ANSWER;
 use crate::model::server::CheckStatus;
 use crate::net::timer::Elapsed;

@@ -1,9 +1,9 @@
-//! What a check came to, before its time is added.
+//! What a check came to, before its time is added, and what of the answer is kept.
 
 use std::io;
 use std::time::Duration;
 
-use super::talk::Answer;
+use crate::model::outcome::KEPT_ANSWER;
 use crate::model::server::{CheckStatus, Outcome};
 
 /// Longest text of a server that is passed on to people.
@@ -60,6 +60,28 @@ impl Finding {
         let Self { status, code, info } = self;
         let info = line(&info, LONGEST_INFO);
         Outcome { status, code, duration, info, answer: answer.into_bytes() }
+    }
+}
+
+/// The first bytes of what a server said.
+#[derive(Debug, Default)]
+pub struct Answer(Vec<u8>);
+
+impl Answer {
+    pub(super) fn keep(&mut self, bytes: &[u8]) {
+        let room = KEPT_ANSWER - self.0.len();
+        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    /// A whole answer of something else than a connection.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut answer = Self::default();
+        answer.keep(bytes);
+        answer
+    }
+
+    pub fn into_bytes(self) -> Box<[u8]> {
+        self.0.into()
     }
 }
 

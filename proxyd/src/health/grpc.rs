@@ -1,7 +1,7 @@
 //! `grpc.health.v1.Health/Check`: its two small messages, and the answer of a call.
 
 use super::finding::{Finding, said};
-use super::talk::{Heard, Move};
+use super::turn::{Heard, Move};
 
 const SERVING: u64 = 1;
 const STATES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];

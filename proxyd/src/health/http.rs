@@ -2,7 +2,7 @@
 
 use super::finding::{Finding, said};
 use super::pattern::{is_in, is_value};
-use super::talk::{Heard, Move};
+use super::turn::{Heard, Move};
 use crate::config::check::{Expect, HttpCheck, HttpVersion};
 use crate::model::server::CheckStatus;
 

@@ -12,7 +12,6 @@ use proto::addr::Address;
 use socket2::SockRef;
 
 use super::finding::{Finding, describe};
-use super::talk::Line;
 use crate::clock::Instant;
 use crate::config::{SendProxy, Uplink};
 use crate::model::server::CheckStatus;
@@ -68,6 +67,21 @@ impl Time {
     pub async fn within<T>(&mut self, work: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Result<T, Elapsed> {
         self.timer.within(self.deadline, work).await
     }
+}
+
+/// What a conversation travels over.
+pub trait Line {
+    /// Reads what is there; 0 is the end.
+    fn receive(&mut self, room: &mut [u8], time: &mut Time) -> impl Future<Output = Result<usize, Finding>>;
+
+    /// Sends all of it.
+    fn send(&mut self, bytes: &[u8], time: &mut Time) -> impl Future<Output = Result<(), Finding>>;
+
+    /// The peer has said all there is.
+    fn has_ended(&self) -> bool;
+
+    /// What came behind a body of HTTP/2.
+    fn trailers(&mut self) -> &[u8];
 }
 
 /// What moves the bytes of a connection of HTTP/2.

@@ -1,7 +1,7 @@
 //! `MySQL` and `MariaDB`: a greeting, and for a user an answer to the login.
 
 use super::finding::{Finding, said};
-use super::talk::{Heard, Move};
+use super::turn::{Heard, Move};
 
 /// `COM_QUIT`.
 pub const GOODBYE: &[u8] = b"\x01\0\0\0\x01";

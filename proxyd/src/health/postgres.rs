@@ -1,7 +1,7 @@
 //! `PostgreSQL`: whoever starts a session is asked for a password, or for none (frontend/backend protocol 3.0).
 
 use super::finding::{Finding, said};
-use super::talk::{Heard, Move};
+use super::turn::{Heard, Move};
 
 /// Terminate.
 pub const GOODBYE: &[u8] = b"X\0\0\0\x04";

@@ -1,7 +1,7 @@
 //! Redis: `PING` is answered with `PONG`.
 
 use super::finding::{Finding, said};
-use super::talk::{Heard, Move};
+use super::turn::{Heard, Move};
 
 pub const PING: &[u8] = b"*1\r\n$4\r\nPING\r\n";
 pub const GOODBYE: &[u8] = b"*1\r\n$4\r\nQUIT\r\n";

@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::pattern::{described, is_in};
-use super::talk::{Heard, Move};
+use super::turn::{Heard, Move};
 use crate::config::check::{Connect, Pattern, Step};
 
 /// A part of a script with a connection of its own.

@@ -1,7 +1,7 @@
 //! SMTP: a greeting, and an answer to `EHLO` (RFC 5321 4.2).
 
 use super::finding::{Finding, said};
-use super::talk::{Heard, Move};
+use super::turn::{Heard, Move};
 
 pub const GOODBYE: &[u8] = b"QUIT\r\n";
 

@@ -3,19 +3,19 @@
 //! Each protocol has a file of its own; none of them knows a socket. An answer is looked at up to one buffer, and what
 //! calls for no word of ours in front of it is as long at most.
 
-use std::future::Future;
 use std::time::Duration;
 
-use super::finding::Finding;
+use super::finding::{Answer, Finding};
 use super::grpc::Grpc;
 use super::http::Http;
-use super::link::Time;
+use super::link::{Line, Time};
 use super::mysql::Mysql;
 use super::postgres::Postgres;
 use super::redis::Redis;
 use super::script::Lines;
 use super::smtp::Smtp;
-use crate::model::outcome::{CheckStatus, KEPT_ANSWER};
+use super::turn::{Heard, Move};
+use crate::model::outcome::CheckStatus;
 use crate::net::buffer::{Buffer, SMALL};
 
 /// Most bytes that are passed over: a server that only ever gives notice would keep a check busy to its timeout.
@@ -27,49 +27,6 @@ const EAGER: u32 = 64;
 
 /// How long more of it is then waited for.
 const BREATH: Duration = Duration::from_millis(10);
-
-/// What a conversation travels over.
-pub trait Line {
-    /// Reads what is there; 0 is the end.
-    fn receive(&mut self, room: &mut [u8], time: &mut Time) -> impl Future<Output = Result<usize, Finding>>;
-
-    /// Sends all of it.
-    fn send(&mut self, bytes: &[u8], time: &mut Time) -> impl Future<Output = Result<(), Finding>>;
-
-    /// The peer has said all there is.
-    fn has_ended(&self) -> bool;
-
-    /// What came behind a body of HTTP/2.
-    fn trailers(&mut self) -> &[u8];
-}
-
-/// What has been heard of a server and not been read yet.
-#[derive(Clone, Copy, Debug)]
-pub struct Heard<'a> {
-    pub bytes: &'a [u8],
-    /// Nothing will be added to it: the peer has ended, or there is no more room.
-    pub ended: bool,
-    /// What came behind a body of HTTP/2.
-    pub trailers: &'a [u8],
-}
-
-/// What is done next.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Move {
-    /// Wait for more.
-    More,
-    /// Forget the first bytes, and say something.
-    Say {
-        read: usize,
-        bytes: Vec<u8>,
-    },
-    Done(Finding),
-    /// The same, with a last word.
-    Leave {
-        bytes: Vec<u8>,
-        finding: Finding,
-    },
-}
 
 /// A conversation of some protocol.
 #[derive(Debug)]
@@ -94,28 +51,6 @@ impl Talk<'_> {
             Self::Redis(talk) => talk.hear(heard),
             Self::Smtp(talk) => talk.hear(heard),
         }
-    }
-}
-
-/// The first bytes of what a server said.
-#[derive(Debug, Default)]
-pub struct Answer(Vec<u8>);
-
-impl Answer {
-    fn keep(&mut self, bytes: &[u8]) {
-        let room = KEPT_ANSWER - self.0.len();
-        self.0.extend_from_slice(&bytes[..bytes.len().min(room)]);
-    }
-
-    /// A whole answer of something else than a connection.
-    pub fn of(bytes: &[u8]) -> Self {
-        let mut answer = Self::default();
-        answer.keep(bytes);
-        answer
-    }
-
-    pub fn into_bytes(self) -> Box<[u8]> {
-        self.0.into()
     }
 }
 
@@ -185,6 +120,7 @@ pub(super) mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::outcome::KEPT_ANSWER;
 
     /// Gives `bytes` in pieces of `size`, and says what is done at the end, and what was said on the way.
     pub(in crate::health) fn play(
