@@ -15,7 +15,7 @@ import stage
 
 COLUMNS = """status weight uweight act bck throttle tracked check_status check_code check_rise check_fall check_health check_desc
 agent_status agent_code agent_rise agent_fall agent_health agent_desc algo cookie mode""".split()
-SERVERS = ("plain", "checked", "zero", "gone", "tracker", "agented", "slow", "spare")
+SERVERS = ("plain", "checked", "zero", "gone", "tracker", "agented", "sick", "told", "slow", "spare")
 COMMANDS = (
     "set weight app/plain 0",
     "set weight app/checked 0",
@@ -66,7 +66,7 @@ class Side:
     def __init__(self, kind, origin, agents, nobody):
         self.kind = kind
         self.origin, self.nobody = origin, nobody
-        self.agent, self.weighing = (agent.server_address[1] for agent in agents)
+        self.agent, self.damning, self.weighing = (agent.server_address[1] for agent in agents)
         self.port = stage.free_ports(1)[0]
         self.stage = stage.Own(kind, getattr(self, kind))
 
@@ -92,6 +92,8 @@ backend app
     server gone 127.0.0.1:{self.nobody} cookie gone check inter 100ms
     server tracker {at} cookie tracker track app/checked
     server agented {at} cookie agented check inter 100ms agent-check agent-port {self.agent} agent-inter 100ms
+    server sick 127.0.0.1:{self.nobody} cookie sick check inter 100ms agent-check agent-port {self.agent} agent-inter 100ms
+    server told {at} cookie told check inter 100ms agent-check agent-port {self.damning} agent-inter 100ms
     server slow {at} cookie slow slowstart 1h
     server spare {at} cookie spare check inter 100ms backup
 backend one
@@ -119,6 +121,8 @@ backend fixed
                 (name: "gone", address: "127.0.0.1:{self.nobody}", cookie: "gone"),
                 (name: "tracker", address: "{at}", cookie: "tracker", track: "app/checked"),
                 (name: "agented", address: "{at}", cookie: "agented", agent: (port: {self.agent}, interval: "100ms")),
+                (name: "sick", address: "127.0.0.1:{self.nobody}", cookie: "sick", agent: (port: {self.agent}, interval: "100ms")),
+                (name: "told", address: "{at}", cookie: "told", agent: (port: {self.damning}, interval: "100ms")),
                 (name: "slow", address: "{at}", cookie: "slow", check: none, slow_start: "1h"),
                 (name: "spare", address: "{at}", cookie: "spare", backup: true),
             ],
@@ -161,7 +165,7 @@ backend fixed
 
 def main():
     origin = stage.Origin("origin")
-    agents = Agent(b"up\n"), Agent(b"25%\n")
+    agents = Agent(b"up\n"), Agent(b"down\n"), Agent(b"25%\n")
     nobody = stage.free_ports(1)[0]
     sides = [Side(kind, origin.server_port, agents, nobody) for kind in ("haproxy", "proxyd")]
     haproxy, proxyd = sides

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use harness::origin::Refusing;
 use harness::origin::http::{Answer, Origin};
 use harness::origin::tcp::Tcp;
 use harness::{Config, Daemon, client, eventually, holds_for, pause};
@@ -98,6 +99,19 @@ fn an_agent_speaks_for_its_server() {
     daemon.wait_status("app", "app1", "MAINT");
     agent.say("ready up\n");
     daemon.wait_status("app", "app1", "UP");
+}
+
+#[test]
+fn an_agent_brings_back_nobody_whose_checks_fail() {
+    let (nobody, two, agent) = (Refusing::new(), Origin::start("app2"), Agent::saying("up\n"));
+    let config = Config::new().frontend("web", r#"default_backend: "app""#).backend("app", CHECK);
+    let config = config.server("app1", nobody.address(), &agent.field()).server("app2", two.addr(), "");
+    let daemon = Daemon::start(&config);
+    daemon.wait_status("app", "app1", "DOWN");
+    let told = agent.told.lock().unwrap().len();
+    eventually("it says so again", || (agent.told.lock().unwrap().len() > told + 2).then_some(()));
+    assert_eq!(daemon.stat("app", "app1", "status"), "DOWN");
+    assert_eq!(daemon.stat("app", "app1", "chkdown"), "1");
 }
 
 #[test]

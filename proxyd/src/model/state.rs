@@ -254,14 +254,12 @@ impl State {
             }
             Event::AgentUp | Event::AgentDown if !self.agent_runs() => {}
             Event::AgentUp => {
-                self.health = self.full_health();
                 self.agent.health = self.agent.full_health();
                 if !self.admin.is_maint() && self.is_well() {
                     self.oper = Oper::Running;
                 }
             }
             Event::AgentDown => {
-                self.health = 0;
                 self.agent.health = 0;
                 self.oper = Oper::Stopped;
             }
@@ -473,11 +471,19 @@ mod tests {
             words(start, &[CheckPassed, AgentDown, CheckPassed, CheckPassed, AgentUp]),
             ["UP", "DOWN (agent)", "DOWN (agent)", "DOWN (agent)", "UP"]
         );
-        // Nor the agent what a check finds.
-        assert_eq!(words(start, &[CheckFailed, AgentUp, CheckFailed]), ["DOWN", "UP", "UP 2/3"]);
+        // Nor the agent what they took down.
         assert_eq!(
-            words(start, &[AgentDown, DisableAgent, CheckPassed, CheckPassed]),
-            ["DOWN (agent)", "DOWN", "DOWN 1/2", "UP"]
+            words(start, &[CheckFailed, AgentUp, CheckPassed, AgentUp, CheckPassed]),
+            ["DOWN", "DOWN", "DOWN 1/2", "DOWN 1/2", "UP"]
+        );
+        assert_eq!(
+            words(start, &[CheckPassed, CheckFailed, AgentUp, CheckFailed, AgentUp, CheckFailed]),
+            ["UP", "UP 2/3", "UP 2/3", "UP 1/3", "UP 1/3", "DOWN"]
+        );
+        // It is as well as they say once nobody listens to it any more.
+        assert_eq!(
+            words(start, &[CheckPassed, AgentDown, DisableAgent, CheckPassed]),
+            ["UP", "DOWN (agent)", "DOWN 4/2", "UP"]
         );
         // Without a check it decides alone.
         assert_eq!(
