@@ -13,7 +13,7 @@ import threading
 
 import stage
 
-COLUMNS = """status weight uweight act bck throttle tracked check_status check_code check_rise check_fall check_health check_desc
+COLUMNS = """status weight uweight act bck chkfail throttle tracked check_status check_code check_rise check_fall check_health check_desc
 agent_status agent_code agent_rise agent_fall agent_health agent_desc algo cookie mode""".split()
 SERVERS = ("plain", "checked", "zero", "gone", "tracker", "agented", "sick", "told", "slow", "spare")
 COMMANDS = (

@@ -47,9 +47,8 @@ impl Shared {
             traffic.forget();
         }
         cause.note(&mut control, after != before);
-        if matches!(event, Event::CheckFailed | Event::SuddenDeath | Event::MarkDown | Event::AgentDown)
-            && before.is_up()
-            && after != before
+        if matches!(event, Event::CheckFailed | Event::SuddenDeath | Event::MarkDown)
+            && after.health < before.health
         {
             server.check_failures.inc();
         }

@@ -3,6 +3,7 @@ use std::time::Duration;
 use proto::stats::parse::{ParsedRow, parse};
 
 use super::*;
+use crate::config::Agent;
 use crate::model::change::Cause;
 use crate::model::server::CheckStatus;
 use crate::model::state::Event;
@@ -114,6 +115,25 @@ fn checks_are_told_as_haproxy_tells_them() {
     }
     shared.snapshot().backend("app").unwrap().server("app1").unwrap().set_checking(true);
     assert_eq!(row_of(&shared, "s/app/app1").text(Col::CheckStatus), "* L4OK");
+}
+
+#[test]
+fn failed_checks_are_counted_as_haproxy_counts_them() {
+    use Event::{AgentDown, AgentUp, CheckFailed, CheckPassed};
+    let mut config = testing::config();
+    config.backends[0].servers[0].verdict.agent =
+        Some(Agent { address: None, port: 1, interval: testing::SECOND, send: String::new() });
+    let shared = testing::shared_of(&config);
+    let snapshot = shared.snapshot();
+    let backend = snapshot.backend("app").unwrap();
+    let server = backend.server("app1").unwrap();
+    let counts =
+        [AgentDown, CheckPassed, CheckFailed, CheckFailed, CheckFailed, CheckFailed, AgentUp].map(|event| {
+            shared.server_event(backend, server, event, BY);
+            row_of(&shared, "s/app/app1").u64(Col::Chkfail)
+        });
+    // What an agent says is none, and one that fails on is not counted.
+    assert_eq!(counts, [0, 0, 1, 2, 3, 3, 3]);
 }
 
 #[test]
