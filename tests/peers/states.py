@@ -2,18 +2,19 @@
 """The same commands to proxyd and HAProxy: `show stat` and `show servers state` say the same of every server and backend
 before them and behind each, and a client's cookie leads to the same server.
 
-Accepted differences, and only these: `chkdown`, which HAProxy counts up for maintenance too, and the health in `show
-servers state` of what has no check, which means nothing.
+Accepted differences, and only these: the health in `show servers state` of what has no check, which means nothing, and
+`downtime`, into which this version counts draining.
 """
 
 import contextlib
 import http.client
 import socketserver
 import threading
+import time
 
 import stage
 
-COLUMNS = """status weight uweight act bck chkfail throttle tracked check_status check_code check_rise check_fall check_health check_desc
+COLUMNS = """status weight uweight act bck chkfail chkdown throttle tracked check_status check_code check_rise check_fall check_health check_desc
 agent_status agent_code agent_rise agent_fall agent_health agent_desc algo cookie mode""".split()
 SERVERS = ("plain", "checked", "zero", "gone", "tracker", "agented", "sick", "told", "slow", "spare")
 COMMANDS = (
@@ -44,6 +45,17 @@ COMMANDS = (
     "set weight one/only 100%",
     "set server one/only health up",
 )
+# What they change of how long a server has been as it is: nothing, where it is down before and behind it.
+AGED = (
+    "set server app/gone state maint",
+    "set server app/plain health down",
+    "set server app/plain state maint",
+    "set server app/plain state ready",
+    "set server app/checked state maint",
+    "set server app/checked state ready",
+)
+# Seconds between them, so that it shows.
+AGING = 3
 
 
 class Agent(socketserver.ThreadingTCPServer):
@@ -153,6 +165,10 @@ backend fixed
             said[f"{path} state"] = words
         return said
 
+    def ages(self):
+        """How long each has been as it is."""
+        return {of: int(row["lastchg"]) for of, row in self.stage.rows().items() if row["lastchg"]}
+
     def reaches(self, name):
         """Whether a client that belongs to a server gets there: it is given no other cookie."""
         one = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
@@ -194,7 +210,17 @@ def main():
             for name in SERVERS:
                 reached = [side.reaches(name) for side in sides]
                 stage.check(reached[0] == reached[1], f"{name} behind {command}: {reached}")
-        print(f"states: the same behind {len(COMMANDS)} commands, of {len(last[0])} lines")
+        def grown_alike():
+            ages = [side.ages() for side in sides]
+            return all(abs(age - ages[1][of]) <= 1 for of, age in ages[0].items())
+
+        for command in AGED:
+            time.sleep(AGING)
+            for side in sides:
+                side.stage.admin(command)
+            both(f"behind {command}")
+            stage.eventually(f"both say since when behind {command}", grown_alike)
+        print(f"states: the same behind {len(COMMANDS + AGED)} commands, of {len(last[0])} lines")
     for agent in agents:
         agent.shutdown()
     origin.shutdown()

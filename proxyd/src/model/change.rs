@@ -77,19 +77,13 @@ impl Shared {
             Backend::stop_warming(server, &mut control);
         }
         control.count_time((before.is_up(), after.is_up()), now_ms);
-        let fell = before.oper != Oper::Stopped && after.oper == Oper::Stopped;
-        if fell && !before.admin.is_maint() && !after.admin.is_maint() {
+        if before.oper != Oper::Stopped && after.oper == Oper::Stopped {
             server.downs.inc();
         }
         let (was, is) = (server.status_word(&before), server.status_word(&after));
-        if kind(&was) != kind(&is) {
+        // From one kind of being down to another is no change of that.
+        if kind(&was) != kind(&is) && (before.is_up() || after.is_up()) {
             control.changed_at = now_ms;
-            // An open period counts from the last change on, which readers know anyway.
-            if !after.is_up()
-                && let Some(since) = control.down_since.replace(now_ms)
-            {
-                control.down_ms += now_ms.saturating_sub(since);
-            }
         }
 
         let mut requeued = 0;
