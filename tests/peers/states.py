@@ -35,6 +35,8 @@ COMMANDS = (
     "set weight app/zero 0%",
     "set weight app/agented 0",
     "set server app/agented state drain",
+    "set server app/told state maint",
+    "set server app/told state ready",
     "set server app/slow state maint",
     "set server app/slow state ready",
     "set weight app/slow 0",

@@ -353,7 +353,7 @@ impl State {
     }
 
     /// Takes what is asked for. In maintenance a server is down; out of it it is what it began as: up, and one failed
-    /// check away from down, unless it is told otherwise.
+    /// check away from down, unless it is told otherwise, or its agent says that it is down.
     fn admit(&mut self, admin: Admin) {
         let was_maint = self.admin.is_maint();
         self.admin = admin;
@@ -362,9 +362,11 @@ impl State {
             self.health = 0;
         } else if was_maint {
             self.begin();
-            self.agent.health = self.agent.rise;
             if let Some(lead) = self.lead {
                 self.oper = lead.oper;
+            }
+            if self.agent.is_down() {
+                self.oper = Oper::Stopped;
             }
         }
     }
@@ -495,13 +497,18 @@ mod tests {
 
     #[test]
     fn an_agent_asks_for_what_operators_can() {
-        use Event::{AgentUp, Drain, ForceAgentDown, ForceAgentUp, Maint, Ready};
+        use Event::{AgentDown, AgentUp, Drain, ForceAgentDown, ForceAgentUp, Maint, Ready};
         let start = State::new(Some((2, 3))).with_agent(1, 1);
         assert_eq!(
             words(start, &[Drain, Ready, Maint, AgentUp, Ready, ForceAgentDown, ForceAgentUp]),
             ["DRAIN (agent)", "UP 1/3", "MAINT", "MAINT", "UP 1/3", "DOWN (agent)", "UP 1/3"]
         );
         assert!(start.after(Maint).agent_runs(), "else it could not lift it");
+        // What it said before still holds behind it.
+        assert_eq!(
+            words(start, &[AgentDown, Maint, Ready, Maint, Drain, Maint, AgentUp, Ready]),
+            ["DOWN (agent)", "MAINT", "DOWN (agent)", "MAINT", "DOWN (agent)", "MAINT", "MAINT", "UP 1/3"]
+        );
     }
 
     #[test]
