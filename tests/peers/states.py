@@ -2,8 +2,7 @@
 """The same commands to proxyd and HAProxy: `show stat` and `show servers state` say the same of every server and backend
 before them and behind each, and a client's cookie leads to the same server.
 
-Accepted differences, and only these: the health in `show servers state` of what has no check, which means nothing, and
-`downtime`, into which this version counts draining.
+Only `downtime` may differ, into which this version of HAProxy counts draining.
 """
 
 import contextlib
@@ -33,6 +32,13 @@ COMMANDS = (
     "set weight app/gone 0",
     "set weight app/zero 7",
     "set weight app/zero 0%",
+    "set server app/slow health stopping",
+    "set server app/slow health down",
+    "set server app/slow health up",
+    "set server fixed/weighed state maint",
+    "set server fixed/weighed state ready",
+    "set server fixed/unwell state maint",
+    "set server fixed/unwell state ready",
     "set weight app/agented 0",
     "set server app/agented state drain",
     "set server app/told state maint",
@@ -115,6 +121,7 @@ backend one
 backend fixed
     balance static-rr
     server weighed {at} agent-check agent-port {self.weighing} agent-inter 100ms
+    server unwell {at} agent-check agent-port {self.damning} agent-inter 100ms
 """
 
     def proxyd(self, _):
@@ -145,7 +152,10 @@ backend fixed
         (
             name: "fixed",
             balance: static_rr,
-            servers: [(name: "weighed", address: "{at}", agent: (port: {self.weighing}, interval: "100ms"))],
+            servers: [
+                (name: "weighed", address: "{at}", agent: (port: {self.weighing}, interval: "100ms")),
+                (name: "unwell", address: "{at}", agent: (port: {self.damning}, interval: "100ms")),
+            ],
         ),
     ],
 )
@@ -159,11 +169,9 @@ backend fixed
                 said[f"{proxy}/{name}"] = [(column, (row[column] or "").removeprefix("* ")) for column in COLUMNS]
         for line in self.stage.admin("show servers state").splitlines()[2:]:
             words = line.split(" ")
-            path, checked = f"{words[1]}/{words[3]}", int(words[13]) & 2
+            path = f"{words[1]}/{words[3]}"
             # A number of a proxy, the time since a change, and whether a check is on its way just now.
             words[0], words[9], words[13], words[14] = "", "", int(words[13]) & ~1, int(words[14]) & ~1
-            if not checked:
-                words[12] = ""
             said[f"{path} state"] = words
         return said
 

@@ -120,10 +120,13 @@ impl Agent {
     }
 }
 
+/// What HAProxy counts by where nothing is checked; it shows in `show servers state`.
+const UNCHECKED: (u32, u32) = (2, 3);
+
 impl State {
     /// Up, and one failed check away from down.
     pub fn new(check: Option<(u32, u32)>) -> Self {
-        let (rise, fall) = check.unwrap_or((1, 1));
+        let (rise, fall) = check.unwrap_or(UNCHECKED);
         Self {
             admin: Admin::default(),
             oper: Oper::Running,
@@ -344,12 +347,16 @@ impl State {
     }
 
     fn begin(&mut self) {
-        (self.health, self.oper) = match self.init {
+        let (health, oper) = match self.init {
             InitState::FullyUp => (self.full_health(), Oper::Running),
             InitState::Up => (self.rise, Oper::Running),
             InitState::Down => (self.rise - 1, Oper::Stopped),
             InitState::FullyDown => (0, Oper::Stopped),
         };
+        self.oper = oper;
+        if self.check_configured {
+            self.health = health;
+        }
     }
 
     /// Takes what is asked for. In maintenance a server is down; out of it it is what it began as: up, and one failed
@@ -358,8 +365,10 @@ impl State {
         let was_maint = self.admin.is_maint();
         self.admin = admin;
         if admin.is_maint() {
+            if self.check_configured || self.oper != Oper::Stopped {
+                self.health = 0;
+            }
             self.oper = Oper::Stopped;
-            self.health = 0;
         } else if was_maint {
             self.begin();
             if let Some(lead) = self.lead {
@@ -440,6 +449,19 @@ mod tests {
         );
         // Drain out of maintenance brings it up, draining.
         assert_eq!(words(State::new(None), &[Maint, Drain, Ready]), ["MAINT", "DRAIN", "no check"]);
+    }
+
+    #[test]
+    fn health_without_checks_is_what_haproxy_shows() {
+        use Event::{AgentDown, AgentUp, Drain, HealthDown, HealthStopping, HealthUp, Maint, Ready};
+        let mut state = State::new(None).with_agent(1, 1);
+        let healths =
+            [AgentDown, Maint, Ready, AgentUp, Drain, Maint, Ready, HealthUp, HealthDown, HealthStopping]
+                .map(|event| {
+                    state = state.after(event);
+                    state.health
+                });
+        assert_eq!(healths, [2, 2, 2, 2, 2, 0, 0, 4, 0, 4]);
     }
 
     #[test]

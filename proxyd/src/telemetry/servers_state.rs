@@ -50,7 +50,7 @@ pub fn of(shared: &Shared, backend: &Backend, server: &Server) -> ServerState {
         srv_time_since_last_change: shared.epoch.now_ms().saturating_sub(control.changed_at) / 1000,
         srv_check_status: outcome.map_or(1, |o| o.status.number() as u8),
         srv_check_result: outcome.map_or(0, |o| o.status.result()),
-        srv_check_health: if state.check_configured { state.health } else { 0 },
+        srv_check_health: state.health,
         srv_check_state: check_state,
         srv_agent_state: agent_state,
         srv_agent_addr: agent.as_ref().and_then(|agent| agent.address).map(|address| address.to_string()),
