@@ -10,6 +10,7 @@ mod rate;
 pub mod saved;
 mod shard;
 
+use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
@@ -43,8 +44,14 @@ pub struct Table {
     secret: RandomState,
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     used: CachePadded<AtomicU32>,
-    /// Names of servers, by the number that stands for each.
-    names: Mutex<Vec<Arc<str>>>,
+    names: Mutex<Names>,
+}
+
+/// Names of servers, by the number that stands for each, and the other way round.
+#[derive(Debug, Default)]
+struct Names {
+    all: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, u32>,
 }
 
 /// An entry that somebody holds: it stays until it is released.
@@ -120,18 +127,20 @@ impl Table {
     /// The number that stands for a server's name.
     pub fn intern(&self, name: &str) -> u32 {
         let mut names = self.names.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = names.iter().position(|known| **known == *name);
-        let index = known.unwrap_or_else(|| {
-            names.push(name.into());
-            names.len() - 1
-        });
-        index as u32 + 1
+        if let Some(number) = names.numbers.get(name) {
+            return *number;
+        }
+        let name: Arc<str> = name.into();
+        names.all.push(Arc::clone(&name));
+        let number = names.all.len() as u32;
+        names.numbers.insert(name, number);
+        number
     }
 
     /// The name that a number stands for.
     pub fn server_name(&self, number: u64) -> Option<Arc<str>> {
         let index = usize::try_from(number).ok()?.checked_sub(1)?;
-        self.names.lock().unwrap_or_else(PoisonError::into_inner).get(index).cloned()
+        self.names.lock().unwrap_or_else(PoisonError::into_inner).all.get(index).cloned()
     }
 
     /// Looks at an entry without taking that for a use.

@@ -228,6 +228,10 @@ fn servers_have_numbers() {
     assert_eq!((one, two, table.intern("app1")), (1, 2, 1));
     assert_eq!(table.server_name(2).as_deref(), Some("app2"));
     assert_eq!((table.server_name(0), table.server_name(3)), (None, None));
+    for n in 0..5000_u32 {
+        assert_eq!(table.intern(&format!("s{n}")), n + 3);
+    }
+    assert_eq!((table.intern("s4999"), table.server_name(5002).as_deref()), (5002, Some("s4999")));
 }
 
 #[test]
