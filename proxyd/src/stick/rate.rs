@@ -12,10 +12,20 @@ fn tick(now_ms: u64) -> u32 {
     (now_ms as u32).wrapping_add(1 << 31) & !1
 }
 
+/// How far a thread's reading of the clock may be behind that of another one, which was first to take the lock.
+const BEHIND: u32 = 60_000;
+
+/// Time since the period began.
+fn elapsed(words: &[u32], now: u32) -> u32 {
+    let elapsed = now.wrapping_sub(words[TICK]);
+    let counted = words[CURRENT] != 0 || words[PREVIOUS] != 0;
+    if counted && elapsed > u32::MAX - BEHIND { 0 } else { elapsed }
+}
+
 /// Counts `n` events.
 pub(super) fn add(words: &mut [u32], now_ms: u64, period: u32, n: u32) {
     let now = tick(now_ms);
-    if now.wrapping_sub(words[TICK]) < period {
+    if elapsed(words, now) < period {
         words[CURRENT] = words[CURRENT].wrapping_add(n);
         return;
     }
@@ -38,7 +48,7 @@ pub(super) fn set(words: &mut [u32], now_ms: u64, n: u32) {
 
 /// How long ago its period began, and its events: what another process can make a rate of.
 pub(super) fn aged(words: &[u32], now_ms: u64) -> [u32; WORDS] {
-    [tick(now_ms).wrapping_sub(words[TICK]), words[CURRENT], words[PREVIOUS]]
+    [elapsed(words, tick(now_ms)), words[CURRENT], words[PREVIOUS]]
 }
 
 /// The same rate, `elapsed` milliseconds later and by another clock.
@@ -54,7 +64,7 @@ pub(super) fn set_aged(words: &mut [u32], now_ms: u64, [age, current, previous]:
 /// Events within the last period, taking those of the one before for evenly spread.
 pub(super) fn read(words: &[u32], now_ms: u64, period: u32) -> u32 {
     let (mut previous, mut current) = (u64::from(words[PREVIOUS]), u64::from(words[CURRENT]));
-    let elapsed = tick(now_ms).wrapping_sub(words[TICK]);
+    let elapsed = elapsed(words, tick(now_ms));
     let mut remain = i64::from(period) - i64::from(elapsed);
     if remain < 0 {
         remain += i64::from(period);
@@ -113,6 +123,23 @@ mod tests {
         add(&mut rate, 1000, 1000, 1);
         assert!((1000..2990).all(|ms| read(&rate, ms, 1000) == 1));
         assert_eq!(read(&rate, 3010, 1000), 0);
+    }
+
+    #[test]
+    fn who_read_the_clock_earlier_and_comes_later_takes_nothing_away() {
+        let mut rate = [0; WORDS];
+        add(&mut rate, 1000, 1000, 100);
+        // A period begins, and another thread still has the time of before.
+        add(&mut rate, 2000, 1000, 1);
+        add(&mut rate, 1996, 1000, 1);
+        assert_eq!(read(&rate, 2000, 1000), 102);
+        assert_eq!(read(&rate, 1998, 1000), 102);
+        assert_eq!(aged(&rate, 1998), [0, 2, 100]);
+        // One that was never counted is not of a time to come, whenever that is.
+        let mut rate = [0; WORDS];
+        let late = (1 << 32) - (1 << 31) - 500;
+        add(&mut rate, late, 1000, 1);
+        assert_eq!(rate, [tick(late), 1, 0]);
     }
 
     #[test]
