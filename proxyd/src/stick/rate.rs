@@ -22,11 +22,11 @@ fn elapsed(words: &[u32], now: u32) -> u32 {
     if counted && elapsed > u32::MAX - BEHIND { 0 } else { elapsed }
 }
 
-/// Counts `n` events.
+/// Counts `n` events. A rate stays at its end rather than begin anew.
 pub(super) fn add(words: &mut [u32], now_ms: u64, period: u32, n: u32) {
     let now = tick(now_ms);
     if elapsed(words, now) < period {
-        words[CURRENT] = words[CURRENT].wrapping_add(n);
+        words[CURRENT] = words[CURRENT].saturating_add(n);
         return;
     }
     words[PREVIOUS] = words[CURRENT];
@@ -76,7 +76,7 @@ pub(super) fn read(words: &[u32], now_ms: u64, period: u32) -> u32 {
         return previous as u32;
     }
     let total = previous * remain.max(0) as u64 + current * u64::from(period);
-    (total / u64::from(period.max(1))) as u32
+    u32::try_from(total / u64::from(period.max(1))).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -140,6 +140,16 @@ mod tests {
         let late = (1 << 32) - (1 << 31) - 500;
         add(&mut rate, late, 1000, 1);
         assert_eq!(rate, [tick(late), 1, 0]);
+    }
+
+    #[test]
+    fn a_rate_of_very_many_stays_at_its_end() {
+        let mut rate = [0; WORDS];
+        add(&mut rate, 1000, 1000, u32::MAX);
+        add(&mut rate, 1000, 1000, 7);
+        assert_eq!(read(&rate, 1000, 1000), u32::MAX);
+        add(&mut rate, 2000, 1000, u32::MAX);
+        assert_eq!(read(&rate, 2100, 1000), u32::MAX);
     }
 
     #[test]
