@@ -12,8 +12,8 @@ mod shard;
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crossbeam_utils::CachePadded;
@@ -44,6 +44,8 @@ pub struct Table {
     secret: RandomState,
     shards: Box<[CachePadded<Mutex<Shard>>]>,
     used: CachePadded<AtomicU32>,
+    /// Before this time nothing of a full table expires, so that nobody has to look for it.
+    full_until: AtomicU64,
     names: Mutex<Names>,
 }
 
@@ -97,6 +99,7 @@ impl Table {
             layout,
             secret: RandomState::new(),
             used: CachePadded::default(),
+            full_until: AtomicU64::new(0),
             names: Mutex::default(),
         }
     }
@@ -335,9 +338,13 @@ impl Table {
                 return None;
             }
             shard = self.lock(which);
+            // Somebody else may have entered it meanwhile.
             if let Some(index) = shard.find(wanted) {
-                self.used.fetch_sub(1, Relaxed);
-                return Some((shard, which, index));
+                if shard.seen(index, now).is_some() {
+                    self.used.fetch_sub(1, Relaxed);
+                    return Some((shard, which, index));
+                }
+                self.drop_entry(&mut shard, index);
             }
         }
         let mut index = shard.insert(wanted);
@@ -363,13 +370,26 @@ impl Table {
         gone.is_some()
     }
 
-    /// The same in another shard, where this one has nothing to give.
+    /// The same in another shard, where this one has nothing to give. The caller holds no lock.
     fn make_room_elsewhere(&self, which: u32, now: u64) -> bool {
-        let others = 1..self.shards.len() as u32;
-        others.map(|n| (which + n) % self.shards.len() as u32).any(|other| {
-            // One that is busy is passed by.
-            self.shards[other as usize].try_lock().is_ok_and(|mut shard| self.make_room(&mut shard, now))
-        })
+        if now < self.full_until.load(Relaxed) {
+            return false;
+        }
+        let parts = self.parts();
+        let others = || (1..parts).map(|n| (which + n) % parts);
+        // One that is busy is passed by at first.
+        let idle = |other: u32| self.shards[other as usize].try_lock().ok();
+        if others().filter_map(idle).any(|mut shard| self.make_room(&mut shard, now))
+            || others().any(|other| self.make_room(&mut self.lock(other), now))
+        {
+            return true;
+        }
+        if self.conf.no_purge {
+            // Whatever is used from now on, or given back, expires later than all there is.
+            let ends = (0..parts).filter_map(|part| self.lock(part).next_end());
+            self.full_until.store(ends.min().unwrap_or(NEVER).min(self.until(now)), Relaxed);
+        }
+        false
     }
 
     fn expire_some(&self, shard: &mut Shard, now: u64, most: u32) -> u32 {

@@ -183,6 +183,11 @@ impl Shard {
         self.oldest().filter(|index| is_over(self.slot(*index), now))
     }
 
+    /// When the next entry expires that nobody holds.
+    pub(super) fn next_end(&self) -> Option<u64> {
+        self.oldest().map(|index| until(self.slot(index)))
+    }
+
     /// What has been unused for longest.
     pub(super) fn oldest(&self) -> Option<u32> {
         self.oldest.checked_sub(1)

@@ -152,6 +152,56 @@ fn a_full_table_may_refuse_instead() {
 }
 
 #[test]
+fn a_full_table_of_many_parts_gives_what_expired_anywhere() {
+    let many = conf::Table { no_purge: true, ..conf(KeyType::Integer, 10_000, &[]) };
+    let table = Table::new(&many);
+    assert_eq!(table.parts(), 16);
+    // All but a few stay for long.
+    for n in 0..10_000 {
+        let at = if n < 5 { 1000 } else { 5000 };
+        assert!(table.enter(&number(n), at, |_| ()).is_some(), "{n}");
+    }
+    let fits = |n: u32, now: u64| table.enter(&number(20_000 + n), now, |_| ()).is_some();
+    assert!((0..100).all(|n| !fits(n, 10_999)));
+    // One that is used again stays.
+    table.find(&number(0), 10_999, |_| ());
+    assert_eq!((0..100).filter(|n| fits(*n, 11_000)).count(), 4);
+    assert_eq!(table.used(), 10_000);
+    // What is taken away makes room before any time is over.
+    assert_eq!(table.remove(&number(77), 11_000), Removal::Removed);
+    assert_eq!((200..300).filter(|n| fits(*n, 11_000)).count(), 1);
+    // So does what is given back, when its time is over.
+    let held: Vec<_> = (5..50).map(|n| table.hold(&number(n), 11_000, |_| ()).unwrap()).collect();
+    assert_eq!((300..15_000).filter(|n| fits(*n, 15_000)).count(), 10_000 - 45 - 1 - 5);
+    assert!(!fits(15_000, 20_000));
+    held.into_iter().for_each(|held| table.release(held, 20_000, |_| ()));
+    assert!(!fits(15_001, 20_000));
+    assert_eq!(table.used(), 10_000);
+    assert!((0..10_000).all(|n| fits(30_000 + n, 30_000)));
+}
+
+#[test]
+fn who_finds_a_part_busy_waits_for_it_only_where_something_may_have_expired() {
+    let full = Table::new(&conf::Table { no_purge: true, ..conf(KeyType::Integer, 10_000, &[]) });
+    (0..10_000).for_each(|n| _ = full.enter(&number(n), if n == 0 { 1000 } else { 5000 }, |_| ()).unwrap());
+    let (of_first, ..) = full.locate(&number(0));
+    let elsewhere = (20_000..).map(number).find(|key| full.locate(key).0 != of_first).unwrap();
+    let enter = |now: u64| full.enter(&elsewhere, now, |_| ()).is_some();
+    assert!(!enter(10_999));
+    std::thread::scope(|scope| {
+        let busy = full.lock(of_first);
+        // Nothing can have expired, as was seen before: nobody looks.
+        assert!(!scope.spawn(move || enter(10_999)).join().unwrap());
+        let waits = scope.spawn(move || enter(11_000));
+        let a_while = Duration::from_millis(50);
+        std::thread::park_timeout(a_while);
+        assert!(!waits.is_finished(), "it gave up where there was room");
+        drop(busy);
+        assert!(waits.join().unwrap());
+    });
+}
+
+#[test]
 fn who_is_held_neither_expires_nor_makes_room() {
     let table = Table::new(&conf(KeyType::Integer, 2, &[Data::ConnCur]));
     let enter = |entry: &mut EntryMut<'_>| entry.add(Data::ConnCur, 0, 1);
