@@ -155,14 +155,15 @@ impl Table {
         }
         entries.retain(|(left, ..)| *left > 0);
         entries.sort_by_key(|(left, ..)| *left);
-        let mut restored = 0;
-        for (left, key, mut values) in entries {
+        // A smaller table keeps those that stay longest, whether or not it would give up others for them.
+        let most = self.conf().entries as usize;
+        for (left, key, mut values) in entries.split_off(entries.len().saturating_sub(most)) {
             let until = self.expire.map_or(super::NEVER, |_| now.saturating_add(left));
             let entered =
                 self.enter_until(key, now, until, |entry| values.fill(self, entry, &fields, elapsed));
-            restored += u32::from(entered.transpose()?.is_some());
+            entered.transpose()?;
         }
-        Ok(restored)
+        Ok(self.used())
     }
 }
 
@@ -346,12 +347,15 @@ mod tests {
         let mut smaller = conf(KeyType::Ip, &[Data::Gpc0, Data::HttpReqRate, Data::ConnCnt]);
         (smaller.entries, smaller.store[1].period) = (10, Duration::from_mins(1));
         let new = Table::new(&smaller);
-        assert_eq!(new.restore(&bytes, 5, 1), Ok(100));
+        assert_eq!(new.restore(&bytes, 5, 1), Ok(10));
         // The youngest are left, and a rate over another time says nothing of this one.
         assert_eq!(new.used(), 10);
         let key = 99_u32.to_be_bytes();
         assert_eq!(get(&new, &key, 5, Data::Gpc0, 0), Some(99));
         assert_eq!(get(&new, &key, 5, Data::HttpReqRate, 0), Some(0));
+        smaller.no_purge = true;
+        let full = Table::new(&smaller);
+        assert_eq!((full.restore(&bytes, 5, 1), get(&full, &key, 5, Data::Gpc0, 0)), (Ok(10), Some(99)));
         let other = Table::new(&conf(KeyType::Integer, &[]));
         assert_eq!(other.restore(&bytes, 5, 1), Err(Damaged::Key));
         // All is over after its time.
