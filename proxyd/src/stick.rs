@@ -21,7 +21,7 @@ use crossbeam_utils::CachePadded;
 use crate::config::table as conf;
 pub use entry::{Entry, EntryMut};
 pub use layout::Layout;
-use shard::{NEVER, Shard, Wanted};
+use shard::{Shard, Wanted};
 
 /// The most locks of a table.
 const SHARDS: u32 = 64;
@@ -387,7 +387,8 @@ impl Table {
         if self.conf.no_purge {
             // Whatever is used from now on, or given back, expires later than all there is.
             let ends = (0..parts).filter_map(|part| self.lock(part).next_end());
-            self.full_until.store(ends.min().unwrap_or(NEVER).min(self.until(now)), Relaxed);
+            let last = self.until(now);
+            self.full_until.store(ends.fold(last, u64::min), Relaxed);
         }
         false
     }
@@ -415,7 +416,7 @@ impl Table {
     }
 
     fn until(&self, now: u64) -> u64 {
-        self.expire.map_or(NEVER, |expire| now.saturating_add(expire))
+        self.expire.map_or_else(|| shard::never(now, 0), |expire| now.saturating_add(expire))
     }
 
     fn locate<'k>(&self, key: &'k [u8]) -> (u32, u64, &'k [u8]) {

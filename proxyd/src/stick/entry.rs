@@ -53,8 +53,7 @@ impl Entry<'_> {
 
     /// Milliseconds that it has left; `None` is for ever.
     pub fn left(&self) -> Option<u64> {
-        let until = super::shard::until(self.words);
-        (until != super::shard::NEVER).then(|| until.saturating_sub(self.now))
+        super::shard::left(self.words, self.now).ok()
     }
 }
 

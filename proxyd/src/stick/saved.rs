@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
-use super::{Batch, Cursor, EntryMut, Table, rate};
+use super::{Batch, Cursor, EntryMut, Table, rate, shard};
 use crate::config::table::{Data, Form, KeyType};
 
 /// What a file begins with; the number is the version.
@@ -19,7 +19,7 @@ const STEPS: u32 = 256;
 /// Behind the last entry.
 const END: u32 = u32::MAX;
 
-/// Nothing is left out of it.
+/// What is left of an entry that has no end: less the longer it was unused, but never less than half of this.
 const FOR_EVER: u64 = u64::MAX;
 
 /// Why a file is of no use.
@@ -92,7 +92,7 @@ impl Table {
             for (_, entry) in self.copied(&batch, now) {
                 entry.key(&mut key);
                 out.bytes(&key)?;
-                out.wide(entry.left().unwrap_or(FOR_EVER))?;
+                out.wide(shard::left(entry.words, now).unwrap_or_else(|unused| FOR_EVER - unused))?;
                 for data in saved(self) {
                     for index in 0..self.layout().count(data) {
                         match data.form() {
@@ -145,20 +145,22 @@ impl Table {
         let mut entries = Vec::new();
         let mut walk = Reader { rest: reader.rest };
         while let Some(key) = walk.key()? {
-            let left = match walk.wide()? {
-                FOR_EVER => self.expire,
-                left => Some(left.saturating_sub(elapsed).min(self.expire.unwrap_or(u64::MAX))),
-            };
+            let left = walk.wide()?;
             let values = Reader { rest: walk.rest };
             walk.skip(&fields)?;
-            entries.push((left.unwrap_or(u64::MAX), key, values));
+            if left > elapsed {
+                entries.push((left, key, values));
+            }
         }
-        entries.retain(|(left, ..)| *left > 0);
         entries.sort_by_key(|(left, ..)| *left);
         // A smaller table keeps those that stay longest, whether or not it would give up others for them.
         let most = self.conf().entries as usize;
         for (left, key, mut values) in entries.split_off(entries.len().saturating_sub(most)) {
-            let until = self.expire.map_or(super::NEVER, |_| now.saturating_add(left));
+            let unused = if left > FOR_EVER / 2 { (FOR_EVER - left).saturating_add(elapsed) } else { 0 };
+            let until = match self.expire {
+                Some(expire) => now.saturating_add(expire.min(left - elapsed)),
+                None => shard::never(now, unused),
+            };
             let entered =
                 self.enter_until(key, now, until, |entry| values.fill(self, entry, &fields, elapsed));
             entered.transpose()?;
@@ -361,6 +363,41 @@ mod tests {
         // All is over after its time.
         let late = Table::new(&conf(KeyType::Ip, &[]));
         assert_eq!((late.restore(&bytes, 5, 100_000), late.used()), (Ok(0), 0));
+    }
+
+    #[test]
+    fn what_was_unused_for_longest_goes_first_over_restarts_too() {
+        let endless = |entries| Conf { entries, expire: None, ..conf(KeyType::Integer, &[Data::Gpc0]) };
+        let key = |n: u32| n.to_be_bytes();
+        let left = |table: &Table| {
+            let is_there =
+                |n: &u32| table.peek(&key(*n), 50, |entry| assert_eq!(entry.left(), None)).is_some();
+            (0..20).filter(is_there).collect::<Vec<_>>()
+        };
+        let first = Table::new(&endless(10));
+        for n in 0..10 {
+            first.enter(&key(n), 1000, |_| ());
+        }
+        // The last ones are the oldest now.
+        for n in (0..10).rev() {
+            first.find(&key(n), 3000 - u64::from(n), |_| ());
+        }
+        let second = Table::new(&endless(8));
+        assert_eq!(second.restore(&file(&first, 4000, 70_000), 5, 90_000), Ok(8));
+        assert_eq!(left(&second), [0, 1, 2, 3, 4, 5, 6, 7]);
+        second.find(&key(7), 6, |_| ());
+        // Nothing else was used by this one, and its clock began later.
+        let third = Table::new(&endless(5));
+        assert_eq!(third.restore(&file(&second, 10, 90_005), 1, 90_006), Ok(5));
+        assert_eq!(left(&third), [0, 1, 2, 3, 7]);
+        third.enter(&key(19), 2, |_| ());
+        assert_eq!(left(&third), [0, 1, 2, 7, 19]);
+        // One whose entries have an end takes them for as long as it would its own, in their order.
+        let ending = Table::new(&conf(KeyType::Integer, &[Data::Gpc0]));
+        assert_eq!(ending.restore(&file(&third, 3, 90_008), 1, 100_000), Ok(5));
+        assert_eq!(ending.peek(&key(7), 50, |entry| entry.left()), Some(Some(99_951)));
+        let one = Table::new(&Conf { entries: 1, ..endless(1) });
+        assert_eq!(one.restore(&file(&ending, 3, 100_000), 1, 100_000), Ok(1));
     }
 
     #[test]

@@ -20,8 +20,11 @@ const FREE: u32 = u32::MAX;
 /// No slot: they are counted from 1.
 const NONE: u32 = 0;
 
-/// Entries without an end.
-pub(super) const NEVER: u64 = u64::MAX;
+/// From here on an end is none, but says since when the entry is unused.
+const NEVER: u64 = 1 << 63;
+
+/// Such an end, of what was used when the clock began: there is room for what was used before.
+const UNUSED: u64 = 3 << 62;
 
 /// Slots that are allocated at once.
 pub(super) const CHUNK: u32 = 256;
@@ -262,7 +265,20 @@ const fn buckets(most: u32) -> u32 {
     1 << most.ilog2()
 }
 
-pub(super) fn until(words: &[u32]) -> u64 {
+/// The end of an entry that has none and was unused for so long.
+pub(super) fn never(now: u64, unused: u64) -> u64 {
+    (UNUSED + now).saturating_sub(unused).max(NEVER)
+}
+
+/// Milliseconds that an entry has left; where it has no end, those that it was unused for.
+pub(super) fn left(words: &[u32], now: u64) -> Result<u64, u64> {
+    match until(words) {
+        until if until < NEVER => Ok(until.saturating_sub(now)),
+        until => Err((UNUSED + now).saturating_sub(until)),
+    }
+}
+
+fn until(words: &[u32]) -> u64 {
     u64::from(words[UNTIL]) << 32 | u64::from(words[UNTIL + 1])
 }
 
