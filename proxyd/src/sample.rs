@@ -12,7 +12,7 @@ mod value;
 use std::net::SocketAddr;
 
 use self::head::Head;
-pub use self::value::{Bytes, Value};
+pub use self::value::{Bytes, Value, v4_of};
 use crate::config::sample::{CertFact, Fetch, HeaderName, Message, Sample, TlsFact};
 use crate::net::tls::Agreed;
 use crate::tls::shown::Shown;

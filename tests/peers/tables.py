@@ -6,7 +6,7 @@ writes in its own way. Accepted differences, and only these:
 
 - HAProxy 2.6 has no `ptr`, no element of an array by its number, no `shard=`, and its usage texts say so;
 - what is no address is no key of a table of addresses, an IPv4 address is one of a table of IPv6 addresses, an IPv6 address
-  none of a table of IPv4 ones, and whoever is at level user clears no table: so it is in newer HAProxys, and not in 2.6;
+  one of a table of IPv4 ones where it holds one, and whoever is at level user clears no table: so it is in newer HAProxys, and not in 2.6;
 - `set table` on a table without a key empties it in HAProxy; in proxyd it is refused.
 """
 

@@ -150,7 +150,24 @@ fn values_become_others() {
     let text = |text: &'static str| Value::Text(text.as_bytes().into());
     assert_eq!(text("10.0.0.1").into_ip(), Some(IpAddr::from([10, 0, 0, 1])));
     assert_eq!(text("::ffff:10.0.0.1").into_v4(), Some([10, 0, 0, 1].into()));
-    assert_eq!(text("::1").into_v4(), None);
+    for (address, expected) in [
+        ("192.0.2.1", Some([192, 0, 2, 1])),
+        ("::ffff:192.0.2.1", Some([192, 0, 2, 1])),
+        ("::192.0.2.1", Some([192, 0, 2, 1])),
+        ("::1", Some([0, 0, 0, 1])),
+        ("::", Some([0, 0, 0, 0])),
+        ("2002:c000:201::", Some([192, 0, 2, 1])),
+        ("2002:c000:201:7::9", Some([192, 0, 2, 1])),
+        ("2003:c000:201::", None),
+        ("::fffe:192.0.2.1", None),
+        ("::1:0:192.0.2.1", None),
+        ("64:ff9b::192.0.2.1", None),
+        ("2001:db8::1", None),
+    ] {
+        let expected = expected.map(Into::into);
+        assert_eq!(Value::Ip(address.parse().unwrap()).into_v4(), expected, "{address}");
+        assert_eq!(text(address).into_v4(), expected, "{address}");
+    }
     assert_eq!(Value::Ip([10, 0, 0, 1].into()).into_integer(), Some(0x0a00_0001));
     assert_eq!(Value::Integer(0x0a00_0001).into_v6(), Some("::ffff:10.0.0.1".parse().unwrap()));
     assert_eq!((text("12x").into_integer(), text("").into_integer()), (Some(12), None));

@@ -79,10 +79,7 @@ impl<'a> Value<'a> {
 
     /// An IPv4 address, also where it is wrapped in an IPv6 one.
     pub fn into_v4(self) -> Option<Ipv4Addr> {
-        match self.into_ip()? {
-            IpAddr::V4(v4) => Some(v4),
-            IpAddr::V6(v6) => v6.to_ipv4_mapped(),
-        }
+        v4_of(self.into_ip()?)
     }
 
     /// An IPv6 address; an IPv4 one is wrapped.
@@ -122,6 +119,21 @@ impl<'a> Value<'a> {
             Self::Integer(n) => Bytes::made(&n.to_be_bytes()),
             Self::Text(bytes) | Self::Binary(bytes) => bytes,
         }
+    }
+}
+
+/// The IPv4 address that an address is or holds: mapped (`::ffff:192.0.2.1`), compatible (`::192.0.2.1`, so that `::1` is
+/// 0.0.0.1) or of 6to4 (`2002:c000:201::`), as HAProxy has it.
+pub fn v4_of(address: IpAddr) -> Option<Ipv4Addr> {
+    let six = match address {
+        IpAddr::V4(four) => return Some(four),
+        IpAddr::V6(six) => six,
+    };
+    match six.segments() {
+        [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x2002, high, low, ..] => {
+            Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use smallvec::SmallVec;
 
 use crate::config::table::KeyType;
-use crate::sample::Value;
+use crate::sample::{Value, v4_of};
 
 /// A key's bytes.
 pub type Key = SmallVec<[u8; 32]>;
@@ -13,8 +13,7 @@ pub type Key = SmallVec<[u8; 32]>;
 /// An address as the keys of a table; `None` where it is not of their family.
 pub fn of_address(kind: KeyType, address: IpAddr) -> Option<Key> {
     match (kind, address) {
-        (KeyType::Ip, IpAddr::V4(four)) => Some(Key::from_slice(&four.octets())),
-        (KeyType::Ip, IpAddr::V6(six)) => six.to_ipv4_mapped().map(|four| Key::from_slice(&four.octets())),
+        (KeyType::Ip, address) => v4_of(address).map(|four| Key::from_slice(&four.octets())),
         (KeyType::Ipv6, IpAddr::V4(four)) => Some(Key::from_slice(&four.to_ipv6_mapped().octets())),
         (KeyType::Ipv6, IpAddr::V6(six)) => Some(Key::from_slice(&six.octets())),
         _ => None,
@@ -81,6 +80,8 @@ mod tests {
         for (kind, typed, expected) in [
             (KeyType::Ip, "10.1.2.3", Some("10.1.2.3")),
             (KeyType::Ip, "::ffff:10.1.2.3", Some("10.1.2.3")),
+            (KeyType::Ip, "2002:a01:203:9::1", Some("10.1.2.3")),
+            (KeyType::Ip, "::1", Some("0.0.0.1")),
             (KeyType::Ip, "2001:db8::1", None),
             (KeyType::Ip, "host", None),
             (KeyType::Ipv6, "2001:DB8::1", Some("2001:db8::1")),

@@ -27,7 +27,9 @@ pub const TABLE: Section = Section {
             shape: "`ip`, `ipv6`, `integer`, `string(length)` or `binary(length)`",
             preset: Preset::Required,
             meaning: "What entries are found by. A string of more bytes is cut, and so are bytes; fewer bytes are \
-                      filled up with zeros. Without a length it is 32.",
+                      filled up with zeros. Without a length it is 32. In a table of `ip` an IPv6 address is a key where it \
+                      holds an IPv4 one (`::ffff:192.0.2.1`, `::192.0.2.1`, `2002:c000:201::`), in one of `ipv6` an IPv4 \
+                      address is mapped.",
         },
         Field {
             name: "entries",
