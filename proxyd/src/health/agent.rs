@@ -308,13 +308,14 @@ mod tests {
             let state = server.control().state;
             (server.status_word(&state).into_owned(), server.weight(), server.maxconn())
         };
-        assert_eq!(say("up\n"), ("UP".into(), 100, 0));
+        assert_eq!(say("up\n"), ("UP 1/3".into(), 100, 0), "of its checks it knows nothing");
+        shared.server_event(backend, server, Event::CheckPassed, Cause::Comparison(""));
         assert_eq!(say("25% maxconn:7\n"), ("UP".into(), 25, 7));
         assert_eq!(say("down # why\n"), ("DOWN (agent)".into(), 25, 7));
         assert_eq!(say("up 100%\n"), ("UP".into(), 100, 7));
         assert_eq!(say("drain\n"), ("DRAIN (agent)".into(), 100, 7));
         assert_eq!(say("maint\n"), ("MAINT".into(), 100, 7));
-        assert_eq!(say("ready up\n"), ("UP".into(), 100, 7));
+        assert_eq!(say("ready up\n"), ("UP 1/3".into(), 100, 7));
         let history = server.history();
         let told = "Layer7 wrong status, code: 0, info: \"via agent : down (why)\", check duration: ";
         assert!(history[0].reason.starts_with(told), "{}", history[0].reason);
@@ -325,6 +326,6 @@ mod tests {
         shared.server_event(backend, server, Event::Readmit, Cause::Comparison(""));
         assert_eq!(server.control().agent.outcome.unwrap().status, CheckStatus::L7Ok);
         shared.server_event(backend, server, Event::DisableAgent, Cause::Command { by: "", line: "" });
-        assert_eq!(say("down\n"), ("UP".into(), 100, 7), "nobody listens");
+        assert_eq!(say("down\n"), ("UP 1/3".into(), 100, 7), "nobody listens");
     }
 }

@@ -262,17 +262,13 @@ impl State {
                     self.oper = Oper::Running;
                 }
             }
-            Event::AgentDown => {
-                self.agent.health = 0;
-                self.oper = Oper::Stopped;
-            }
             Event::ForceAgentUp => {
                 self.agent.health = self.agent.full_health();
                 if !self.admin.is_maint() {
                     self.oper = Oper::Running;
                 }
             }
-            Event::ForceAgentDown => {
+            Event::AgentDown | Event::ForceAgentDown => {
                 self.agent.health = 0;
                 self.oper = Oper::Stopped;
             }
