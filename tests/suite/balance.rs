@@ -1,8 +1,11 @@
 //! Which server gets the next request.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use harness::origin::Refusing;
 use harness::origin::http::{Answer, Origin};
 use harness::{Client, Config, Daemon, eventually};
 
@@ -252,6 +255,44 @@ fn least_latency_leaves_the_slow_server_to_a_quarter() {
     // It is taken only where both draws fall on it: a quarter on average, and half in one of 100,000 runs.
     let after = slow.hits() - before;
     assert!(after < 30, "{after} of 60 went to the slow one");
+}
+
+#[test]
+fn least_latency_sends_little_to_who_fails_at_once() {
+    let fails = Arc::new(AtomicBool::new(false));
+    let says = Arc::clone(&fails);
+    let failing = Origin::scripted(move |_| {
+        let status = if says.load(Relaxed) { "500 Internal Server Error" } else { "200 OK" };
+        Answer { bytes: format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes(), close: false }
+    });
+    let refusing = Refusing::new();
+    // By far slower than a failure.
+    let good = Origin::scripted(|_| {
+        harness::pause(Duration::from_millis(20));
+        Answer { bytes: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(), close: false }
+    });
+    let config = Config::http([("failing", failing.addr()), ("good", good.addr())])
+        .with("balance: least_latency")
+        .frontend("other", r#"default_backend: "other""#)
+        .backend("other", "balance: least_latency")
+        .server("refusing", refusing.address(), "")
+        .server("good", good.addr(), "");
+    let daemon = Daemon::start(&config);
+    let ask = |frontend: &str, n: usize| {
+        let address = daemon.listener(frontend);
+        (0..n).map(|_| harness::client::get(address, "/").status).filter(|status| *status == 200).count()
+    };
+    assert_eq!(ask("web", 20), 20);
+    fails.store(true, Relaxed);
+    ask("web", 20);
+    let before = failing.hits();
+    ask("web", 60);
+    // It is taken only where both draws fall on it: a quarter on average, and half in one of 100,000 runs.
+    let after = failing.hits() - before;
+    assert!(after < 30, "{after} of 60 went to the failing one");
+    assert_eq!(ask("other", 80), 80);
+    let refused = daemon.count("other", "refusing", "connect");
+    assert!(refused < 40, "{refused} of 80 went to the refusing one");
 }
 
 #[test]

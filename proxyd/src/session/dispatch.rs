@@ -59,19 +59,61 @@ impl Slot {
 }
 
 impl Slot {
-    /// Tells how long the server took, where picks go by that. Returns when that was.
-    pub fn took(&self, worker: &Worker, since: Instant, until: Instant) -> Instant {
+    /// Tells how long the server took, where picks go by that.
+    pub fn took(&self, worker: &Worker, since: Instant, until: Instant) {
         if self.backend.backend.balance.asks_for_time() {
             let took = until.saturating_duration_since(since);
             self.view.server.latency.observe(took, worker.shared.epoch.ms(until));
         }
-        until
+    }
+
+    /// It has answered just now.
+    pub fn answered(&self, worker: &Worker, status: u16, since: Instant) -> Instant {
+        observe::answered(&self.view.server, status);
+        let now = clock::now();
+        if observe::is_well(status) {
+            self.took(worker, since, now);
+        } else {
+            self.failed(worker, since, now);
+        }
+        now
     }
 
     /// It gave no answer: if it was waited for to the end, it took that long.
-    pub fn took_none(&self, worker: &Worker, failure: Failure, since: Instant, limit: Duration) {
-        if failure == Failure::Timeout {
-            self.took(worker, since, since + limit);
+    pub fn took_none(
+        &self,
+        worker: &Worker,
+        (failure, reused): (Failure, bool),
+        since: Instant,
+        limit: Duration,
+    ) {
+        match failure {
+            Failure::Timeout => self.took(worker, since, since + limit),
+            // An idle connection was closed meanwhile.
+            Failure::Empty if reused => {}
+            Failure::Empty | Failure::Partial | Failure::Invalid => self.failed(worker, since, clock::now()),
+            // Nothing was asked of it; or it is told where that is known.
+            _ => {}
+        }
+    }
+
+    /// There is no connection to it within `limit`.
+    fn not_connected(&self, worker: &Worker, none: NoConnection, limit: Duration) {
+        let waited = match none.failure {
+            _ if none.local => return,
+            Failure::NoUpgrade | Failure::Refused | Failure::Unheard => return,
+            Failure::ConnectTimeout => limit,
+            _ => Duration::ZERO,
+        };
+        let now = clock::now();
+        self.failed(worker, now.checked_sub(waited).unwrap_or(now), now);
+    }
+
+    /// Tells that it failed, where picks go by how long servers take.
+    fn failed(&self, worker: &Worker, since: Instant, now: Instant) {
+        if self.backend.backend.balance.asks_for_time() {
+            let took = now.saturating_duration_since(since);
+            self.view.server.latency.fail(took, worker.shared.epoch.ms(now));
         }
     }
 }
@@ -162,6 +204,9 @@ pub async fn obtain(
         let by_http1 = uplink.http == ServerHttp::Auto
             && matches!(found, Err(NoConnection { failure: Failure::NoUpgrade, .. }));
         if !by_http1 {
+            if let Err(none) = &found {
+                slot.not_connected(worker, *none, limit);
+            }
             return found;
         }
     }
@@ -176,6 +221,7 @@ pub async fn obtain(
             if none.local {
                 worker.drop_idle();
             }
+            slot.not_connected(worker, none, limit);
             Err(none)
         }
     }

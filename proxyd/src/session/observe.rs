@@ -17,9 +17,13 @@ pub(super) fn connected(server: &Server, opened: &Result<Stream, NoConnection>) 
 
 /// An answer has come.
 pub(super) fn answered(server: &Server, status: u16) {
+    see(server, if is_well(status) { Sight::Answered } else { Sight::WrongAnswer });
+}
+
+/// Whether an answer says nothing against its server.
+pub(super) const fn is_well(status: u16) -> bool {
     // 501 and 505 are the client's doing, as HAProxy has it.
-    let well = status < 500 || status == 501 || status == 505;
-    see(server, if well { Sight::Answered } else { Sight::WrongAnswer });
+    status < 500 || status == 501 || status == 505
 }
 
 /// A try came to nothing behind its connection.

@@ -21,6 +21,7 @@ use crate::persist::Letters;
 use crate::session::client::Behalf;
 use crate::session::dispatch::{NoConnection, Reuse, Slot, Tries, Upstream, give_back, obtain};
 use crate::session::exchange::{Ask, Cut, Exchange, Gone, Side, Unanswered, write_all};
+use crate::session::leash;
 use crate::session::meter::{Meter, Timings};
 use crate::session::queue::{Leaves, Line, NoServer};
 use crate::session::record::Way;
@@ -31,7 +32,6 @@ use crate::session::termination::{Cause, Phase, Termination};
 use crate::session::transfer::Transfer;
 use crate::session::view::BackendView;
 use crate::session::watch::Watch;
-use crate::session::{leash, observe};
 use crate::stats::cells::Count;
 
 /// Answers before the answer: each gives the server its time anew, so that they must end.
@@ -319,19 +319,19 @@ impl Connection {
                 }
                 Ok(answer) => break answer,
                 Err(Unanswered::Server(failure)) => {
-                    slot.took_none(&self.place.worker, failure, begun, limits.1);
+                    slot.took_none(&self.place.worker, (failure, upstream.reused), begun, limits.1);
                     return Err(Unsuccessful { failure, answer_begun: interim > 0 });
                 }
                 Err(Unanswered::Client(gone)) => return Ok(self.gave_up(gone, refused)),
             }
         };
-        observe::answered(&slot.view.server, answer.status);
+        let answered = slot.answered(&self.place.worker, answer.status, begun);
         let unwanted = Unsuccessful { failure: Failure::Status(answer.status), answer_begun: interim > 0 };
         if tries.may_repeat(backend, unwanted.attempt(facts, up)).await {
             return Err(unwanted);
         }
         self.keep(persisted, &mut request.stuck, (&backend.backend, slot), answer.status);
-        let answered = *timings.answered.insert(slot.took(&self.place.worker, begun, clock::now()));
+        timings.answered = Some(answered);
         let mut down = Transfer::new(
             std::mem::take(&mut self.down_head),
             as_read(&upstream.stream, answer.body),

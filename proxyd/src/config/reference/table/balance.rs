@@ -14,6 +14,8 @@ pub(super) const BALANCE: Field = Field {
               waited longest. `first`: the first that has room below its `maxconn`, so that the last can be \
               switched off. `least_latency`: of two that are drawn by weight the one that has \
               answered more quickly, times what it carries; a slow answer counts at once and is forgotten by half in ten seconds. \
+              What fails, without a connection or an answer or with 5xx but for 501 and 505, counts as five seconds more, by \
+              its part of the traffic, so that who fails at once does not look quick. \
               `source`, `uri`, `url_param`, `header`, `cookie` and `hash` choose by a key of the request, so that the same \
               key goes to the same server; a request without the key goes in turns, and one whose server is full waits for it. \
               HAProxy's `roundrobin` and `leastconn` are taken too.",
