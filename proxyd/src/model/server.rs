@@ -1,6 +1,7 @@
 //! One server: what is configured, what an operator changed, what its checks found, what it carries.
 
 use std::borrow::Cow;
+use std::mem::offset_of;
 use std::sync::atomic::{
     AtomicBool, AtomicU8, AtomicU32,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
@@ -23,7 +24,7 @@ use super::queue::OwnLine;
 use super::slow_start::{Ramp, STEPS};
 use super::state::{Event, State};
 use super::traffic::Traffic;
-use crate::config::{Agent, Check, Uplink, Verdict};
+use crate::config::{Agent, Check, ServerHttp, Uplink, Verdict};
 use crate::http::parting::Parting;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::{Peak, Tally};
@@ -32,60 +33,66 @@ use crate::stats::slots::Slots;
 use crate::tls::Originator;
 
 /// A server of a backend. It lives as long as its name stays in the configuration.
+///
+/// What each request looks at stands in front, in one line of the cache: where there are thousands of servers, nothing of
+/// theirs is in it.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Server {
-    pub name: Arc<str>,
-    pub backend: Arc<str>,
+    /// [`word`] bits: read at every pick, so that a change holds from the next one on.
+    word: AtomicU8,
+    pub backup: bool,
+    /// A connection to it belongs to one client, and no other may use it.
+    pub is_private: bool,
+    /// Requests may share connections to it.
+    pub is_shared: bool,
+    weight: AtomicU32,
+    /// Most it carries at once; 0 is no limit.
+    maxconn: AtomicU32,
+    /// Changes of the address, so that a kept connection can be told from one to where the server is now.
+    moves: AtomicU32,
+    /// How far it has warmed up: steps above, percent below.
+    ramp: AtomicU32,
+    /// Its word that what it carries is to end.
+    pub dismissals: Dismissals,
+    /// What its traffic says of it, where that counts.
+    pub traffic: Option<Box<Traffic>>,
+    address: ArcSwap<Address>,
+    /// Connections begin with a handshake.
+    pub tls: Option<Arc<Originator>>,
+    pub stats: Sharded,
+    /// How it is connected to.
+    pub uplink: Uplink,
+    /// Connections that took a port of its range.
+    pub source_turn: AtomicU32,
     /// Id within the backend, from 1.
     pub id: u32,
-    pub backup: bool,
+    /// How long it takes to answer; known where it is asked for.
+    pub latency: Latency,
+    /// Those who wait for it and no other.
+    pub line: OwnLine,
+    pub name: Arc<str>,
+    pub backend: Arc<str>,
     /// As configured, what `get weight` calls initial.
     pub initial_weight: u32,
+    /// A check is under way.
+    checking: AtomicBool,
+    /// It is being asked.
+    asking: AtomicBool,
     /// What decides on its state beside its check.
     pub verdict: Verdict,
     /// How its health is asked for.
     pub check: Option<Arc<Check>>,
-    /// How it is connected to.
-    pub uplink: Uplink,
-    /// Connections begin with a handshake.
-    pub tls: Option<Arc<Originator>>,
     /// The same of connections of its check that are encrypted.
     pub check_tls: Option<Arc<Originator>>,
-    /// Connections that took a port of its range.
-    pub source_turn: AtomicU32,
-    address: ArcSwap<Address>,
-    /// Changes of the address, so that a kept connection can be told from one to where the server is now.
-    moves: AtomicU32,
-    weight: AtomicU32,
-    /// How far it has warmed up: steps above, percent below.
-    ramp: AtomicU32,
-    /// Most it carries at once; 0 is no limit.
-    maxconn: AtomicU32,
-    /// [`word`] bits: read at every pick, so that a change holds from the next one on.
-    word: AtomicU8,
-    /// A check is under way.
-    checking: AtomicBool,
     /// Wakes whoever waits for the time of its next check.
     hurry: Notify,
     control: Mutex<Control>,
     /// As configured, or as an operator changed it.
     agent: Mutex<Option<Agent>>,
-    /// It is being asked.
-    asking: AtomicBool,
     history: Mutex<History>,
-    /// What its traffic says of it, where that counts.
-    pub traffic: Option<Traffic>,
-    /// Its word that what it carries is to end.
-    pub dismissals: Dismissals,
     /// How often it was left out, by [`Fault`].
     pub ejections: [Tally; 2],
-    /// How long it takes to answer; known where it is asked for.
-    pub latency: Latency,
-    /// Requests or connections it carries now, over all workers.
-    pub served: CachePadded<AtomicU32>,
-    /// Those who wait for it and no other.
-    pub line: OwnLine,
-    pub stats: Sharded,
     /// Streams and connections of HTTP/2 that ended before their time, by [`Parting`].
     pub partings: Slots,
     pub rates: Rates,
@@ -93,7 +100,11 @@ pub struct Server {
     pub check_failures: Tally,
     /// Changes from up to down (`chkdown`).
     pub downs: Tally,
+    /// Requests or connections it carries now, over all workers.
+    pub served: CachePadded<AtomicU32>,
 }
+
+const _: () = assert!(offset_of!(Server, stats) + size_of::<Box<[u8]>>() <= 64, "one line of 64 bytes");
 
 /// What a server does worse than the others.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -183,8 +194,15 @@ impl Server {
         let state = state.beginning(parts.verdict.init_state);
         // An agent is believed at its first word, as HAProxy has it.
         let state = if agent.is_some() { state.with_agent(1, 1) } else { state };
-        let traffic = parts.verdict.observe.map(Traffic::new);
+        let traffic = parts.verdict.observe.map(Traffic::new).map(Box::new);
+        let is_shared = match parts.uplink.http {
+            ServerHttp::Http1 => false,
+            ServerHttp::H2 => true,
+            ServerHttp::Auto => parts.tls.is_some(),
+        };
         Self {
+            is_private: parts.uplink.is_private(),
+            is_shared,
             name: parts.name,
             backend: parts.backend,
             id: parts.id,

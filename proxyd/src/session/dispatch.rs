@@ -11,7 +11,7 @@ use super::handshake;
 use super::leash::Tied;
 use super::lend::borrow;
 use super::meter::Timings;
-use super::mux::{self, Seat, Wish};
+use super::mux::{Seat, Wish};
 use super::observe;
 use super::permit::Permit;
 use super::private::Private;
@@ -181,9 +181,9 @@ pub async fn obtain(
     let cells = view.cells();
     let moves = view.server.moves();
     let uplink = &view.server.uplink;
-    let (is_private, shares) = (uplink.is_private(), mux::is_for(&view.server));
+    let (is_private, shares) = (view.server.is_private, view.server.is_shared);
     // Where both are spoken it may have chosen HTTP/1.1 before.
-    if reuse != Reuse::No && uplink.http != ServerHttp::H2 {
+    if reuse != Reuse::No && !(shares && uplink.http == ServerHttp::H2) {
         let surely = reuse == Reuse::Surely;
         let taken = if is_private {
             behalf.private.take(view, moves, surely)
@@ -279,7 +279,7 @@ pub fn give_back(view: &Rc<ServerView>, upstream: Upstream, private: &Private, n
     if !view.server.keeps_connections() {
         return;
     }
-    if view.server.uplink.is_private() {
+    if view.server.is_private {
         private.put(view, upstream.stream, upstream.moves, now);
         return;
     }

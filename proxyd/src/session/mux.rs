@@ -24,8 +24,6 @@ use super::retry::Failure;
 use super::view::ServerView;
 use super::worker::Worker;
 use crate::clock::{self, Instant};
-use crate::config::ServerHttp;
-use crate::model::server::Server;
 use crate::model::shared::Shared;
 use crate::net::h2::H2;
 use crate::net::stream::Stream;
@@ -100,15 +98,6 @@ enum Found {
     Shut,
     /// The server does not take what is asked for.
     Unfit,
-}
-
-/// Whether requests to a server may share connections.
-pub fn is_for(server: &Server) -> bool {
-    match server.uplink.http {
-        ServerHttp::Http1 => false,
-        ServerHttp::H2 => true,
-        ServerHttp::Auto => server.tls.is_some(),
-    }
 }
 
 impl Mux {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use super::mux::{self, Mux};
+use super::mux::Mux;
 use super::pool::Pool;
 use crate::config::Route;
 use crate::http::ending::{CODES, Ending};
@@ -150,7 +150,7 @@ impl View {
                         }),
                     });
                 let views: Vec<_> = views.collect();
-                let may_refuse = views.iter().any(|view| mux::is_for(&view.server));
+                let may_refuse = views.iter().any(|view| view.server.is_shared);
                 servers.extend(views.iter().map(|view| (Arc::as_ptr(&view.server), Rc::clone(view))));
                 (
                     &*backend.name,

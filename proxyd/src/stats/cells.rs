@@ -1,12 +1,14 @@
 //! One worker's block of cells of one object, and the sum over all workers.
 
+use std::mem::offset_of;
 use std::sync::Mutex;
 
 use crossbeam_utils::CachePadded;
 
 use super::counter::{Average, Counter, Peak};
 
-/// Which of the monotonic counters; the order is that of the block.
+/// Which of the monotonic counters; the order is that of the block. Those that most requests change come first, and fill
+/// a line of the cache.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(usize)]
 pub enum Count {
@@ -18,6 +20,13 @@ pub enum Count {
     BytesIn,
     /// Bytes sent to clients (`bout`).
     BytesOut,
+    /// Times the algorithm chose it (`lbtot`).
+    Chosen,
+    /// Connections tried to servers (`connect`).
+    Connects,
+    /// Requests on a connection that was open already (`reuse`).
+    Reuses,
+    Status2xx,
     /// Requests refused for what they said (`ereq`).
     BadRequests,
     /// Connections to servers that failed (`econ`).
@@ -28,14 +37,7 @@ pub enum Count {
     Redispatches,
     ClientAborts,
     ServerAborts,
-    /// Times the algorithm chose it (`lbtot`).
-    Chosen,
-    /// Connections tried to servers (`connect`).
-    Connects,
-    /// Requests on a connection that was open already (`reuse`).
-    Reuses,
     Status1xx,
-    Status2xx,
     Status3xx,
     Status4xx,
     Status5xx,
@@ -79,19 +81,24 @@ pub enum Time {
     Total,
 }
 
-/// One worker's block.
+/// One worker's block. What most requests change stands in front: where there are thousands of servers, nothing of theirs
+/// is in the cache.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub struct Cells {
-    counts: [Counter; COUNTS],
     /// Sessions or streams now.
     pub current: Counter,
     current_max: Peak,
-    times: [Average; 4],
     /// Milliseconds of the process's epoch, 0 for never.
     pub last_session: Counter,
     /// Idle server connections of this worker.
     pub idle: Counter,
+    times: [Average; 4],
+    counts: [Counter; COUNTS],
 }
+
+const _: () =
+    assert!(offset_of!(Cells, counts) == 128 && Count::Status2xx as usize == 7, "three lines of 64 bytes");
 
 impl Cells {
     pub fn inc(&self, which: Count) {
@@ -131,11 +138,13 @@ impl Cells {
 
 /// All workers' blocks of one object.
 #[derive(Debug)]
+#[repr(C)]
 pub struct Sharded {
+    /// First, since it is all that requests look at.
     shards: Box<[CachePadded<Cells>]>,
-    baseline: Mutex<[u64; COUNTS]>,
     /// Maximum of the true totals, as sampled.
     pub sampled_max: Peak,
+    baseline: Mutex<[u64; COUNTS]>,
 }
 
 /// What a reader gets: sums over all workers.
