@@ -123,7 +123,8 @@ impl ServerView {
 
     /// Shows other workers and readers how many idle connections there are.
     pub fn count_idle(&self) {
-        self.cells().idle.set((self.pool.borrow().len() + self.mux.idle()) as u64);
+        let shared = if self.server.is_shared { self.mux.idle() } else { 0 };
+        self.cells().idle.set((self.pool.borrow().len() + shared) as u64);
     }
 
     pub fn cells(&self) -> &Cells {
