@@ -241,7 +241,13 @@ impl<'a> Reader<'a> {
         for (data, period, count) in fields {
             for index in 0..*count {
                 match data.form() {
-                    Form::Number => _ = entry.set(*data, index, self.number()?.into()),
+                    Form::Number => {
+                        let number = self.number()?;
+                        // It is never written: nothing that was open then is open now.
+                        if *data != Data::ConnCur {
+                            entry.set(*data, index, number.into());
+                        }
+                    }
                     Form::Wide => _ = entry.set(*data, index, self.wide()?),
                     Form::Name => {
                         let name = std::str::from_utf8(self.bytes()?).unwrap_or_default();

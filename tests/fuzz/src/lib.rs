@@ -15,6 +15,7 @@ mod h2_head;
 mod head;
 mod log_format;
 mod proxy_protocol;
+mod saved_table;
 
 pub use check::check;
 pub use chunked::chunked;
@@ -27,12 +28,13 @@ pub use h2_head::h2_head;
 pub use head::{request_head, response_head, target};
 pub use log_format::log_format;
 pub use proxy_protocol::proxy_protocol;
+pub use saved_table::saved_table;
 
 /// A target: bytes in, a panic for what must not be.
 pub type Entry = fn(&[u8]);
 
 /// Every target by its name, which is that of its corpus as well.
-pub const TARGETS: [(&str, Entry); 13] = [
+pub const TARGETS: [(&str, Entry); 14] = [
     ("check", check),
     ("chunked", chunked),
     ("client_hello", client_hello),
@@ -45,5 +47,6 @@ pub const TARGETS: [(&str, Entry); 13] = [
     ("proxy_protocol", proxy_protocol),
     ("request_head", request_head),
     ("response_head", response_head),
+    ("saved_table", saved_table),
     ("target", target),
 ];
