@@ -360,8 +360,8 @@ fn transition(wall_ms: u64, [from, to]: [&str; 2], cause: Cause<'_>, control: &C
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::sync::atomic::Ordering::Relaxed;
+    use std::sync::{Arc, Barrier};
 
     use super::*;
     use crate::model::testing;
@@ -403,11 +403,14 @@ mod tests {
         let shared = testing::shared();
         let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
         let server = &backend.servers[0];
+        // Both at once, each time.
+        let step = Barrier::new(2);
         std::thread::scope(|scope| {
             for own in [0, 100] {
-                let (shared, backend) = (&shared, &backend);
+                let (shared, backend, step) = (&shared, &backend, &step);
                 scope.spawn(move || {
                     for n in 1..=100 {
+                        step.wait();
                         let cause = Cause::Command { by: "test", line: "" };
                         shared.set_weight(backend, server, own + n, cause);
                         shared.set_maxconn(backend, server, own + n, cause);
