@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -336,6 +337,54 @@ fn threads_lose_nothing() {
         open += entry.get(Data::ConnCur, 0).unwrap() + u64::from(entry.uses());
     }) {}
     assert_eq!(open, 0);
+}
+
+#[test]
+fn what_is_held_outlasts_expiry_and_purges() {
+    let table = Table::new(&conf(KeyType::Integer, 200, &[Data::Gpc0, Data::ConnCur]));
+    let (clock, over) = (AtomicU64::new(1), AtomicBool::new(false));
+    let now = || clock.load(Relaxed);
+    std::thread::scope(|scope| {
+        let (table, clock, over, now) = (&table, &clock, &over, &now);
+        scope.spawn(move || {
+            while !over.load(Relaxed) {
+                // Half of a life at a time.
+                clock.fetch_add(EXPIRE / 2, Relaxed);
+                sweep(table, now());
+                let mut cursor = Cursor::default();
+                while table.purge(&mut cursor, 16, now(), |entry| entry.get(Data::Gpc0, 0) < Some(2)) {}
+                table.remove(&number(3), now());
+            }
+        });
+        let holders = (0..3_u32).map(|thread| {
+            scope.spawn(move || {
+                for round in 0..5000_u32 {
+                    let key = number(round.wrapping_mul(7 + thread) % 300);
+                    let held = table.hold(&key, now(), |entry| entry.add(Data::ConnCur, 0, 1)).unwrap();
+                    let count = |entry: &mut EntryMut<'_>| {
+                        entry.add(Data::Gpc0, 0, 1);
+                        entry.as_ref().get(Data::Gpc0, 0).unwrap()
+                    };
+                    let first = table.with(&held, now(), count);
+                    assert!(table.with(&held, now(), count) > first, "it began anew");
+                    assert!(table.peek(&key, now(), |entry| entry.uses()) >= Some(1), "it is gone");
+                    table.release(held, now(), |entry| entry.sub(Data::ConnCur, 1));
+                }
+            })
+        });
+        let holders: Vec<_> = holders.collect();
+        let ended: Vec<_> = holders.into_iter().map(|holder| holder.join()).collect();
+        over.store(true, Relaxed);
+        ended.into_iter().for_each(|ended| ended.unwrap());
+    });
+    let (mut cursor, mut open, mut entries) = (Cursor::default(), 0, 0);
+    while table.walk(&mut cursor, 100, 0, |_, entry| {
+        open += entry.get(Data::ConnCur, 0).unwrap() + u64::from(entry.uses());
+        entries += 1;
+    }) {}
+    assert_eq!((open, entries), (0, table.used()));
+    sweep(&table, u64::MAX);
+    assert_eq!(table.used(), 0);
 }
 
 /// What a table is to do, said plainly: entries in order of their use, the longest unused first.
