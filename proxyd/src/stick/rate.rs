@@ -7,9 +7,14 @@ const TICK: usize = 0;
 const CURRENT: usize = 1;
 const PREVIOUS: usize = 2;
 
-/// A tick that no rate which was never counted can be taken to have begun at.
+/// A time that no rate which was never counted can be taken to have begun at.
+fn time(now_ms: u64) -> u32 {
+    (now_ms as u32).wrapping_add(1 << 31)
+}
+
+/// When a period begins: HAProxy keeps a lock in the last bit.
 fn tick(now_ms: u64) -> u32 {
-    (now_ms as u32).wrapping_add(1 << 31) & !1
+    time(now_ms) & !1
 }
 
 /// How far a thread's reading of the clock may be behind that of another one, which was first to take the lock.
@@ -24,7 +29,7 @@ fn elapsed(words: &[u32], now: u32) -> u32 {
 
 /// Counts `n` events. A rate stays at its end rather than begin anew.
 pub(super) fn add(words: &mut [u32], now_ms: u64, period: u32, n: u32) {
-    let now = tick(now_ms);
+    let now = time(now_ms);
     if elapsed(words, now) < period {
         words[CURRENT] = words[CURRENT].saturating_add(n);
         return;
@@ -48,14 +53,14 @@ pub(super) fn set(words: &mut [u32], now_ms: u64, n: u32) {
 
 /// How long ago its period began, and its events: what another process can make a rate of.
 pub(super) fn aged(words: &[u32], now_ms: u64) -> [u32; WORDS] {
-    [elapsed(words, tick(now_ms)), words[CURRENT], words[PREVIOUS]]
+    [elapsed(words, time(now_ms)), words[CURRENT], words[PREVIOUS]]
 }
 
 /// The same rate, `elapsed` milliseconds later and by another clock.
 pub(super) fn set_aged(words: &mut [u32], now_ms: u64, [age, current, previous]: [u32; WORDS], elapsed: u64) {
     let age = u64::from(age).saturating_add(elapsed);
     if let Ok(age) = u32::try_from(age) {
-        words[TICK] = tick(now_ms).wrapping_sub(age) & !1;
+        words[TICK] = time(now_ms).wrapping_sub(age) & !1;
         words[CURRENT] = current;
         words[PREVIOUS] = previous;
     }
@@ -64,7 +69,7 @@ pub(super) fn set_aged(words: &mut [u32], now_ms: u64, [age, current, previous]:
 /// Events within the last period, taking those of the one before for evenly spread.
 pub(super) fn read(words: &[u32], now_ms: u64, period: u32) -> u32 {
     let (mut previous, mut current) = (u64::from(words[PREVIOUS]), u64::from(words[CURRENT]));
-    let elapsed = elapsed(words, tick(now_ms));
+    let elapsed = elapsed(words, time(now_ms));
     let mut remain = i64::from(period) - i64::from(elapsed);
     if remain < 0 {
         remain += i64::from(period);

@@ -175,7 +175,9 @@ fn a_full_table_of_many_parts_gives_what_expired_anywhere() {
     let held: Vec<_> = (5..50).map(|n| table.hold(&number(n), 11_000, |_| ()).unwrap()).collect();
     assert_eq!((300..15_000).filter(|n| fits(*n, 15_000)).count(), 10_000 - 45 - 1 - 5);
     assert!(!fits(15_000, 20_000));
-    held.into_iter().for_each(|held| table.release(held, 20_000, |_| ()));
+    for held in held {
+        table.release(held, 20_000, |_| ());
+    }
     assert!(!fits(15_001, 20_000));
     assert_eq!(table.used(), 10_000);
     assert!((0..10_000).all(|n| fits(30_000 + n, 30_000)));
@@ -184,9 +186,11 @@ fn a_full_table_of_many_parts_gives_what_expired_anywhere() {
 #[test]
 fn who_finds_a_part_busy_waits_for_it_only_where_something_may_have_expired() {
     let full = Table::new(&conf::Table { no_purge: true, ..conf(KeyType::Integer, 10_000, &[]) });
-    (0..10_000).for_each(|n| _ = full.enter(&number(n), if n == 0 { 1000 } else { 5000 }, |_| ()).unwrap());
+    for n in 0..10_000 {
+        full.enter(&number(n), if n == 0 { 1000 } else { 5000 }, |_| ()).unwrap();
+    }
     let (of_first, ..) = full.locate(&number(0));
-    let elsewhere = (20_000..).map(number).find(|key| full.locate(key).0 != of_first).unwrap();
+    let elsewhere = (20_000..u32::MAX).map(number).find(|key| full.locate(key).0 != of_first).unwrap();
     let enter = |now: u64| full.enter(&elsewhere, now, |_| ()).is_some();
     assert!(!enter(10_999));
     std::thread::scope(|scope| {
@@ -373,9 +377,11 @@ fn what_is_held_outlasts_expiry_and_purges() {
             })
         });
         let holders: Vec<_> = holders.collect();
-        let ended: Vec<_> = holders.into_iter().map(|holder| holder.join()).collect();
+        let ended: Vec<_> = holders.into_iter().map(std::thread::ScopedJoinHandle::join).collect();
         over.store(true, Relaxed);
-        ended.into_iter().for_each(|ended| ended.unwrap());
+        for ended in ended {
+            ended.unwrap();
+        }
     });
     let (mut cursor, mut open, mut entries) = (Cursor::default(), 0, 0);
     while table.walk(&mut cursor, 100, 0, |_, entry| {
