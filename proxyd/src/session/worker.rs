@@ -14,7 +14,7 @@ use super::access_log::AccessLog;
 use super::client::Addresses;
 use super::facts::Seen;
 use super::leash::Leashes;
-use super::lend::{Ask, Loan};
+use super::lend::{Ask, Asking, Loan};
 use super::termination::Cause;
 use super::track::{Tracked, When, Whose};
 use super::view::{FrontendView, View};
@@ -48,6 +48,7 @@ pub struct Worker {
     pub index: usize,
     pub shared: Arc<Shared>,
     ask: Ask,
+    pub(super) asking: Asking,
     view: RefCell<Rc<View>>,
     generation: Cell<u32>,
     connections: RefCell<Slab<Client>>,
@@ -82,6 +83,7 @@ impl Worker {
             index,
             shared,
             ask,
+            asking: Asking::default(),
             view: RefCell::new(view),
             generation: Cell::new(generation),
             connections: RefCell::default(),
@@ -231,6 +233,7 @@ impl Worker {
     /// Once a second: idle server connections that are of no more use go.
     pub fn prune_pools(&self) {
         let now = clock::now();
+        let mut idle = 0;
         for view in self.view().servers() {
             let mut pool = view.pool.borrow_mut();
             if !view.mux.is_empty() {
@@ -245,7 +248,9 @@ impl Worker {
             }
             drop(pool);
             view.count_idle();
+            idle += view.cells().idle.get();
         }
+        self.asking.begin_second(idle);
     }
 }
 
