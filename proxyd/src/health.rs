@@ -111,7 +111,7 @@ impl Series {
         let Self { backend, server, check, .. } = self;
         let (moves, address) = (server.moves(), server.address());
         let outcome = {
-            let _checking = Marked::begin(server, Server::set_checking);
+            let _checking = server.checks.begin();
             prober.ask(&address, backend, server, check).await
         };
         // What was found at an address the server has left says nothing about it.
@@ -123,24 +123,5 @@ impl Series {
             };
             self.shared.server_event(backend, server, event, Cause::Check(&outcome));
         }
-    }
-}
-
-/// Marks a server as being asked, for as long as it lives.
-struct Marked<'a> {
-    server: &'a Server,
-    mark: fn(&Server, bool),
-}
-
-impl<'a> Marked<'a> {
-    fn begin(server: &'a Server, mark: fn(&Server, bool)) -> Self {
-        mark(server, true);
-        Self { server, mark }
-    }
-}
-
-impl Drop for Marked<'_> {
-    fn drop(&mut self) {
-        (self.mark)(self.server, false);
     }
 }

@@ -21,6 +21,7 @@ pub mod outcome;
 pub mod panic;
 pub mod placement;
 pub mod process;
+pub mod questions;
 pub mod queue;
 pub mod server;
 pub mod shared;

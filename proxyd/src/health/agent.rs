@@ -12,7 +12,6 @@ use std::task::{Context, Poll, ready};
 use proto::addr::Address;
 
 use self::words::{Admin, Health, Words};
-use super::Marked;
 use super::finding::{Answer, said};
 use super::posts::{Post, Posts, man};
 use crate::clock;
@@ -55,7 +54,7 @@ async fn keep_asking(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Ser
         if server.control().state.agent_runs() {
             let moves = server.moves();
             let answered = {
-                let _asking = Marked::begin(&server, Server::set_asking);
+                let _asking = server.consultations.begin();
                 ask(&server, &agent).await
             };
             // What is said where the agent is no longer says nothing about the server.
@@ -261,7 +260,7 @@ mod tests {
         let asking = keep_asking(Arc::clone(&shared), Arc::clone(&backend), server, clock::now());
         let task = spawn_local(asking);
         let (agent, _) = listener.accept().await.unwrap();
-        assert!(backend.servers[0].is_asking());
+        assert!(backend.servers[0].consultations.any());
         (shared, backend, task, agent)
     }
 
@@ -278,7 +277,7 @@ mod tests {
                 shared.set_agent(server, Agent { port: 1, ..server.agent().unwrap() }, cause);
             }
             talk.write_all(b"down\n").await.unwrap();
-            while server.is_asking() {
+            while server.consultations.any() {
                 tokio::task::yield_now().await;
             }
             let moves = server_moves || agent_moves;
@@ -292,7 +291,7 @@ mod tests {
         let (_shared, backend, task, _agent) = asked().await;
         task.abort();
         assert!(task.await.unwrap_err().is_cancelled());
-        assert!(!backend.servers[0].is_asking());
+        assert!(!backend.servers[0].consultations.any());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::mem::offset_of;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicU32,
+    AtomicU8, AtomicU32,
     Ordering::{Acquire, Relaxed, Release, SeqCst},
 };
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,6 +20,7 @@ use super::history::{History, Transition};
 use super::latency::Latency;
 pub use super::outcome::{CheckStatus, Outcome};
 use super::panic::Belief;
+use super::questions::Questions;
 use super::queue::OwnLine;
 use super::slow_start::{Ramp, STEPS};
 use super::state::{Event, State};
@@ -75,10 +76,10 @@ pub struct Server {
     pub backend: Arc<str>,
     /// As configured, what `get weight` calls initial.
     pub initial_weight: u32,
-    /// A check is under way.
-    checking: AtomicBool,
-    /// It is being asked.
-    asking: AtomicBool,
+    /// Checks of it.
+    pub checks: Questions,
+    /// Questions to its agent.
+    pub consultations: Questions,
     /// What decides on its state beside its check.
     pub verdict: Verdict,
     /// How its health is asked for.
@@ -221,10 +222,10 @@ impl Server {
             latency: Latency::default(),
             maxconn: AtomicU32::new(parts.maxconn),
             word: AtomicU8::new(word::of(&state)),
-            checking: AtomicBool::new(false),
+            checks: Questions::default(),
             hurry: Notify::new(),
             agent: Mutex::new(agent),
-            asking: AtomicBool::new(false),
+            consultations: Questions::default(),
             history: Mutex::default(),
             traffic,
             dismissals: Dismissals::default(),
@@ -290,15 +291,6 @@ impl Server {
         self.lock().state.checks_run()
     }
 
-    /// A check is under way.
-    pub fn is_checking(&self) -> bool {
-        self.checking.load(Relaxed)
-    }
-
-    pub fn set_checking(&self, checking: bool) {
-        self.checking.store(checking, Relaxed);
-    }
-
     /// Its agent, as an operator may have changed it.
     pub fn agent(&self) -> Option<Agent> {
         self.agent.lock().unwrap_or_else(PoisonError::into_inner).clone()
@@ -306,15 +298,6 @@ impl Server {
 
     pub(super) fn set_agent(&self, agent: Agent) {
         *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent);
-    }
-
-    /// Its agent is being asked.
-    pub fn is_asking(&self) -> bool {
-        self.asking.load(Relaxed)
-    }
-
-    pub fn set_asking(&self, asking: bool) {
-        self.asking.store(asking, Relaxed);
     }
 
     /// The next check need not wait for its time: something else has been seen of the server.

@@ -324,9 +324,9 @@ impl Scene<'_> {
             {
                 put(&mut row, col, u64::from(number));
             }
-            check(&mut row, CHECK, control.check.outcome.as_ref(), server.is_checking());
+            check(&mut row, CHECK, control.check.outcome.as_ref(), server.checks.any());
         }
-        agent(&mut row, control, server.is_asking());
+        agent(&mut row, control, server.consultations.any());
         let ages = Ages {
             changed_at_ms: Some(self.wall(control.changed_at)),
             lastsess_at_ms: totals.last_session.map(|ms| self.wall(ms)),

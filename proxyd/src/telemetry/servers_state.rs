@@ -19,7 +19,7 @@ pub fn of(shared: &Shared, backend: &Backend, server: &Server) -> ServerState {
     let outcome = control.check.outcome.as_ref();
     let mut check_state = 0;
     for (bit, set) in [
-        (1, server.is_checking()),
+        (1, server.checks.any()),
         (2, state.check_configured),
         (4, state.check_configured && state.check_enabled),
         (8, state.check_configured && state.admin.is_maint()),
@@ -28,7 +28,7 @@ pub fn of(shared: &Shared, backend: &Backend, server: &Server) -> ServerState {
     }
     let mut agent_state = 0;
     for (bit, set) in [
-        (1, server.is_asking()),
+        (1, server.consultations.any()),
         (2, state.agent.configured),
         (4, state.agent.enabled),
         (16, state.agent.configured),

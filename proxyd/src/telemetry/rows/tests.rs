@@ -113,7 +113,8 @@ fn checks_are_told_as_haproxy_tells_them() {
         let expected = (text(status.word()), told, text(status.text()), text("why"));
         assert_eq!(cells(&row_of(&shared, "s/app/app1")), expected);
     }
-    shared.snapshot().backend("app").unwrap().server("app1").unwrap().set_checking(true);
+    let snapshot = shared.snapshot();
+    let _check = snapshot.backend("app").unwrap().server("app1").unwrap().checks.begin();
     assert_eq!(row_of(&shared, "s/app/app1").text(Col::CheckStatus), "* L4OK");
 }
 
