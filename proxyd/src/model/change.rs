@@ -24,6 +24,7 @@ use super::history::{Order, Transition};
 use super::server::{Control, Fault, Outcome, Server};
 use super::shared::Shared;
 use super::slow_start::slowly;
+use super::snapshot::Snapshot;
 use super::state::{Event, State};
 use crate::clock;
 use crate::config::Agent;
@@ -158,6 +159,15 @@ impl Shared {
         for (backend, follower) in snapshot.followers(server) {
             self.server_event(backend, follower, Event::Follow(state.as_lead()), Cause::Lead(&server.path()));
         }
+    }
+
+    /// The same of all servers of a graph that has just been put in the place of another: some may track others than
+    /// before, or what they track may be new.
+    pub(super) fn follow_all(&self, snapshot: &Snapshot) {
+        snapshot.each_follower(|lead, backend, follower| {
+            let event = Event::Follow(lead.control().state.as_lead());
+            self.server_event(backend, follower, event, Cause::Lead(&lead.path()));
+        });
     }
 
     /// Its share of the traffic is another from the next lineup on.
@@ -364,7 +374,36 @@ mod tests {
     use std::sync::{Arc, Barrier};
 
     use super::*;
+    use crate::config::Track;
     use crate::model::testing;
+
+    #[test]
+    fn whoever_tracks_is_told_of_another_lead_with_the_new_graph() {
+        let track = Track { backend: "app".into(), server: "app1".into() };
+        let mut config = testing::config();
+        config.backends[1].servers[0].verdict.track = Some(track);
+        let shared = testing::shared_of(&config);
+        let before = shared.snapshot();
+        let app = before.backend("app").unwrap();
+        shared.server_event(app, &app.servers[0], Event::Maint, Cause::Command { by: "test", line: "" });
+        let raw = |snapshot: &Snapshot| {
+            let control = snapshot.backend("raw").unwrap().servers[0].control();
+            (control.state.status().word().into_owned(), control.down_since.is_some())
+        };
+        let maint = raw(&before);
+        assert!(maint.0.starts_with("MAINT") && maint.1, "{maint:?}");
+        // Another weight makes it another server, which is in no maintenance.
+        config.backends[0].servers[0].weight = 7;
+        let next = testing::snapshot(&config, Some(&before));
+        assert_eq!(raw(&before), maint, "nobody has it yet");
+        shared.publish(next);
+        let up = raw(&shared.snapshot());
+        assert!(up.0.starts_with("UP") && !up.1, "{up:?}");
+        let events = shared.journal.since(0).unwrap();
+        let last = events.iter().rfind(|event| event.id == "s/raw/r1").unwrap();
+        assert_eq!((last.event, last.fields["to"].as_str()), ("server_state", Some(up.0.as_str())));
+        assert!(shared.snapshot().backend("raw").unwrap().is_up());
+    }
 
     #[test]
     fn changes_at_one_time_are_told_in_order() {

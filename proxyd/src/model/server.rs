@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use arc_swap::ArcSwap;
 use crossbeam_utils::CachePadded;
 use proto::addr::Address;
-use proto::state::Oper;
 use tokio::sync::Notify;
 
 use super::absence::Absence;
@@ -404,12 +403,9 @@ impl Server {
     /// What holds from its beginning, and is no change.
     pub(super) fn begin(&self, event: Event) {
         let mut control = self.lock();
-        let mut state = control.state.after(event);
-        // What has lived through a change of the graph and is not warm goes on; nobody begins to warm up here.
-        if matches!(state.oper, Oper::Running | Oper::Starting) {
-            state.oper = if control.warming.is_some() { Oper::Starting } else { Oper::Running };
-        }
+        let state = control.state.after(event);
         control.state = state;
+        control.down_since = (!state.is_up()).then_some(control.changed_at);
         self.publish(&state);
     }
 

@@ -93,6 +93,7 @@ impl Shared {
                 self.readmit_all(backend);
             }
         }
+        self.follow_all(&snapshot);
         self.generation.fetch_add(1, std::sync::atomic::Ordering::Release);
         self.published.notify_waiters();
         self.tending.notify_one();

@@ -105,7 +105,7 @@ impl Snapshot {
         let backends: Vec<Arc<Backend>> = backends.collect::<Result<_, _>>()?;
         let tracking = config.backends.iter().flat_map(|b| &b.servers).any(|s| s.verdict.track.is_some());
         let snapshot = Self { frontends, backends, tables, tls: Some(tls), tracking };
-        snapshot.lead_all();
+        snapshot.lead_new(previous);
         Ok(snapshot)
     }
 
@@ -135,30 +135,44 @@ impl Snapshot {
         self.backends.iter().find(|b| *b.name == *name)
     }
 
-    /// Has all servers that track others begin as those are.
-    fn lead_all(&self) {
-        if !self.tracking {
-            return;
-        }
-        let servers = || self.backends.iter().flat_map(|backend| &backend.servers);
-        // From those that track nobody to those behind them, and so on; there are no circles.
-        let mut leads: Vec<&Server> =
-            servers().map(|server| &**server).filter(|server| server.verdict.track.is_none()).collect();
-        while !leads.is_empty() {
-            let mut next = Vec::new();
-            for lead in leads {
-                let state = lead.control().state.as_lead();
-                for (_, follower) in self.followers(lead) {
-                    follower.begin(Event::Follow(state));
-                    next.push(follower);
-                }
+    /// Has new servers that track others begin as those are. Those that live on are in use, and are told once this graph
+    /// is.
+    fn lead_new(&self, previous: Option<&Self>) {
+        let lives_on = |server: &Server| {
+            let before = previous.and_then(|graph| graph.backend(&server.backend)?.server(&server.name));
+            before.is_some_and(|before| std::ptr::eq(&raw const **before, server))
+        };
+        self.each_follower(|lead, _, follower| {
+            if !lives_on(follower) {
+                follower.begin(Event::Follow(lead.control().state.as_lead()));
             }
-            leads = next;
-        }
+        });
         for backend in &self.backends {
             if backend.servers.iter().any(|server| server.verdict.track.is_some()) {
                 drop(backend.refresh());
             }
+        }
+    }
+
+    /// Visits whoever tracks another, with that one and its own backend: from those that track nobody to those behind
+    /// them, and so on.
+    pub(super) fn each_follower(&self, mut visit: impl FnMut(&Server, &Backend, &Server)) {
+        if !self.tracking {
+            return;
+        }
+        let servers = self.backends.iter().flat_map(|backend| &backend.servers);
+        let mut leads: Vec<&Server> =
+            servers.map(|server| &**server).filter(|server| server.verdict.track.is_none()).collect();
+        // There are no circles.
+        while !leads.is_empty() {
+            let mut next = Vec::new();
+            for lead in leads {
+                for (backend, follower) in self.followers(lead) {
+                    visit(lead, backend, follower);
+                    next.push(follower);
+                }
+            }
+            leads = next;
         }
     }
 
