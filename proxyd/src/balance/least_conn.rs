@@ -17,7 +17,7 @@ pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>, random: &mut
     if ask.tried.is_empty() || backend.loads.len() > COMPARED {
         for _ in 0..AGAIN {
             let found = if backend.loads.len() <= COMPARED {
-                least(backend)
+                least(backend, random)
             } else {
                 sampled(backend, &group.members, ask, random)
             };
@@ -33,13 +33,14 @@ pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>, random: &mut
 }
 
 /// The least of all. Of equals it is the one that stands next after the last that was picked.
-fn least(backend: &Backend) -> Option<u32> {
+fn least(backend: &Backend, random: &mut Random) -> Option<u32> {
     let cursor = &backend.live.cursor;
     let from = match cursor.load(Relaxed) {
         from if from < backend.loads.len() => from,
         _ => 0,
     };
-    backend.weigh(from as u32);
+    // By chance, as nobody may ever be picked next to one that is known for more than it carries.
+    backend.weigh(random.below(backend.loads.len()) as u32);
     let burden = backend.loads.least(from);
     if !burden.is_free() {
         return None;

@@ -156,6 +156,16 @@ fn least_conn_takes_equals_in_turn() {
 }
 
 #[test]
+fn least_conn_comes_to_know_what_each_carries() {
+    let mut four = Site::new(Algorithm::LeastConn, &[1; 4], 0);
+    // Nobody is picked next to the last one.
+    four.set_weight(2, 0);
+    four.carry(3, 5);
+    four.backend.servers[3].served.fetch_sub(5, Relaxed);
+    assert!(four.counts(1000)[3] > 100);
+}
+
+#[test]
 fn least_conn_weighs_load() {
     let mut two = Site::new(Algorithm::LeastConn, &[100, 50], 0);
     two.carry(0, 2);

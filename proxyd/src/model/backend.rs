@@ -1,7 +1,10 @@
 //! A backend: its servers, their lineup, and what it counts.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
+use std::sync::atomic::{
+    AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
+    Ordering::{Relaxed, SeqCst},
+};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use crossbeam_utils::CachePadded;
 use tokio::sync::Notify;
@@ -57,6 +60,8 @@ pub struct Backend {
     pub(super) keeper: Keeper,
     /// What the servers carry, kept where the algorithm looks for the least.
     pub loads: Loads,
+    /// The graph of now has another one in its place.
+    superseded: AtomicBool,
     pub live: Arc<BackendLive>,
 }
 
@@ -88,6 +93,8 @@ pub struct BackendLive {
     pub stats: Sharded,
     pub cookies: CookieCounts,
     pub rates: Rates,
+    /// The one of the graph of now, for those that it has replaced.
+    heir: Mutex<Weak<Backend>>,
 }
 
 impl BackendLive {
@@ -106,6 +113,7 @@ impl BackendLive {
             stats: Sharded::new(workers),
             cookies: CookieCounts::new(workers),
             rates: Rates::default(),
+            heir: Mutex::default(),
         }
     }
 }
@@ -157,6 +165,7 @@ impl Backend {
                 _ => Loads::default(),
             },
             servers,
+            superseded: AtomicBool::new(false),
             live,
         };
         (0..backend.servers.len() as u32).for_each(|index| backend.weigh(index));
@@ -260,6 +269,9 @@ impl Backend {
     /// Notes what a server carries for its weight, where that is kept.
     #[inline]
     pub fn weigh(&self, index: u32) {
+        if self.superseded.load(Relaxed) {
+            self.weigh_in_heir(index);
+        }
         if !self.loads.are_kept() {
             return;
         }
@@ -271,6 +283,17 @@ impl Backend {
             backup: server.backup,
         });
         self.loads.set(index, load);
+    }
+
+    /// A request that began before a reload comes or goes: what the graph of now knows of its server changes as well.
+    #[cold]
+    fn weigh_in_heir(&self, index: u32) {
+        let heir = self.live.heir.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
+        let Some(heir) = heir.filter(|heir| !std::ptr::eq(&raw const **heir, self)) else { return };
+        let same = |server| Arc::ptr_eq(server, &self.servers[index as usize]);
+        if heir.servers.get(index as usize).is_some_and(same) {
+            heir.weigh(index);
+        }
     }
 
     /// Whether a limit depends on the load.
@@ -346,7 +369,9 @@ impl Backend {
 
     /// Takes up what the configuration says now of servers that were there before. What an operator set stays,
     /// unless the configuration changed there.
-    pub(super) fn succeed(&self, before: &Self) {
+    pub(super) fn succeed(self: &Arc<Self>, before: &Self) {
+        *self.live.heir.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(self);
+        before.superseded.store(true, SeqCst);
         for (i, server) in self.servers.iter().enumerate() {
             let same = before.servers.get(i).is_some_and(|old| Arc::ptr_eq(old, server));
             if same && before.limits[i].maxconn != self.limits[i].maxconn {
@@ -374,6 +399,24 @@ fn dynamic_limit(minconn: u32, maxconn: u32, carried: u64, fullconn: u32) -> u32
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::testing;
+
+    #[test]
+    fn requests_that_began_before_a_reload_are_weighed_after_it() {
+        let mut config = testing::config();
+        config.backends[0].balance = Algorithm::LeastConn;
+        let shared = testing::shared_of(&config);
+        let app = || Arc::clone(shared.snapshot().backend("app").unwrap());
+        let reload = || shared.publish(testing::snapshot(&config, Some(&shared.snapshot())));
+        let idle = app().loads.of(0);
+        let old = app();
+        assert!(old.enter(0));
+        reload();
+        reload();
+        assert!(app().loads.of(0) > idle, "it is under way");
+        old.leave(0);
+        assert_eq!(app().loads.of(0), idle);
+    }
 
     #[test]
     fn a_limit_grows_with_the_load() {
