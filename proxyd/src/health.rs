@@ -53,7 +53,7 @@ pub async fn run_by(shared: Arc<Shared>, seed: u64, prober: Rc<dyn Prober>) {
         let series = Series { shared: Arc::clone(&shared), backend, server, check, beat, random };
         series.run(Rc::clone(&prober))
     });
-    tokio::join!(checks, agent::run(&shared), observe::run(&shared), outlier::run(&shared));
+    tokio::join!(checks, agent::run(&shared, &prober), observe::run(&shared), outlier::run(&shared));
 }
 
 /// A server that is checked, and when it is first.

@@ -1,8 +1,8 @@
 //! The control side under a deterministic simulation: virtual time, one thread, everything drawn from a seed.
 //!
-//! A drawn configuration is served by the real model, checks, picks, queue, stats socket and `watch` stream. Servers
-//! that fail and recover, requests, commands, reloads and clients that leave are drawn too; only the network is not
-//! there: probes and requests are told how they end. After each step what must always hold is looked at
+//! A drawn configuration is served by the real model, checks, agents, picks, queue, stats socket and `watch` stream.
+//! Servers that fail and recover, what their agents say, requests, commands, reloads and clients that leave are drawn
+//! too; only the network is not there: probes, agents and requests are told how they end. After each step what must always hold is looked at
 //! (`simulation/invariants.rs`), and at the end everything is made well again and has to be as at the beginning.
 //!
 //! A seed that fails, or does not end, is told with what led there. `PROXYD_SEED=n cargo test -p proxyd --test
@@ -15,6 +15,8 @@
     reason = "a test that cannot go on should panic"
 )]
 
+#[path = "simulation/agents.rs"]
+mod agents;
 #[path = "simulation/console.rs"]
 mod console;
 #[path = "simulation/dice.rs"]
@@ -31,6 +33,8 @@ mod probes;
 mod replica;
 #[path = "simulation/story.rs"]
 mod story;
+#[path = "simulation/verdicts.rs"]
+mod verdicts;
 #[path = "simulation/watchdog.rs"]
 mod watchdog;
 #[path = "simulation/world.rs"]

@@ -6,6 +6,7 @@ pub mod words;
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
@@ -14,6 +15,7 @@ use proto::addr::Address;
 use self::words::{Admin, Health, Words};
 use super::finding::{Answer, said};
 use super::posts::{Post, Posts, man};
+use super::prober::Prober;
 use crate::clock;
 use crate::config::Agent;
 use crate::model::backend::{Backend, WEIGHT_REFUSED};
@@ -27,9 +29,11 @@ use crate::net::connect::{Origin, connect, is_local_shortage};
 use crate::net::stream::Stream;
 
 /// Asks the agents of all servers of the graph of now, and of those that follow, until this is dropped.
-pub async fn run(shared: &Arc<Shared>) {
-    man(shared, asked, |(backend, server, first)| keep_asking(Arc::clone(shared), backend, server, first))
-        .await;
+pub async fn run(shared: &Arc<Shared>, prober: &Rc<dyn Prober>) {
+    man(shared, asked, |(backend, server, first)| {
+        keep_asking(Arc::clone(shared), backend, server, first, Rc::clone(prober))
+    })
+    .await;
 }
 
 /// Servers that have an agent, and when it is asked first: those of a backend one after the other.
@@ -46,7 +50,13 @@ fn asked(snapshot: &Snapshot) -> Posts<(Arc<Backend>, Arc<Server>, clock::Instan
     agents.collect()
 }
 
-async fn keep_asking(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Server>, first: clock::Instant) {
+async fn keep_asking(
+    shared: Arc<Shared>,
+    backend: Arc<Backend>,
+    server: Arc<Server>,
+    first: clock::Instant,
+    prober: Rc<dyn Prober>,
+) {
     let mut due = first;
     loop {
         tokio::time::sleep_until(due).await;
@@ -55,7 +65,7 @@ async fn keep_asking(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Ser
             let moves = server.moves();
             let answered = {
                 let _asking = server.consultations.begin();
-                ask(&server, &agent).await
+                prober.consult(&server, &agent).await
             };
             // What is said where the agent is no longer says nothing about the server.
             let stayed = agent.address.is_some() || server.moves() == moves;
@@ -74,7 +84,7 @@ async fn keep_asking(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Ser
 const LONGEST: usize = 4096;
 
 /// One question; the interval bounds all of it. What went wrong otherwise.
-async fn ask(server: &Server, agent: &Agent) -> Result<(Vec<u8>, clock::Instant), Outcome> {
+pub(super) async fn ask(server: &Server, agent: &Agent) -> Result<(Vec<u8>, clock::Instant), Outcome> {
     let begun = clock::now();
     let problem = |status: CheckStatus, info: String| Outcome {
         status,
@@ -203,6 +213,7 @@ mod tests {
 
     use super::*;
     use crate::config::Algorithm;
+    use crate::health::prober::Network;
     use crate::model::testing;
 
     fn told(answer: &str) -> (CheckStatus, String) {
@@ -257,7 +268,8 @@ mod tests {
         let shared = testing::shared_of(&config);
         let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
         let server = Arc::clone(&backend.servers[0]);
-        let asking = keep_asking(Arc::clone(&shared), Arc::clone(&backend), server, clock::now());
+        let asking =
+            keep_asking(Arc::clone(&shared), Arc::clone(&backend), server, clock::now(), Rc::new(Network));
         let task = spawn_local(asking);
         let (agent, _) = listener.accept().await.unwrap();
         assert!(backend.servers[0].consultations.any());

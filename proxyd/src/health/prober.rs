@@ -4,15 +4,19 @@ use std::pin::Pin;
 
 use proto::addr::Address;
 
-use super::probe;
-use crate::config::Check;
+use super::{agent, probe};
+use crate::clock::Instant;
+use crate::config::{Agent, Check};
 use crate::model::backend::Backend;
 use crate::model::server::{Outcome, Server};
 
 /// One check under way.
 pub type Asking<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
-/// Asks servers once each.
+/// One question to an agent under way: what it says and when it was asked, or what went wrong.
+pub type Consulting<'a> = Pin<Box<dyn Future<Output = Result<(Vec<u8>, Instant), Outcome>> + 'a>>;
+
+/// Asks servers and their agents once each.
 pub trait Prober {
     fn ask<'a>(
         &'a self,
@@ -21,6 +25,8 @@ pub trait Prober {
         server: &'a Server,
         check: &'a Check,
     ) -> Asking<'a>;
+
+    fn consult<'a>(&'a self, server: &'a Server, agent: &'a Agent) -> Consulting<'a>;
 }
 
 /// Asks the servers themselves.
@@ -37,5 +43,9 @@ impl Prober for Network {
     ) -> Asking<'a> {
         // On the heap while it lasts: of thousands of servers few are asked at once.
         Box::pin(probe::probe(address, backend, server, check))
+    }
+
+    fn consult<'a>(&'a self, server: &'a Server, agent: &'a Agent) -> Consulting<'a> {
+        Box::pin(agent::ask(server, agent))
     }
 }

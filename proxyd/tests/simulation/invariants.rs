@@ -1,4 +1,4 @@
-//! What must always hold.
+//! What must always hold of picks, slots and the line.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::load::Stage;
 use crate::world::World;
 
 /// A change is taken up everywhere within this time: lineups are prepared at most so often.
-const GRACE: Duration = Duration::from_millis(25);
+pub(crate) const GRACE: Duration = Duration::from_millis(25);
 
 fn is_offered(server: &Server) -> bool {
     let admin = server.control().state.admin;
@@ -125,6 +125,8 @@ impl World {
         self.judge_slots();
         self.judge_waiting();
         self.judge_checks();
+        self.judge_agents();
+        self.judge_tracking();
         self.judge_warming();
         self.judge_outliers();
     }
@@ -170,81 +172,6 @@ impl World {
             };
             if let Some(index) = backend.servers.iter().enumerate().position(free) {
                 self.fail(format!("request {id} waits, and {} has room", backend.servers[index].path()));
-            }
-        }
-    }
-
-    /// Checks come in time, and their verdict follows them.
-    fn judge_checks(&self) {
-        let now = clock::now();
-        for path in self.paths() {
-            let (Some((_, server)), Some(check)) = (self.find(&path), self.check_of(&path)) else { continue };
-            let asked = self.probes.borrow().get(&path).cloned().unwrap_or_default();
-            let state = server.control().state;
-            let longest = check.interval * 2 + check.timeout + GRACE;
-            if server.checks_run()
-                && !asked.now
-                && asked.undisturbed.max(asked.ended).is_some_and(|since| now > since + longest)
-            {
-                self.fail(format!("{path} was not asked for longer than {longest:?}"));
-            }
-            if !server.checks_run() {
-                continue;
-            }
-            if asked.failed >= check.fall && state.is_up() {
-                self.fail(format!("{path} failed {} checks, and is {}", asked.failed, state.status().word()));
-            }
-            if asked.passed >= check.rise && !matches!(state.oper, Oper::Running | Oper::Starting) {
-                self.fail(format!("{path} passed {} checks, and is {}", asked.passed, state.status().word()));
-            }
-        }
-    }
-
-    /// Servers are warm in time.
-    fn judge_warming(&self) {
-        for path in self.paths() {
-            let Some((_, server)) = self.find(&path) else { continue };
-            let (control, slow_start) = (server.control(), self.slow_start_of(&path));
-            // It is looked at every second, or more often.
-            let longest = slow_start + Duration::from_millis(1050);
-            let now_ms = self.shared.epoch.now_ms();
-            if let Some(since) = control.warming
-                && now_ms.saturating_sub(since) > longest.as_millis() as u64
-            {
-                self.fail(format!("{path} has been warming up for {} ms", now_ms - since));
-            }
-            let starts = control.state.oper == Oper::Starting;
-            if starts != control.warming.is_some() {
-                self.fail(format!(
-                    "{path} is {:?}, and warming up since {:?}",
-                    control.state, control.warming
-                ));
-            }
-        }
-    }
-
-    /// No more are left out than may be, and none for longer than it is to be.
-    fn judge_outliers(&self) {
-        for path in self.paths() {
-            let Some((backend, server)) = self.find(&path) else { continue };
-            if !server.control().state.ejected {
-                continue;
-            }
-            let late = server.absence().is_none_or(|absence| clock::now() > absence.until + GRACE);
-            if late || backend.eject.is_none() {
-                self.fail(format!("{path} is still left out: {:?}, {:?}", server.absence(), backend.eject));
-            }
-        }
-        // A reload leaves who is left out, and may take the others.
-        if self.shared.generation() > 0 {
-            return;
-        }
-        for backend in &self.shared.snapshot().backends {
-            let Some(eject) = backend.eject else { continue };
-            let active: Vec<_> = backend.servers.iter().filter(|server| !server.backup).collect();
-            let ejected = active.iter().filter(|server| server.control().state.ejected).count();
-            if ejected > 1 && ejected * 100 > active.len() * eject.most as usize {
-                self.fail(format!("{ejected} of {} servers of {} are left out", active.len(), backend.name));
             }
         }
     }

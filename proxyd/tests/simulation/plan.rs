@@ -52,6 +52,8 @@ pub(crate) struct ServerPlan {
     pub(crate) slow_start: Duration,
     /// It is not checked, but is as that one.
     pub(crate) track: Option<String>,
+    /// How often its agent is asked.
+    pub(crate) agent: Option<Duration>,
 }
 
 const BALANCE: [&str; 10] = [
@@ -75,16 +77,73 @@ fn ms(ms: u64) -> Duration {
 
 impl Plan {
     pub(crate) fn drawn(dice: &mut Dice) -> Self {
-        let mut backends: Vec<_> =
-            (0..dice.between(1, 2)).map(|n| BackendPlan::drawn(&format!("b{n}"), dice)).collect();
-        if let [first, second] = &mut backends[..]
-            && first.check.is_some()
-        {
-            for server in &mut second.servers {
-                server.track = dice.percent(15).then(|| format!("{}/{}", first.name, first.servers[0].name));
+        let backends = (0..dice.between(1, 2)).map(|n| BackendPlan::drawn(&format!("b{n}"), dice)).collect();
+        let mut plan = Self { backends };
+        let share = dice.of(&[0, 5, 15, 40]);
+        for path in plan.paths() {
+            if dice.percent(share) {
+                plan.draw_track(&path, dice);
             }
         }
-        Self { backends }
+        plan
+    }
+
+    fn paths(&self) -> Vec<String> {
+        self.servers().map(|(path, _)| path).collect()
+    }
+
+    fn servers(&self) -> impl Iterator<Item = (String, &ServerPlan)> {
+        self.backends.iter().flat_map(|backend| {
+            backend.servers.iter().map(|server| (format!("{}/{}", backend.name, server.name), server))
+        })
+    }
+
+    pub(crate) fn server(&self, path: &str) -> Option<&ServerPlan> {
+        let (backend, server) = path.split_once('/')?;
+        self.backend(backend)?.servers.iter().find(|it| it.name == server)
+    }
+
+    fn set_track(&mut self, path: &str, track: Option<&str>) {
+        let Some((backend, server)) = path.split_once('/') else { return };
+        let backend = self.backends.iter_mut().filter(|it| it.name == backend);
+        for server in backend.flat_map(|backend| &mut backend.servers).filter(|it| it.name == server) {
+            server.track = track.map(str::to_owned);
+        }
+    }
+
+    /// A server is as another one from here on, where that can be.
+    fn draw_track(&mut self, path: &str, dice: &mut Dice) {
+        let paths = self.paths();
+        let lead = paths[dice.below(paths.len() as u64) as usize].clone();
+        let before = self.server(path).and_then(|server| server.track.clone());
+        self.set_track(path, Some(&lead));
+        if !self.is_told(path) {
+            self.set_track(path, before.as_deref());
+        }
+    }
+
+    /// Whether the server that this one tracks, by whatever way, is asked how it is.
+    fn is_told(&self, path: &str) -> bool {
+        let mut at = path.to_owned();
+        for _ in self.servers() {
+            let Some(server) = self.server(&at) else { return false };
+            match &server.track {
+                Some(lead) => at.clone_from(lead),
+                None => return server.agent.is_some() || self.check_of(&at).is_some(),
+            }
+        }
+        false
+    }
+
+    /// Those that track a server themselves.
+    pub(crate) fn followers(&self, lead: &str) -> impl Iterator<Item = String> {
+        let tracking = self.servers().filter(move |(_, server)| server.track.as_deref() == Some(lead));
+        tracking.map(|(path, _)| path)
+    }
+
+    pub(crate) fn check_of(&self, path: &str) -> Option<CheckPlan> {
+        self.server(path).filter(|server| server.track.is_none())?;
+        self.backend(path.split('/').next()?)?.check
     }
 
     /// As somebody might change it for a reload.
@@ -92,24 +151,45 @@ impl Plan {
         let backend = dice.below(self.backends.len() as u64) as usize;
         let backend = &mut self.backends[backend];
         let name = backend.name.clone();
-        match dice.below(4) {
-            0 if backend.servers.len() > 1 => {
+        let count = backend.servers.len();
+        let at = dice.below(count as u64) as usize;
+        let server = &mut backend.servers[at];
+        let path = format!("{name}/{}", server.name);
+        let told = match dice.below(6) {
+            0 if count > 1 => {
                 let gone = backend.servers.pop();
                 format!("{name} loses {}", gone.map(|it| it.name).unwrap_or_default())
             }
             1 => {
-                let at = dice.below(backend.servers.len() as u64) as usize;
-                backend.servers[at].maxconn = dice.of(&[0, 1, 3]);
-                format!("{name}: maxconn of {} is {}", backend.servers[at].name, backend.servers[at].maxconn)
+                server.maxconn = dice.of(&[0, 1, 3]);
+                format!("maxconn of {path} is {}", server.maxconn)
             }
             2 => "nothing".to_owned(),
+            3 => {
+                server.agent = server.agent.xor(Some(ms(300)));
+                format!("the agent of {path} is asked each {:?}", server.agent)
+            }
+            4 if server.track.is_some() => {
+                server.track = None;
+                format!("{path} tracks nobody")
+            }
+            4 => {
+                self.draw_track(&path, dice);
+                format!("{path} tracks {:?}", self.server(&path).and_then(|it| it.track.as_ref()))
+            }
             _ => {
-                let server = ServerPlan::drawn(backend.servers.len(), dice);
+                let server = ServerPlan::drawn(count, 20, dice);
                 let told = format!("{name} gets {}", server.name);
                 backend.servers.push(server);
                 told
             }
+        };
+        for path in self.paths() {
+            if self.server(&path).is_some_and(|it| it.track.is_some()) && !self.is_told(&path) {
+                self.set_track(&path, None);
+            }
         }
+        told
     }
 
     pub(crate) fn backend(&self, name: &str) -> Option<&BackendPlan> {
@@ -151,13 +231,14 @@ impl BackendPlan {
             fall: dice.between(1, 3) as u32,
         });
         let count = dice.of(&[1, 2, 2, 3, 3, 3, 4, 6, 8]);
+        let agents = dice.of(&[0, 0, 20, 50]);
         Self {
             name: name.to_owned(),
             balance: dice.of(&BALANCE),
             backups: dice.of(&["first", "first", "all"]),
             panic: dice.percent(25).then(|| (dice.of(&[30, 50, 70, 100]), dice.of(&["all", "all", "none"]))),
             check,
-            servers: (0..count).map(|n| ServerPlan::drawn(n, dice)).collect(),
+            servers: (0..count).map(|n| ServerPlan::drawn(n, agents, dice)).collect(),
             eject: dice.percent(20).then(|| dice.of(&[20, 50, 100])),
             connect: ms(dice.of(&[50, 200, 1000])),
             queue: ms(dice.of(&[50, 300, 1000, 3000])),
@@ -197,7 +278,8 @@ impl BackendPlan {
         }
         writeln!(out, "servers: [").unwrap();
         for (n, server) in self.servers.iter().enumerate() {
-            let ServerPlan { name, weight, backup, maxconn, max_queue, minconn, slow_start, track } = server;
+            let ServerPlan { name, weight, backup, maxconn, max_queue, minconn, slow_start, track, agent } =
+                server;
             let minconn = if *minconn > 0 && *minconn < *maxconn {
                 format!(", minconn: {minconn}")
             } else {
@@ -208,10 +290,12 @@ impl BackendPlan {
                 ms => format!(", slow_start: \"{ms}ms\""),
             };
             let track = track.as_ref().map(|other| format!(", track: \"{other}\"")).unwrap_or_default();
+            let agent = agent.map(|it| format!(", agent: (port: 9, interval: \"{}ms\")", it.as_millis()));
+            let agent = agent.unwrap_or_default();
             writeln!(
                 out,
                 "(name: \"{name}\", address: \"192.0.2.{}:80\", weight: {weight}, backup: {backup}, \
-                maxconn: {maxconn}, max_queue: {max_queue}{minconn}{slow_start}{track}),",
+                maxconn: {maxconn}, max_queue: {max_queue}{minconn}{slow_start}{track}{agent}),",
                 n + 1
             )
             .unwrap();
@@ -221,7 +305,7 @@ impl BackendPlan {
 
     /// Whether a server may have any weight.
     pub(crate) fn is_dynamic(&self) -> bool {
-        !matches!(self.balance, "static_rr" | "first")
+        self.balance != "static_rr"
     }
 
     /// The longest a request may look for a server: twice in line, and the pauses around it.
@@ -231,7 +315,8 @@ impl BackendPlan {
 }
 
 impl ServerPlan {
-    fn drawn(n: usize, dice: &mut Dice) -> Self {
+    /// So many percent of them have an agent.
+    fn drawn(n: usize, agents: u64, dice: &mut Dice) -> Self {
         Self {
             name: format!("s{n}"),
             weight: dice.of(&WEIGHTS),
@@ -241,6 +326,7 @@ impl ServerPlan {
             minconn: dice.of(&[0, 0, 1]),
             slow_start: ms(dice.of(&[0, 0, 0, 300, 2000, 10_000])),
             track: None,
+            agent: dice.percent(agents).then(|| ms(dice.of(&[100, 300, 1000]))),
         }
     }
 }

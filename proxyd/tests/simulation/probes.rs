@@ -1,4 +1,4 @@
-//! Checks without a network: each ends as the server it asks is at that moment.
+//! Checks and questions to agents without a network: each ends as the server, or its agent, is at that moment.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use proto::addr::Address;
 use proxyd::clock::{self, Instant};
-use proxyd::config::Check;
-use proxyd::health::prober::{Asking, Prober};
+use proxyd::config::{Agent, Check};
+use proxyd::health::prober::{Asking, Consulting, Prober};
 use proxyd::model::backend::Backend;
 use proxyd::model::server::{CheckStatus, Outcome, Server};
 
+use crate::agents::Mood;
 use crate::world::{Truth, World};
 
 /// Who stands in for the network.
@@ -19,8 +20,8 @@ pub(crate) struct Simulated(pub(crate) Rc<World>);
 /// What is known of one server's checks.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Asked {
-    /// A probe is under way.
-    pub(crate) now: bool,
+    /// The probe that is under way.
+    pub(crate) now: Option<u64>,
     /// When the last one began and ended.
     pub(crate) began: Option<Instant>,
     pub(crate) ended: Option<Instant>,
@@ -34,12 +35,46 @@ pub(crate) struct Asked {
 /// By `backend/server`.
 pub(crate) type Probes = BTreeMap<String, Asked>;
 
+/// A question that is under way, however it ends.
+struct Question {
+    world: Rc<World>,
+    path: String,
+    of_agent: bool,
+    number: u64,
+}
+
+impl Question {
+    fn begin(world: &Rc<World>, path: &str, of_agent: bool) -> Self {
+        let number = world.questions.get() + 1;
+        world.questions.set(number);
+        let it = Self { world: Rc::clone(world), path: path.to_owned(), of_agent, number };
+        it.update(|now| *now = Some(number));
+        it
+    }
+
+    fn update(&self, change: impl FnOnce(&mut Option<u64>)) {
+        if self.of_agent {
+            self.world.agent(&self.path, |heard| change(&mut heard.now));
+        } else {
+            self.world.probe(&self.path, |asked| change(&mut asked.now));
+        }
+    }
+}
+
+impl Drop for Question {
+    fn drop(&mut self) {
+        // After a reload another may have begun.
+        self.update(|now| *now = now.filter(|number| *number != self.number));
+    }
+}
+
 impl Prober for Simulated {
     fn ask<'a>(&'a self, _: &'a Address, _: &'a Backend, server: &'a Server, _: &'a Check) -> Asking<'a> {
         let (world, path) = (Rc::clone(&self.0), server.path());
         Box::pin(async move {
             let began = clock::now();
-            world.probe(&path, |asked| (asked.now, asked.began) = (true, Some(began)));
+            let question = Question::begin(&world, &path, false);
+            world.probe(&path, |asked| asked.began = Some(began));
             let timeout = world.check_of(&path).map_or(Duration::from_secs(1), |check| check.timeout);
             let soon = Duration::from_millis(world.dice.borrow_mut().between(1, 20)).min(timeout / 2);
             let (status, takes) = match world.truth(&path) {
@@ -48,8 +83,9 @@ impl Prober for Simulated {
                 Truth::Hangs => (CheckStatus::L4Timeout, timeout),
             };
             tokio::time::sleep(takes).await;
+            drop(question);
             world.probe(&path, |asked| {
-                (asked.now, asked.ended) = (false, Some(clock::now()));
+                asked.ended = Some(clock::now());
                 // A check that was under way when something happened may say nothing any more.
                 if asked.undisturbed.is_none_or(|since| since < began) {
                     (asked.passed, asked.failed) =
@@ -64,6 +100,31 @@ impl Prober for Simulated {
                 info: String::new(),
                 answer: Box::default(),
             }
+        })
+    }
+    fn consult<'a>(&'a self, server: &'a Server, agent: &'a Agent) -> Consulting<'a> {
+        let (world, path) = (Rc::clone(&self.0), server.path());
+        Box::pin(async move {
+            let (begun, moves) = (clock::now(), server.moves());
+            let question = Question::begin(&world, &path, true);
+            let soon = Duration::from_millis(world.dice.borrow_mut().between(1, 20)).min(agent.interval);
+            let is_mute = matches!(world.mood(&path), Mood::Mute);
+            tokio::time::sleep(if is_mute { agent.interval } else { soon }).await;
+            drop(question);
+            world.agent(&path, |heard| heard.ended = Some(clock::now()));
+            let status = match world.mood(&path) {
+                Mood::Says(said) if !is_mute => {
+                    // Where its server is no longer, nobody listens to it.
+                    if server.moves() == moves {
+                        world.heard(&path, server, said);
+                    }
+                    return Ok((said.text.as_bytes().to_vec(), begun));
+                }
+                Mood::Away => CheckStatus::L4Con,
+                _ => CheckStatus::L7Timeout,
+            };
+            let (code, info, answer) = (None, String::new(), Box::default());
+            Err(Outcome { status, code, duration: clock::now() - begun, info, answer })
         })
     }
 }

@@ -4,6 +4,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::agents::Mood;
 use crate::console::Console;
 use crate::dice::Dice;
 use crate::plan::{BackendPlan, CheckPlan};
@@ -68,6 +69,7 @@ async fn step(
                 world.request(backend, Duration::from_millis(dice.of(&[0, 1, 10, 100, 700])));
             }
         }
+        35..43 if world.agent_of(&path).is_some() => world.set_mood(&path, Mood::drawn(dice)),
         35..50 => world.set_truth(&path, dice.of(&[Truth::Well, Truth::Well, Truth::Refuses, Truth::Hangs])),
         50..55 => world.abandon(dice.number()),
         55..85 => {
@@ -122,7 +124,8 @@ fn drawn(world: &World, path: &str, dice: &mut Dice) -> String {
     let dynamic = world.plan.borrow().backend(backend).is_some_and(BackendPlan::is_dynamic);
     let weights: &[_] =
         if dynamic { &["0", "1", "2", "100", "256", "50%", "100%"] } else { &["0%", "100%", "100%"] };
-    match dice.below(20) {
+    let agent = world.find(path).map(|(_, server)| server.control().state.agent);
+    match dice.below(24) {
         0..4 => format!("set server {path} state ready"),
         4..6 => format!("set server {path} state drain"),
         6..8 => format!("set server {path} state maint"),
@@ -134,6 +137,12 @@ fn drawn(world: &World, path: &str, dice: &mut Dice) -> String {
         15..17 => format!("set maxconn server {path} {}", dice.of(&["0", "1", "2", "10"])),
         17 => format!("set server {path} addr 192.0.2.{}", dice.between(1, 200)),
         18 => "clear counters".to_owned(),
+        19 | 20 if agent.is_some_and(|it| it.configured) => {
+            format!("{} agent {path}", dice.of(&["enable", "enable", "disable"]))
+        }
+        // Whoever tracks another would be up beside it.
+        21 if agent.is_some_and(|it| it.enabled) && !tracks => format!("set server {path} agent up"),
+        22 if agent.is_some_and(|it| it.enabled) => format!("set server {path} agent down"),
         _ => "clear counters all".to_owned(),
     }
 }
@@ -144,11 +153,17 @@ async fn calm(world: &Rc<World>, console: &mut Console, replica: &mut Replica) -
     let mut longest = Duration::ZERO;
     for path in world.paths() {
         world.set_truth(&path, Truth::Well);
+        let mut up = Duration::ZERO;
         let mut commands = vec![
             format!("set server {path} state ready"),
             format!("set weight {path} 100%"),
             format!("set maxconn server {path} 0"),
         ];
+        if let Some(interval) = world.agent_of(&path) {
+            world.set_mood(&path, Mood::WELL);
+            commands.push(format!("enable agent {path}"));
+            up = interval * 3;
+        }
         if world.check_of(&path).is_some() {
             commands.push(format!("enable health {path}"));
         } else if world.tracked_by(&path).is_none() {
@@ -161,9 +176,8 @@ async fn calm(world: &Rc<World>, console: &mut Console, replica: &mut Replica) -
             }
         }
         world.touch(&path);
-        let mut up = Duration::ZERO;
         if let Some(CheckPlan { interval, timeout, rise, .. }) = world.check_of(&path) {
-            up = (interval + timeout) * (rise + 3);
+            up = up.max((interval + timeout) * (rise + 3));
         }
         longest = longest.max(up + world.slow_start_of(&path) + Duration::from_secs(2));
     }

@@ -17,6 +17,7 @@ use proxyd::net::stream::Stream;
 use proxyd::session::worker::Worker;
 use proxyd::{admin, health, process, telemetry};
 
+use crate::agents::{Heard, Mood};
 use crate::console::listener;
 use crate::dice::Dice;
 use crate::load::Load;
@@ -43,7 +44,11 @@ pub(crate) struct World {
     pub(crate) dice: RefCell<Dice>,
     pub(crate) plan: RefCell<Plan>,
     truths: RefCell<BTreeMap<String, Truth>>,
+    moods: RefCell<BTreeMap<String, Mood>>,
     pub(crate) probes: RefCell<Probes>,
+    heard: RefCell<BTreeMap<String, Heard>>,
+    /// Checks and questions to agents so far.
+    pub(crate) questions: Cell<u64>,
     /// When something happened to a server that may not have been taken up everywhere yet.
     touched: RefCell<BTreeMap<String, Instant>>,
     pub(crate) load: Load,
@@ -84,7 +89,10 @@ impl World {
             dice: RefCell::new(Dice::new(dice.number())),
             plan: RefCell::new(plan),
             truths: RefCell::default(),
+            moods: RefCell::default(),
             probes: RefCell::default(),
+            heard: RefCell::default(),
+            questions: Cell::default(),
             touched: RefCell::default(),
             load: Load::default(),
             servers: RefCell::default(),
@@ -149,44 +157,64 @@ impl World {
         self.truths.borrow_mut().insert(path.to_owned(), truth);
     }
 
+    pub(crate) fn mood(&self, path: &str) -> Mood {
+        self.moods.borrow().get(path).copied().unwrap_or(Mood::UP)
+    }
+
+    pub(crate) fn set_mood(&self, path: &str, mood: Mood) {
+        self.say(&format!("the agent of {path}: {mood:?}"));
+        self.moods.borrow_mut().insert(path.to_owned(), mood);
+    }
+
     pub(crate) fn check_of(&self, path: &str) -> Option<CheckPlan> {
-        let (backend, server) = path.split_once('/')?;
-        let plan = self.plan.borrow();
-        let backend = plan.backend(backend)?;
-        backend.check.filter(|_| backend.servers.iter().any(|it| it.name == server && it.track.is_none()))
+        self.plan.borrow().check_of(path)
+    }
+
+    /// How often its agent is asked.
+    pub(crate) fn agent_of(&self, path: &str) -> Option<Duration> {
+        self.plan.borrow().server(path)?.agent
     }
 
     /// How long it warms up.
     pub(crate) fn slow_start_of(&self, path: &str) -> Duration {
-        let Some((backend, server)) = path.split_once('/') else { return Duration::ZERO };
-        let plan = self.plan.borrow();
-        let mut servers = plan.backend(backend).into_iter().flat_map(|backend| &backend.servers);
-        servers.find(|it| it.name == server).map_or(Duration::ZERO, |it| it.slow_start)
+        self.plan.borrow().server(path).map_or(Duration::ZERO, |it| it.slow_start)
     }
 
     /// The server that this one tracks.
     pub(crate) fn tracked_by(&self, path: &str) -> Option<String> {
-        let (backend, server) = path.split_once('/')?;
-        let plan = self.plan.borrow();
-        plan.backend(backend)?.servers.iter().find(|it| it.name == server)?.track.clone()
+        self.plan.borrow().server(path)?.track.clone()
     }
 
-    /// A command or reload concerns this server: what was seen of its checks so far says nothing any more.
+    /// A command or reload concerns this server, and those that track it: what was seen of its checks and heard of its
+    /// agent so far says nothing any more.
     pub(crate) fn touch(&self, path: &str) {
         let now = clock::now();
-        self.touched.borrow_mut().insert(path.to_owned(), now);
+        self.stir(path);
         self.probe(path, |asked| (asked.passed, asked.failed, asked.undisturbed) = (0, 0, Some(now)));
+        self.agent(path, Heard::disturb);
+        let plan = self.plan.borrow();
+        plan.followers(path).for_each(|follower| self.touch(&follower));
     }
 
-    /// When its state or weight may have changed last, a check included.
+    /// Its state or weight may have changed.
+    pub(crate) fn stir(&self, path: &str) {
+        self.touched.borrow_mut().insert(path.to_owned(), clock::now());
+    }
+
+    /// When its state or weight may have changed last, by a check or with the server that it tracks included.
     pub(crate) fn last_touched(&self, path: &str) -> Option<Instant> {
         let touched = self.touched.borrow().get(path).copied();
         let ended = self.probes.borrow().get(path).and_then(|asked| asked.ended);
-        touched.max(ended)
+        let lead = self.tracked_by(path).and_then(|lead| self.last_touched(&lead));
+        touched.max(ended).max(lead)
     }
 
     pub(crate) fn probe(&self, path: &str, change: impl FnOnce(&mut Asked)) {
         change(self.probes.borrow_mut().entry(path.to_owned()).or_default());
+    }
+
+    pub(crate) fn agent<R>(&self, path: &str, look: impl FnOnce(&mut Heard) -> R) -> R {
+        look(self.heard.borrow_mut().entry(path.to_owned()).or_default())
     }
 
     /// Adds a line to the story.
