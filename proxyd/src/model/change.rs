@@ -439,6 +439,11 @@ mod tests {
 
     #[test]
     fn numbers_that_two_set_at_a_time_are_told_in_order() {
+        // They meet where it counts in one of three.
+        (0..10).for_each(|_| two_set_numbers());
+    }
+
+    fn two_set_numbers() {
         let shared = testing::shared();
         let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
         let server = &backend.servers[0];
