@@ -101,6 +101,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 class Origin(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
 
     def __init__(self, name):
         super().__init__(("127.0.0.1", 0), Answer)
