@@ -25,6 +25,8 @@ mod dice;
 mod invariants;
 #[path = "simulation/load.rs"]
 mod load;
+#[path = "simulation/observed.rs"]
+mod observed;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/probes.rs"]

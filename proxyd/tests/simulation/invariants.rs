@@ -125,6 +125,7 @@ impl World {
         self.judge_slots();
         self.judge_waiting();
         self.judge_checks();
+        self.judge_hurry();
         self.judge_agents();
         self.judge_tracking();
         self.judge_warming();

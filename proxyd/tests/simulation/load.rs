@@ -9,6 +9,7 @@ use std::time::Duration;
 use proxyd::clock::{self, Instant};
 use proxyd::model::backend::Backend;
 use proxyd::model::server::Server;
+use proxyd::model::traffic::Sight;
 use proxyd::net::timer::Timer;
 use proxyd::session::dispatch::Tries;
 use proxyd::session::meter::{Meter, Timings};
@@ -110,12 +111,14 @@ impl World {
                 world.picked(&view.backend, &server, since, again);
                 world.stage(id, Stage::With(Arc::clone(&server)));
                 end.meter.assign(&slot, world.shared.epoch.now_ms());
-                let failure = world.serve(&server, &view.backend, takes).await;
-                let Some(failure) = failure else {
-                    end.meter.answer(200);
-                    end.is(Termination::default());
-                    world.served.update(|served| served + 1);
-                    return;
+                let failure = match world.serve(&server, &view.backend, takes).await {
+                    Ok(status) => {
+                        end.meter.answer(status);
+                        end.is(Termination::default());
+                        world.served.update(|served| served + 1);
+                        return;
+                    }
+                    Err(failure) => failure,
                 };
                 world.stage(id, Stage::Between);
                 let sent = if failure == Failure::Timeout { 100 } else { 0 };
@@ -148,22 +151,25 @@ impl World {
         }
     }
 
-    /// What becomes of a request at a server: nothing is wrong, or this is.
-    async fn serve(&self, server: &Server, backend: &Backend, takes: Duration) -> Option<Failure> {
-        match self.truth(&server.path()) {
-            Truth::Well => {
-                tokio::time::sleep(takes).await;
-                None
-            }
-            Truth::Refuses => {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-                Some(Failure::Connect)
-            }
-            Truth::Hangs => {
-                tokio::time::sleep(backend.timeouts.server).await;
-                Some(Failure::Timeout)
-            }
+    /// What becomes of a request at a server: the status of its answer, or what is wrong.
+    async fn serve(&self, server: &Arc<Server>, backend: &Backend, takes: Duration) -> Result<u16, Failure> {
+        let truth = self.truth(&server.path());
+        if truth == Truth::Refuses {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            self.see(server, Sight::NotConnected);
+            return Err(Failure::Connect);
         }
+        self.see(server, Sight::Connected);
+        if truth == Truth::Hangs {
+            tokio::time::sleep(backend.timeouts.server).await;
+            self.saw(server, Sight::ReadTimeout);
+            return Err(Failure::Timeout);
+        }
+        tokio::time::sleep(takes).await;
+        let (status, sight) =
+            if truth == Truth::Errs { (500, Sight::WrongAnswer) } else { (200, Sight::Answered) };
+        self.see(server, sight);
+        Ok(status)
     }
 
     /// A client leaves.

@@ -8,6 +8,7 @@ use proxyd::config::source::Memory;
 use proxyd::config::{self, Config};
 
 use crate::dice::Dice;
+use crate::observed::ObservePlan;
 
 /// What is configured.
 #[derive(Clone, Debug)]
@@ -36,6 +37,8 @@ pub(crate) struct BackendPlan {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CheckPlan {
     pub(crate) interval: Duration,
+    /// Where it is neither up nor down for sure, or traffic goes wrong.
+    pub(crate) fast: Duration,
     pub(crate) timeout: Duration,
     pub(crate) rise: u32,
     pub(crate) fall: u32,
@@ -54,6 +57,7 @@ pub(crate) struct ServerPlan {
     pub(crate) track: Option<String>,
     /// How often its agent is asked.
     pub(crate) agent: Option<Duration>,
+    pub(crate) observe: Option<ObservePlan>,
 }
 
 const BALANCE: [&str; 10] = [
@@ -108,6 +112,8 @@ impl Plan {
         let backend = self.backends.iter_mut().filter(|it| it.name == backend);
         for server in backend.flat_map(|backend| &mut backend.servers).filter(|it| it.name == server) {
             server.track = track.map(str::to_owned);
+            // It has no checks that could be sent sooner.
+            server.observe = server.observe.filter(|_| track.is_none());
         }
     }
 
@@ -178,7 +184,7 @@ impl Plan {
                 format!("{path} tracks {:?}", self.server(&path).and_then(|it| it.track.as_ref()))
             }
             _ => {
-                let server = ServerPlan::drawn(count, 20, dice);
+                let server = ServerPlan::drawn(count, (20, 0), dice);
                 let told = format!("{name} gets {}", server.name);
                 backend.servers.push(server);
                 told
@@ -226,19 +232,21 @@ impl BackendPlan {
         let interval = dice.of(&[100, 200, 500, 1000, 2000]);
         let check = dice.percent(85).then(|| CheckPlan {
             interval: ms(interval),
+            fast: ms(dice.of(&[interval, interval / 2])),
             timeout: ms(dice.of(&[interval, interval / 2])),
             rise: dice.between(1, 3) as u32,
             fall: dice.between(1, 3) as u32,
         });
         let count = dice.of(&[1, 2, 2, 3, 3, 3, 4, 6, 8]);
-        let agents = dice.of(&[0, 0, 20, 50]);
+        let (agents, observed) = (dice.of(&[0, 0, 20, 50]), dice.of(&[0, 0, 20, 50]));
+        let observed = if check.is_some() { observed } else { 0 };
         Self {
             name: name.to_owned(),
             balance: dice.of(&BALANCE),
             backups: dice.of(&["first", "first", "all"]),
             panic: dice.percent(25).then(|| (dice.of(&[30, 50, 70, 100]), dice.of(&["all", "all", "none"]))),
             check,
-            servers: (0..count).map(|n| ServerPlan::drawn(n, agents, dice)).collect(),
+            servers: (0..count).map(|n| ServerPlan::drawn(n, (agents, observed), dice)).collect(),
             eject: dice.percent(20).then(|| dice.of(&[20, 50, 100])),
             connect: ms(dice.of(&[50, 200, 1000])),
             queue: ms(dice.of(&[50, 300, 1000, 3000])),
@@ -271,15 +279,25 @@ impl BackendPlan {
             )
             .unwrap();
         }
-        if let Some(CheckPlan { interval, timeout, rise, fall }) = &self.check {
-            let (interval, timeout) = (interval.as_millis(), timeout.as_millis());
-            writeln!(out, "check: tcp(interval: \"{interval}ms\", timeout: \"{timeout}ms\", rise: {rise}, fall: {fall}),")
-                .unwrap();
+        if let Some(CheckPlan { interval, fast, timeout, rise, fall }) = &self.check {
+            let [interval, fast, timeout] = [interval, fast, timeout].map(Duration::as_millis);
+            write!(out, "check: tcp(interval: \"{interval}ms\", fast_interval: \"{fast}ms\", ").unwrap();
+            writeln!(out, "timeout: \"{timeout}ms\", rise: {rise}, fall: {fall}),").unwrap();
         }
         writeln!(out, "servers: [").unwrap();
         for (n, server) in self.servers.iter().enumerate() {
-            let ServerPlan { name, weight, backup, maxconn, max_queue, minconn, slow_start, track, agent } =
-                server;
+            let ServerPlan {
+                name,
+                weight,
+                backup,
+                maxconn,
+                max_queue,
+                minconn,
+                slow_start,
+                track,
+                agent,
+                observe,
+            } = server;
             let minconn = if *minconn > 0 && *minconn < *maxconn {
                 format!(", minconn: {minconn}")
             } else {
@@ -292,10 +310,11 @@ impl BackendPlan {
             let track = track.as_ref().map(|other| format!(", track: \"{other}\"")).unwrap_or_default();
             let agent = agent.map(|it| format!(", agent: (port: 9, interval: \"{}ms\")", it.as_millis()));
             let agent = agent.unwrap_or_default();
+            let observe = observe.map(ObservePlan::text).unwrap_or_default();
             writeln!(
                 out,
                 "(name: \"{name}\", address: \"192.0.2.{}:80\", weight: {weight}, backup: {backup}, \
-                maxconn: {maxconn}, max_queue: {max_queue}{minconn}{slow_start}{track}{agent}),",
+                maxconn: {maxconn}, max_queue: {max_queue}{minconn}{slow_start}{track}{agent}{observe}),",
                 n + 1
             )
             .unwrap();
@@ -315,8 +334,8 @@ impl BackendPlan {
 }
 
 impl ServerPlan {
-    /// So many percent of them have an agent.
-    fn drawn(n: usize, agents: u64, dice: &mut Dice) -> Self {
+    /// So many percent of them have an agent, and traffic that is observed.
+    fn drawn(n: usize, (agents, observed): (u64, u64), dice: &mut Dice) -> Self {
         Self {
             name: format!("s{n}"),
             weight: dice.of(&WEIGHTS),
@@ -326,6 +345,7 @@ impl ServerPlan {
             minconn: dice.of(&[0, 0, 1]),
             slow_start: ms(dice.of(&[0, 0, 0, 300, 2000, 10_000])),
             track: None,
+            observe: dice.percent(observed).then(|| ObservePlan::drawn(dice)),
             agent: dice.percent(agents).then(|| ms(dice.of(&[100, 300, 1000]))),
         }
     }

@@ -28,6 +28,10 @@ pub(crate) struct Asked {
     /// Results in a row since anything else happened to the server.
     pub(crate) passed: u32,
     pub(crate) failed: u32,
+    /// When its traffic had too many errors last.
+    pub(crate) excess: Option<Instant>,
+    /// Since when the next one is wanted sooner for that.
+    pub(crate) hurried: Option<Instant>,
     /// Since when nothing but checks happened to it, and they were to be sent.
     pub(crate) undisturbed: Option<Instant>,
 }
@@ -74,24 +78,33 @@ impl Prober for Simulated {
         Box::pin(async move {
             let began = clock::now();
             let question = Question::begin(&world, &path, false);
-            world.probe(&path, |asked| asked.began = Some(began));
+            world.probe(&path, |asked| (asked.began, asked.hurried) = (Some(began), None));
             let timeout = world.check_of(&path).map_or(Duration::from_secs(1), |check| check.timeout);
             let soon = Duration::from_millis(world.dice.borrow_mut().between(1, 20)).min(timeout / 2);
             let (status, takes) = match world.truth(&path) {
-                Truth::Well => (CheckStatus::L4Ok, soon),
+                Truth::Well | Truth::Errs => (CheckStatus::L4Ok, soon),
                 Truth::Refuses => (CheckStatus::L4Con, soon),
                 Truth::Hangs => (CheckStatus::L4Timeout, timeout),
             };
             tokio::time::sleep(takes).await;
             drop(question);
-            world.probe(&path, |asked| {
-                asked.ended = Some(clock::now());
+            let counts = world.probe(&path, |asked| {
+                let now = clock::now();
+                asked.ended = Some(now);
                 // A check that was under way when something happened may say nothing any more.
-                if asked.undisturbed.is_none_or(|since| since < began) {
+                let counts = asked.undisturbed.is_none_or(|since| since < began);
+                if asked.excess == Some(now) {
+                    (asked.passed, asked.failed) = (0, 0);
+                } else if counts {
                     (asked.passed, asked.failed) =
                         if status.passed() { (asked.passed + 1, 0) } else { (0, asked.failed + 1) };
                 }
+                counts
             });
+            if status.passed() || !counts {
+                // With a check that passes all is well again, if it counts.
+                world.errors(&path, |errors| *errors = counts.then_some(0));
+            }
             world.say(&format!("check of {path}: {}", status.word()));
             Outcome {
                 status,

@@ -70,7 +70,10 @@ async fn step(
             }
         }
         35..43 if world.agent_of(&path).is_some() => world.set_mood(&path, Mood::drawn(dice)),
-        35..50 => world.set_truth(&path, dice.of(&[Truth::Well, Truth::Well, Truth::Refuses, Truth::Hangs])),
+        35..50 => {
+            const TRUTHS: [Truth; 5] = [Truth::Well, Truth::Well, Truth::Errs, Truth::Refuses, Truth::Hangs];
+            world.set_truth(&path, dice.of(&TRUTHS));
+        }
         50..55 => world.abandon(dice.number()),
         55..85 => {
             let command = drawn(world, &path, dice);

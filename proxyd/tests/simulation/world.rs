@@ -21,6 +21,7 @@ use crate::agents::{Heard, Mood};
 use crate::console::listener;
 use crate::dice::Dice;
 use crate::load::Load;
+use crate::observed::ObservePlan;
 use crate::plan::{CheckPlan, Plan};
 use crate::probes::{Asked, Probes, Simulated};
 use crate::watchdog::Tale;
@@ -29,6 +30,8 @@ use crate::watchdog::Tale;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Truth {
     Well,
+    /// It answers requests with an error.
+    Errs,
     Refuses,
     Hangs,
 }
@@ -47,6 +50,8 @@ pub(crate) struct World {
     moods: RefCell<BTreeMap<String, Mood>>,
     pub(crate) probes: RefCell<Probes>,
     heard: RefCell<BTreeMap<String, Heard>>,
+    /// Errors of traffic in a row, where that is observed; `None` if it is not known.
+    errors: RefCell<BTreeMap<String, Option<u32>>>,
     /// Checks and questions to agents so far.
     pub(crate) questions: Cell<u64>,
     /// When something happened to a server that may not have been taken up everywhere yet.
@@ -92,6 +97,7 @@ impl World {
             moods: RefCell::default(),
             probes: RefCell::default(),
             heard: RefCell::default(),
+            errors: RefCell::default(),
             questions: Cell::default(),
             touched: RefCell::default(),
             load: Load::default(),
@@ -130,6 +136,7 @@ impl World {
         for server in snapshot.backends.iter().flat_map(|backend| &backend.servers) {
             if !known.iter().any(|it| Arc::ptr_eq(it, server)) {
                 known.push(Arc::clone(server));
+                self.errors(&server.path(), |errors| *errors = Some(0));
             }
             self.touch(&server.path());
         }
@@ -175,6 +182,11 @@ impl World {
         self.plan.borrow().server(path)?.agent
     }
 
+    /// What its traffic may do to it.
+    pub(crate) fn observed(&self, path: &str) -> Option<ObservePlan> {
+        self.plan.borrow().server(path)?.observe
+    }
+
     /// How long it warms up.
     pub(crate) fn slow_start_of(&self, path: &str) -> Duration {
         self.plan.borrow().server(path).map_or(Duration::ZERO, |it| it.slow_start)
@@ -190,7 +202,9 @@ impl World {
     pub(crate) fn touch(&self, path: &str) {
         let now = clock::now();
         self.stir(path);
-        self.probe(path, |asked| (asked.passed, asked.failed, asked.undisturbed) = (0, 0, Some(now)));
+        self.probe(path, |asked| {
+            (asked.passed, asked.failed, asked.undisturbed, asked.hurried) = (0, 0, Some(now), None);
+        });
         self.agent(path, Heard::disturb);
         let plan = self.plan.borrow();
         plan.followers(path).for_each(|follower| self.touch(&follower));
@@ -209,8 +223,12 @@ impl World {
         touched.max(ended).max(lead)
     }
 
-    pub(crate) fn probe(&self, path: &str, change: impl FnOnce(&mut Asked)) {
-        change(self.probes.borrow_mut().entry(path.to_owned()).or_default());
+    pub(crate) fn probe<R>(&self, path: &str, look: impl FnOnce(&mut Asked) -> R) -> R {
+        look(self.probes.borrow_mut().entry(path.to_owned()).or_default())
+    }
+
+    pub(crate) fn errors<R>(&self, path: &str, look: impl FnOnce(&mut Option<u32>) -> R) -> R {
+        look(self.errors.borrow_mut().entry(path.to_owned()).or_insert(Some(0)))
     }
 
     pub(crate) fn agent<R>(&self, path: &str, look: impl FnOnce(&mut Heard) -> R) -> R {
