@@ -24,6 +24,7 @@ pub mod queue;
 pub mod record;
 pub mod retry;
 pub mod route;
+pub mod slot;
 pub mod stick;
 pub mod tcp;
 pub mod termination;

@@ -2,8 +2,9 @@
 //!
 //! A drawn configuration is served by the real model, checks, agents, picks, queue, stats socket and `watch` stream.
 //! Servers that fail and recover, what their agents say, requests, commands, reloads and clients that leave are drawn
-//! too; only the network is not there: probes, agents and requests are told how they end. After each step what must always hold is looked at
-//! (`simulation/invariants.rs`), and at the end everything is made well again and has to be as at the beginning.
+//! too; only the network is not there: probes, agents and requests are told how they end. After each step what must
+//! always hold is looked at (`simulation/invariants.rs`, `verdicts.rs`, `agents.rs`, `observed.rs`), and at the end
+//! everything is made well again and has to be as at the beginning.
 //!
 //! A seed that fails, or does not end, is told with what led there. `PROXYD_SEED=n cargo test -p proxyd --test
 //! simulation` plays it again, `PROXYD_SEEDS=n` plays so many.

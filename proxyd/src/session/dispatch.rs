@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::client::{Behalf, poll_greet};
 use super::handshake;
-use super::leash::Tied;
 use super::lend::borrow;
 use super::meter::Timings;
 use super::mux::{Seat, Wish};
@@ -18,6 +17,7 @@ use super::private::Private;
 use super::queue::{Line, NoServer};
 use super::record::Way;
 use super::retry::{Attempt, Failure, Verdict};
+use super::slot::{Found, Slot};
 use super::view::{BackendView, ServerView};
 use super::worker::Worker;
 use crate::balance::{self, Ask, Picked};
@@ -29,101 +29,6 @@ use crate::net::connect::{Origin, connect, is_local_shortage, is_no_address};
 use crate::net::stream::Stream;
 use crate::net::timer::{Elapsed, Timer};
 use crate::stats::cells::Count;
-
-/// A request's or session's place on a server, given back when dropped.
-#[derive(Debug)]
-pub struct Slot {
-    pub view: Rc<ServerView>,
-    pub index: u32,
-    pub found: Found,
-    backend: Rc<BackendView>,
-    /// Where it may have to end with what becomes of the server.
-    _tied: Option<Tied>,
-}
-
-/// Who said which server it is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Found {
-    Balanced,
-    Preferred,
-}
-
-impl Slot {
-    /// For room on a server that was taken.
-    fn new(worker: &Worker, backend: &Rc<BackendView>, index: u32, found: Found) -> Self {
-        let view = Rc::clone(&backend.servers[index as usize]);
-        view.cells().enter(worker.shared.maxima());
-        let tied = worker.leashes.tie(backend, &view);
-        Self { view, index, found, backend: Rc::clone(backend), _tied: tied }
-    }
-}
-
-impl Slot {
-    /// Tells how long the server took, where picks go by that.
-    pub fn took(&self, worker: &Worker, since: Instant, until: Instant) {
-        if self.backend.backend.balance.asks_for_time() {
-            let took = until.saturating_duration_since(since);
-            self.view.server.latency.observe(took, worker.shared.epoch.ms(until));
-        }
-    }
-
-    /// It has answered just now.
-    pub fn answered(&self, worker: &Worker, status: u16, since: Instant) -> Instant {
-        observe::answered(&self.view.server, status);
-        let now = clock::now();
-        if observe::is_well(status) {
-            self.took(worker, since, now);
-        } else {
-            self.failed(worker, since, now);
-        }
-        now
-    }
-
-    /// It gave no answer: if it was waited for to the end, it took that long.
-    pub fn took_none(
-        &self,
-        worker: &Worker,
-        (failure, reused): (Failure, bool),
-        since: Instant,
-        limit: Duration,
-    ) {
-        match failure {
-            Failure::Timeout => self.took(worker, since, since + limit),
-            // An idle connection was closed meanwhile.
-            Failure::Empty if reused => {}
-            Failure::Empty | Failure::Partial | Failure::Invalid => self.failed(worker, since, clock::now()),
-            // Nothing was asked of it; or it is told where that is known.
-            _ => {}
-        }
-    }
-
-    /// There is no connection to it within `limit`.
-    fn not_connected(&self, worker: &Worker, none: NoConnection, limit: Duration) {
-        let waited = match none.failure {
-            _ if none.local => return,
-            Failure::NoUpgrade | Failure::Refused | Failure::Unheard => return,
-            Failure::ConnectTimeout => limit,
-            _ => Duration::ZERO,
-        };
-        let now = clock::now();
-        self.failed(worker, now.checked_sub(waited).unwrap_or(now), now);
-    }
-
-    /// Tells that it failed, where picks go by how long servers take.
-    fn failed(&self, worker: &Worker, since: Instant, now: Instant) {
-        if self.backend.backend.balance.asks_for_time() {
-            let took = now.saturating_duration_since(since);
-            self.view.server.latency.fail(took, worker.shared.epoch.ms(now));
-        }
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.view.cells().leave();
-        self.backend.backend.leave(self.index);
-    }
-}
 
 /// A connection to a server.
 #[derive(Debug)]
@@ -205,7 +110,7 @@ pub async fn obtain(
             && matches!(found, Err(NoConnection { failure: Failure::NoUpgrade, .. }));
         if !by_http1 {
             if let Err(none) = &found {
-                slot.not_connected(worker, *none, limit);
+                blame(slot, worker, *none, limit);
             }
             return found;
         }
@@ -221,10 +126,22 @@ pub async fn obtain(
             if none.local {
                 worker.drop_idle();
             }
-            slot.not_connected(worker, none, limit);
+            blame(slot, worker, none, limit);
             Err(none)
         }
     }
+}
+
+/// Tells that there is no connection within `limit`, where picks go by how long servers take.
+fn blame(slot: &Slot, worker: &Worker, none: NoConnection, limit: Duration) {
+    let waited = match none.failure {
+        _ if none.local => return,
+        Failure::NoUpgrade | Failure::Refused | Failure::Unheard => return,
+        Failure::ConnectTimeout => limit,
+        _ => Duration::ZERO,
+    };
+    let now = clock::now();
+    slot.failed(worker, now.checked_sub(waited).unwrap_or(now), now);
 }
 
 /// A new connection, with what is written in front of all else.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use super::dispatch::{Found, Slot};
+use super::slot::{Found, Slot};
 use super::termination::{Cause, Phase, Termination};
 use super::track::Tally;
 use super::view::{BackendView, FrontendView, ServerView};

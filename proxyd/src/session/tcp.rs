@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::access_log::{Entry, Trace};
 use super::client::{Addresses, Behalf};
-use super::dispatch::{Reuse, Slot, Tries, Upstream, obtain};
+use super::dispatch::{Reuse, Tries, Upstream, obtain};
 use super::exchange::{Cut, Exchange, Side};
 use super::facts::Seen;
 use super::leash;
@@ -16,6 +16,7 @@ use super::queue::{Leaves, Line};
 use super::record::{Moments, Record, Way};
 use super::retry::{Attempt, Failure};
 use super::route;
+use super::slot::Slot;
 use super::stick::Stuck;
 use super::termination::{Cause, Phase, Termination};
 use super::track::Tally;

@@ -115,6 +115,7 @@ impl Prober for Simulated {
             }
         })
     }
+
     fn consult<'a>(&'a self, server: &'a Server, agent: &'a Agent) -> Consulting<'a> {
         let (world, path) = (Rc::clone(&self.0), server.path());
         Box::pin(async move {

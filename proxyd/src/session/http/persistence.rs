@@ -8,7 +8,8 @@ use crate::config::persistence::Exception;
 use crate::model::backend::Backend;
 use crate::model::queue::Hold;
 use crate::persist::{Answered, Found, Given, Letters, Presented};
-use crate::session::dispatch::{Slot, Tries};
+use crate::session::dispatch::Tries;
+use crate::session::slot::Slot;
 use crate::session::view::BackendView;
 
 /// What is known of a request's cookie; nothing where its backend has none.
