@@ -12,7 +12,12 @@ import sys
 import time
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent))
+
+from free_ports import free_ports  # noqa: E402
+
 TICK = os.sysconf("SC_CLK_TCK")
 LOAD = ROOT / "target/release/bench-load"
 HAPROXY = os.environ.get("HAPROXY", "haproxy")
@@ -35,17 +40,6 @@ class Options:
 
 class Failure(Exception):
     """A program that does not come up."""
-
-
-def free_ports(count):
-    """Ports nobody listens on now; held together, so that they differ."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def raise_descriptors():

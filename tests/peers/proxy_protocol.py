@@ -16,12 +16,6 @@ STREAM = pathlib.Path("/usr/lib/nginx/modules/ngx_stream_module.so")
 VERSIONS = ("v1", "v2", "(version: v2, tlvs: [authority, unique_id, crc32c])")
 
 
-def free_port():
-    with socket.socket() as it:
-        it.bind(("127.0.0.1", 0))
-        return it.getsockname()[1]
-
-
 def get(port):
     """The body for a client with an address of its own."""
     with socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(CLIENT, 0)) as it:
@@ -118,10 +112,10 @@ def main(folder, processes):
 
     witness = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Witness)
     threading.Thread(target=witness.serve_forever, daemon=True).start()
-    servers = {"nginx": free_port(), "haproxy": free_port()}
-    accepting, from_nginx = free_port(), free_port()
+    servers = dict(zip(("nginx", "haproxy"), stage.free_ports(2)))
+    accepting, from_nginx = stage.free_ports(2)
     sending = {
-        word: (free_port(), settings)
+        word: (stage.free_ports(1)[0], settings)
         for word, settings in (
             ("v1", "send-proxy"),
             ("v2", "send-proxy-v2"),
@@ -130,7 +124,7 @@ def main(folder, processes):
             ("checked", "send-proxy-v2 check check-send-proxy inter 200ms"),
         )
     }
-    fronts = {(s, v, m): free_port() for s in servers for v in VERSIONS for m in ("http", "tcp")}
+    fronts = {(s, v, m): stage.free_ports(1)[0] for s in servers for v in VERSIONS for m in ("http", "tcp")}
 
     text = nginx(folder, servers["nginx"], from_nginx, accepting)
     start("nginx.conf", text, [stage.need("nginx"), "-p", folder, "-c", folder / "nginx.conf"], servers["nginx"])

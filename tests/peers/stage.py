@@ -19,7 +19,12 @@ import tempfile
 import threading
 import time
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path.insert(0, str(HERE.parent))
+
+from free_ports import free_ports  # noqa: E402
+
 PROXYD = os.environ.get("PROXYD_BIN", str(ROOT / "target/release/proxyd"))
 LBTOP = os.environ.get("LBTOP_BIN", str(ROOT / "target/release/lbtop"))
 HAPROXY = os.environ.get("HAPROXY", "haproxy")
@@ -50,15 +55,6 @@ def eventually(what, poll, limit=20.0):
         if time.monotonic() > end:
             sys.exit(f"FAILED: not within {limit} s: {what}")
         time.sleep(0.05)
-
-
-def free_ports(count):
-    """Ports nobody has."""
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return ports
 
 
 def listens(port):
