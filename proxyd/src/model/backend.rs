@@ -1,5 +1,6 @@
 //! A backend: its servers, their lineup, and what it counts.
 
+use std::ptr;
 use std::sync::atomic::{
     AtomicBool, AtomicU32, AtomicU64, AtomicUsize,
     Ordering::{Relaxed, SeqCst},
@@ -188,6 +189,11 @@ impl Backend {
         weight == 0 || weight == server.initial_weight || self.balance.is_dynamic()
     }
 
+    /// Whether it is one of its servers, and not another of that name.
+    pub(super) fn has(&self, server: &Server) -> bool {
+        self.servers.get(server.index() as usize).is_some_and(|own| ptr::eq(&raw const **own, server))
+    }
+
     /// Takes room for one request on a server, if there is some.
     pub fn enter(&self, index: u32) -> bool {
         let server = &self.servers[index as usize];
@@ -289,9 +295,8 @@ impl Backend {
     #[cold]
     fn weigh_in_heir(&self, index: u32) {
         let heir = self.live.heir.lock().unwrap_or_else(PoisonError::into_inner).upgrade();
-        let Some(heir) = heir.filter(|heir| !std::ptr::eq(&raw const **heir, self)) else { return };
-        let same = |server| Arc::ptr_eq(server, &self.servers[index as usize]);
-        if heir.servers.get(index as usize).is_some_and(same) {
+        let Some(heir) = heir.filter(|heir| !ptr::eq(&raw const **heir, self)) else { return };
+        if heir.has(&self.servers[index as usize]) {
             heir.weigh(index);
         }
     }

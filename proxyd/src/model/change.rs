@@ -1,6 +1,7 @@
 //! The one way in which anything changes at run time: state, lineup, log line and journal together.
 //!
-//! Checks and commands both come through here, so that whoever watches sees one story.
+//! Checks and commands both come through here, so that whoever watches sees one story. Whoever still has a
+//! graph that was replaced changes its servers in that of now, as far as they are still there.
 
 mod cause;
 mod standing;
@@ -34,6 +35,11 @@ use crate::tls::live::Changes;
 impl Shared {
     /// Something happened to a server.
     pub fn server_event(&self, backend: &Backend, server: &Server, event: Event, cause: Cause<'_>) {
+        self.in_graph(backend, server, |backend| self.happened(backend, server, event, cause));
+    }
+
+    /// The same in the graph of now, which is kept meanwhile.
+    fn happened(&self, backend: &Backend, server: &Server, event: Event, cause: Cause<'_>) {
         let now_ms = self.epoch.now_ms();
         // Held to the end, so that a server's changes are told in the order they happened.
         let mut control = server.lock();
@@ -131,9 +137,11 @@ impl Shared {
 
     /// A server does so much worse than the others that it is left out for a while.
     pub fn eject(&self, backend: &Backend, server: &Server, absence: Absence, fault: Fault, reason: &str) {
-        server.ejections[fault as usize].inc();
-        server.lock().absence = Some(absence);
-        self.server_event(backend, server, Event::Eject, Cause::Comparison(reason));
+        self.in_graph(backend, server, |backend| {
+            server.ejections[fault as usize].inc();
+            server.lock().absence = Some(absence);
+            self.happened(backend, server, Event::Eject, Cause::Comparison(reason));
+        });
     }
 
     /// It is left out no longer.
@@ -141,10 +149,11 @@ impl Shared {
         self.server_event(backend, server, Event::Readmit, Cause::Comparison(reason));
     }
 
-    /// Nobody compares them any more.
+    /// Nobody compares them any more. The graph is kept meanwhile.
     pub(super) fn readmit_all(&self, backend: &Backend) {
         for server in backend.servers.iter().filter(|server| server.lock().state.ejected) {
-            self.readmit(backend, server, "its backend ejects no servers any more");
+            let cause = Cause::Comparison("its backend ejects no servers any more");
+            self.happened(backend, server, Event::Readmit, cause);
         }
     }
 
@@ -157,7 +166,7 @@ impl Shared {
     fn lead(&self, server: &Server, state: &State) {
         let snapshot = self.snapshot();
         for (backend, follower) in snapshot.followers(server) {
-            self.server_event(backend, follower, Event::Follow(state.as_lead()), Cause::Lead(&server.path()));
+            self.happened(backend, follower, Event::Follow(state.as_lead()), Cause::Lead(&server.path()));
         }
     }
 
@@ -166,53 +175,59 @@ impl Shared {
     pub(super) fn follow_all(&self, snapshot: &Snapshot) {
         snapshot.each_follower(|lead, backend, follower| {
             let event = Event::Follow(lead.control().state.as_lead());
-            self.server_event(backend, follower, event, Cause::Lead(&lead.path()));
+            self.happened(backend, follower, event, Cause::Lead(&lead.path()));
         });
     }
 
     /// Its share of the traffic is another from the next lineup on.
     pub fn set_weight(&self, backend: &Backend, server: &Server, weight: u32, cause: Cause<'_>) {
-        // Held to the end, as behind a change of its state.
-        let _in_order = server.lock();
-        let before = server.weight();
-        if before == weight {
-            return;
-        }
-        server.set_weight(weight);
-        self.relineup(backend, server);
-        let mut fields = from_to(&before.to_string(), &weight.to_string());
-        cause.describe(&mut fields);
-        self.journal_add("weight", server_key(server), fields);
+        self.in_graph(backend, server, |backend| {
+            // Held to the end, as behind a change of its state.
+            let _in_order = server.lock();
+            let before = server.weight();
+            if before == weight {
+                return;
+            }
+            server.set_weight(weight);
+            self.relineup(backend, server);
+            let mut fields = from_to(&before.to_string(), &weight.to_string());
+            cause.describe(&mut fields);
+            self.journal_add("weight", server_key(server), fields);
+        });
     }
 
     /// 0 is no limit. Those under way stay, and those who wait for room that is there now have it.
     pub fn set_maxconn(&self, backend: &Backend, server: &Server, maxconn: u32, cause: Cause<'_>) {
-        let _in_order = server.lock();
-        let before = server.maxconn();
-        if before == maxconn {
-            return;
-        }
-        server.set_maxconn(maxconn);
-        backend.weigh(server.index());
-        let mut fields = from_to(&before.to_string(), &maxconn.to_string());
-        cause.describe(&mut fields);
-        self.journal_add("server_maxconn", server_key(server), fields);
-        backend.live.queue.settle(backend);
+        self.in_graph(backend, server, |backend| {
+            let _in_order = server.lock();
+            let before = server.maxconn();
+            if before == maxconn {
+                return;
+            }
+            server.set_maxconn(maxconn);
+            backend.weigh(server.index());
+            let mut fields = from_to(&before.to_string(), &maxconn.to_string());
+            cause.describe(&mut fields);
+            self.journal_add("server_maxconn", server_key(server), fields);
+            backend.live.queue.settle(backend);
+        });
     }
 
     /// New connections go to `address`; those that are open stay.
     pub fn set_address(&self, backend: &Backend, server: &Server, address: Address, cause: Cause<'_>) {
-        let before = server.address();
-        let mut fields = from_to(&before.to_string(), &address.to_string());
-        server.set_address(address);
-        if let Some(cookies) = &backend.cookies {
-            cookies.refresh(&backend.servers);
-        }
-        if backend.balance.goes_by_address() {
-            self.relineup(backend, server);
-        }
-        cause.describe(&mut fields);
-        self.journal_add("server_address", server_key(server), fields);
+        self.in_graph(backend, server, |backend| {
+            let before = server.address();
+            let mut fields = from_to(&before.to_string(), &address.to_string());
+            server.set_address(address);
+            if let Some(cookies) = &backend.cookies {
+                cookies.refresh(&backend.servers);
+            }
+            if backend.balance.goes_by_address() {
+                self.relineup(backend, server);
+            }
+            cause.describe(&mut fields);
+            self.journal_add("server_address", server_key(server), fields);
+        });
     }
 
     /// Its agent is asked there, or told that, from the next time on.

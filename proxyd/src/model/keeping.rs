@@ -256,6 +256,7 @@ impl Shared {
     /// calls it also listens to [`Shared::tending`].
     pub fn tend(&self) -> Option<Instant> {
         let (now, now_ms) = (clock::now(), self.epoch.now_ms());
+        let _kept = self.keep_graph();
         self.snapshot().backends.iter().filter_map(|backend| backend.tend(now, now_ms)).min()
     }
 }

@@ -242,10 +242,8 @@ fn tell_all(found: Found) -> u32 {
 impl Waiter {
     /// The index of a server that it can use.
     fn uses(&self, server: &Server) -> Option<u32> {
-        let index = server.id.checked_sub(1)?;
         // Of another graph there may be another server in its place.
-        let known = self.backend.servers.get(index as usize)?;
-        (std::ptr::eq(&raw const **known, server) && self.backend.offers(index, &self.wants)).then_some(index)
+        (self.backend.has(server) && self.backend.offers(server.index(), &self.wants)).then(|| server.index())
     }
 }
 

@@ -1,14 +1,16 @@
 //! The handle everybody holds: the graph of now, the process, the journal, the listeners as bound.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use arc_swap::ArcSwap;
 use proto::addr::Address;
 use tokio::sync::Notify;
 
+use super::backend::Backend;
 use super::journal::Journal;
 use super::process::Process;
+use super::server::Server;
 use super::snapshot::Snapshot;
 use crate::clock::Epoch;
 use crate::log::writer::Targets;
@@ -18,6 +20,8 @@ use crate::tls::live::Transaction;
 #[derive(Debug)]
 pub struct Shared {
     snapshot: ArcSwap<Snapshot>,
+    /// Held by all who change a server, and alone by who puts a new graph in place: no change falls between two graphs.
+    changing: RwLock<()>,
     /// Grows with every published snapshot; what a worker compares before it looks at the graph.
     generation: AtomicU32,
     pub process: Process,
@@ -58,6 +62,7 @@ impl Shared {
     pub fn new(snapshot: Snapshot, process: Process, epoch: Epoch) -> Self {
         Self {
             snapshot: ArcSwap::from_pointee(snapshot),
+            changing: RwLock::default(),
             generation: AtomicU32::new(0),
             process,
             journal: Journal::default(),
@@ -83,6 +88,7 @@ impl Shared {
     /// Puts a new graph in place of the old one; what is under way keeps the one it began with.
     pub fn publish(&self, snapshot: Snapshot) {
         let snapshot = Arc::new(snapshot);
+        let _alone = self.changing.write().unwrap_or_else(PoisonError::into_inner);
         let before = self.snapshot.swap(Arc::clone(&snapshot));
         for backend in &snapshot.backends {
             if let Some(before) = before.backend(&backend.name) {
@@ -97,6 +103,21 @@ impl Shared {
         self.generation.fetch_add(1, std::sync::atomic::Ordering::Release);
         self.published.notify_waiters();
         self.tending.notify_one();
+    }
+
+    /// Until this is dropped, the graph of now is not replaced. A thread that has one takes no other.
+    pub(super) fn keep_graph(&self) -> RwLockReadGuard<'_, ()> {
+        self.changing.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes a server and its backend as that is in the graph of now, whichever one the caller knows. Of a server that
+    /// is gone nothing is changed.
+    pub(super) fn in_graph(&self, backend: &Backend, server: &Server, change: impl FnOnce(&Backend)) {
+        let _kept = self.keep_graph();
+        let snapshot = self.snapshot.load();
+        if let Some(backend) = snapshot.backend(&backend.name).filter(|backend| backend.has(server)) {
+            change(backend);
+        }
     }
 
     pub fn generation(&self) -> u32 {
@@ -123,5 +144,63 @@ impl Shared {
 
     pub fn add_listener(&self, listener: Listener) {
         self.listeners.lock().unwrap_or_else(PoisonError::into_inner).push(listener);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proto::state::Oper;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::model::change::Cause;
+    use crate::model::state::Event;
+    use crate::model::testing::{self, SECOND};
+
+    const BY: Cause<'_> = Cause::Command { by: "test", line: "" };
+
+    fn app(shared: &Shared) -> Arc<Backend> {
+        Arc::clone(shared.snapshot().backend("app").unwrap())
+    }
+
+    fn reload(shared: &Shared, config: &Config) {
+        shared.publish(testing::snapshot(config, Some(&shared.snapshot())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_of_the_old_graph_is_known_in_the_new_one() {
+        let mut config = testing::config();
+        config.backends[0].servers[0].limits.slow_start = SECOND;
+        let shared = testing::shared_of(&config);
+        let old = app(&shared);
+        let server = &old.servers[0];
+        reload(&shared, &config);
+        let new = app(&shared);
+        assert!(!Arc::ptr_eq(&old, &new) && Arc::ptr_eq(&new.servers[0], server));
+        shared.server_event(&old, server, Event::HealthDown, BY);
+        assert_eq!((new.usable().active, &*new.lineup().active.members), (1, &[1][..]));
+        shared.server_event(&old, server, Event::HealthUp, BY);
+        assert_eq!((new.usable().active, &*new.lineup().active.members), (2, &[0, 1][..]));
+        assert_eq!(server.control().state.oper, Oper::Starting);
+        while let Some(due) = shared.tend() {
+            tokio::time::sleep_until(due).await;
+        }
+        assert_eq!(server.control().state.oper, Oper::Running, "it is warm");
+        shared.set_weight(&old, server, 7, BY);
+        assert_eq!(new.usable().weight, 57);
+    }
+
+    #[test]
+    fn of_a_server_that_is_gone_nothing_is_told() {
+        let mut config = testing::config();
+        let shared = testing::shared_of(&config);
+        let old = app(&shared);
+        config.backends[0].servers[0].weight = 99;
+        reload(&shared, &config);
+        let seq = shared.journal.seq();
+        shared.server_event(&old, &old.servers[0], Event::HealthDown, BY);
+        shared.set_weight(&old, &old.servers[0], 3, BY);
+        assert_eq!(shared.journal.since(seq), Some(Vec::new()));
+        assert_eq!((app(&shared).usable().active, app(&shared).usable().weight), (2, 149));
     }
 }

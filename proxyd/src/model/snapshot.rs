@@ -26,6 +26,8 @@ use crate::tls::{Common, Originator, Terminator};
 pub struct Snapshot {
     pub frontends: Vec<Arc<Frontend>>,
     pub backends: Vec<Arc<Backend>>,
+    /// Their places.
+    by_name: HashMap<Arc<str>, usize>,
     /// Stick tables, in the order of the configuration.
     pub tables: Vec<Arc<Table>>,
     /// `None` where there is no TLS.
@@ -104,7 +106,9 @@ impl Snapshot {
         let frontends = frontends.collect::<Result<_, BuildError>>()?;
         let backends: Vec<Arc<Backend>> = backends.collect::<Result<_, _>>()?;
         let tracking = config.backends.iter().flat_map(|b| &b.servers).any(|s| s.verdict.track.is_some());
-        let snapshot = Self { frontends, backends, tables, tls: Some(tls), tracking };
+        let by_name =
+            backends.iter().enumerate().map(|(i, backend)| (Arc::clone(&backend.name), i)).collect();
+        let snapshot = Self { frontends, backends, by_name, tables, tls: Some(tls), tracking };
         snapshot.lead_new(previous);
         Ok(snapshot)
     }
@@ -132,7 +136,7 @@ impl Snapshot {
     }
 
     pub fn backend(&self, name: &str) -> Option<&Arc<Backend>> {
-        self.backends.iter().find(|b| *b.name == *name)
+        self.by_name.get(name).map(|&i| &self.backends[i])
     }
 
     /// Has new servers that track others begin as those are. Those that live on are in use, and are told once this graph
