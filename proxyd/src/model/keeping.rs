@@ -55,23 +55,16 @@ pub(super) struct Standing {
 
 impl Keeper {
     pub(super) fn new(conf: &config::Backend, servers: &[Arc<Server>]) -> Self {
-        let warming: BTreeSet<u32> = servers
-            .iter()
-            .zip(0..)
-            .filter(|(server, _)| server.is_warming())
-            .map(|(_, index)| index)
-            .collect();
-        let waits = !warming.is_empty();
         Self {
             lineup: ArcSwap::from_pointee(Lineup::build(servers, &conf.balance, conf.backups, None)),
             standing: Mutex::new(Standing {
                 census: Census::of(servers.iter().map(|server| &**server)),
                 free_at: None,
                 stale: false,
-                warming,
+                warming: BTreeSet::new(),
                 look_at: None,
             }),
-            waits: AtomicBool::new(waits),
+            waits: AtomicBool::new(false),
         }
     }
 
@@ -133,6 +126,11 @@ impl Backend {
         let mut standing = self.keeper.lock();
         standing.free_at = None;
         standing.census = Census::of(self.servers.iter().map(|server| &**server));
+        let warming = self.servers.iter().filter(|server| server.is_warming());
+        standing.warming = warming.map(|server| server.index()).collect();
+        if !standing.warming.is_empty() {
+            self.keeper.waits.store(true, Release);
+        }
         // Of servers that are new none knows what holds, and there may be no panic any more.
         let belief = standing.census.muster().belief(self.panic);
         self.live.panic.set(belief);

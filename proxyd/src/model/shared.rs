@@ -203,4 +203,21 @@ mod tests {
         assert_eq!(shared.journal.since(seq), Some(Vec::new()));
         assert_eq!((app(&shared).usable().active, app(&shared).usable().weight), (2, 149));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_begins_to_warm_up_before_a_new_graph_is_there_becomes_warm() {
+        let mut config = testing::config();
+        config.backends[0].servers[0].limits.slow_start = SECOND;
+        let shared = testing::shared_of(&config);
+        let server = Arc::clone(&app(&shared).servers[0]);
+        let next = testing::snapshot(&config, Some(&shared.snapshot()));
+        for event in [Event::HealthDown, Event::HealthUp] {
+            shared.server_event(&app(&shared), &server, event, BY);
+        }
+        shared.publish(next);
+        while let Some(due) = shared.tend() {
+            tokio::time::sleep_until(due).await;
+        }
+        assert_eq!(server.control().state.oper, Oper::Running);
+    }
 }
