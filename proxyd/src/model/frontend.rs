@@ -37,6 +37,8 @@ pub struct Frontend {
     pub pages: Pages,
     /// Most connections of one client's address.
     pub maxconn_per_source: Option<u32>,
+    /// Its own limit as configured; an operator may have set another one.
+    pub configured_maxconn: Option<u32>,
     /// Whose word about a client's address is taken.
     pub trusted: Trusted,
     /// Whose connections and requests are counted.
@@ -47,6 +49,15 @@ pub struct Frontend {
     /// What is written of its traffic; `None` is nothing.
     pub log: Option<AccessLog>,
     pub live: Arc<FrontendLive>,
+}
+
+impl Frontend {
+    /// Takes up what the configuration says now. What an operator set stays, unless the configuration changed there.
+    pub(super) fn succeed(&self, before: &Self) {
+        if before.configured_maxconn != self.configured_maxconn {
+            self.live.set_maxconn(self.configured_maxconn.unwrap_or(u32::MAX));
+        }
+    }
 }
 
 /// One place where they arrive, over all workers.

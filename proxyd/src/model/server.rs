@@ -24,7 +24,7 @@ use super::queue::OwnLine;
 use super::slow_start::{Ramp, STEPS};
 use super::state::{Event, State};
 use super::traffic::Traffic;
-use crate::config::{Agent, Check, ServerHttp, Uplink, Verdict};
+use crate::config::{Agent, Check, ServerAddress, ServerHttp, Uplink, Verdict};
 use crate::http::parting::Parting;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::{Peak, Tally};
@@ -32,7 +32,7 @@ use crate::stats::rate::Rate;
 use crate::stats::slots::Slots;
 use crate::tls::Originator;
 
-/// A server of a backend. It lives as long as its name stays in the configuration.
+/// A server of a backend. It lives on from one graph to the next, unless the configuration makes it another one.
 ///
 /// What each request looks at stands in front, in one line of the cache: where there are thousands of servers, nothing of
 /// theirs is in it.
@@ -85,6 +85,8 @@ pub struct Server {
     pub check: Option<Arc<Check>>,
     /// The same of connections of its check that are encrypted.
     pub check_tls: Option<Arc<Originator>>,
+    /// Where it is by the configuration; an operator may have moved it.
+    pub configured_address: ServerAddress,
     /// Wakes whoever waits for the time of its next check.
     hurry: Notify,
     control: Mutex<Control>,
@@ -178,6 +180,7 @@ pub struct Parts {
     pub uplink: Uplink,
     pub tls: Option<Arc<Originator>>,
     pub check_tls: Option<Arc<Originator>>,
+    pub configured_address: ServerAddress,
     pub address: Address,
     pub check: Option<Arc<Check>>,
     pub workers: usize,
@@ -213,6 +216,7 @@ impl Server {
             uplink: parts.uplink,
             tls: parts.tls,
             check_tls: parts.check_tls,
+            configured_address: parts.configured_address,
             source_turn: AtomicU32::new(0),
             address: ArcSwap::from_pointee(parts.address),
             moves: AtomicU32::new(0),

@@ -90,6 +90,11 @@ impl Shared {
         let snapshot = Arc::new(snapshot);
         let _alone = self.changing.write().unwrap_or_else(PoisonError::into_inner);
         let before = self.snapshot.swap(Arc::clone(&snapshot));
+        for frontend in &snapshot.frontends {
+            if let Some(before) = before.frontend(&frontend.name) {
+                frontend.succeed(before);
+            }
+        }
         for backend in &snapshot.backends {
             if let Some(before) = before.backend(&backend.name) {
                 backend.succeed(before);
@@ -103,6 +108,7 @@ impl Shared {
         self.generation.fetch_add(1, std::sync::atomic::Ordering::Release);
         self.published.notify_waiters();
         self.tending.notify_one();
+        self.room.notify_waiters();
     }
 
     /// Until this is dropped, the graph of now is not replaced. A thread that has one takes no other.
@@ -152,7 +158,7 @@ mod tests {
     use proto::state::Oper;
 
     use super::*;
-    use crate::config::Config;
+    use crate::config::{Config, ServerAddress};
     use crate::model::change::Cause;
     use crate::model::state::Event;
     use crate::model::testing::{self, SECOND};
@@ -219,5 +225,22 @@ mod tests {
             tokio::time::sleep_until(due).await;
         }
         assert_eq!(server.control().state.oper, Oper::Running);
+    }
+
+    #[test]
+    fn what_an_operator_set_stays_unless_the_configuration_changes_there() {
+        let mut config = testing::config();
+        let shared = testing::shared_of(&config);
+        let at = |shared: &Shared| app(shared).servers[0].address().to_string();
+        let most = |shared: &Shared| shared.snapshot().frontend("web").unwrap().live.maxconn();
+        let (backend, snapshot) = (app(&shared), shared.snapshot());
+        shared.set_address(&backend, &backend.servers[0], "192.0.2.7:80".parse().unwrap(), BY);
+        shared.set_frontend_maxconn(snapshot.frontend("web").unwrap(), 7, BY);
+        reload(&shared, &config);
+        assert_eq!((at(&shared), most(&shared)), ("192.0.2.7:80".into(), Some(7)));
+        config.backends[0].servers[0].address = ServerAddress::Literal("192.0.2.9:80".parse().unwrap());
+        config.frontends[0].maxconn = None;
+        reload(&shared, &config);
+        assert_eq!((at(&shared), most(&shared)), ("192.0.2.9:80".into(), None));
     }
 }

@@ -258,6 +258,7 @@ fn frontend(
         told_keep_alive: told_keep_alive(conf),
         pages: Pages::new(&conf.pages),
         maxconn_per_source: conf.maxconn_per_source,
+        configured_maxconn: conf.maxconn,
         trusted: conf.trusted.clone(),
         track: Box::default(),
         routes: conf.routes.clone(),
@@ -290,11 +291,12 @@ fn backend(
     let old: HashMap<&str, &Arc<Server>> =
         before.iter().flat_map(|b| &b.servers).map(|s| (&*s.name, s)).collect();
     for (i, server) in conf.servers.iter().enumerate() {
-        // The address as an operator may have changed it outlives a reload, as does the weight.
+        // What an operator changed outlives a reload, unless the configuration changed there.
         if let Some(&kept) = old.get(server.name.as_str())
             && kept.id == i as u32 + 1
             && kept.backup == server.backup
             && kept.initial_weight == server.weight
+            && kept.configured_address == server.address
             && kept.uplink == server.uplink
             && kept.verdict == server.verdict
             && kept.check == server.check
@@ -330,6 +332,7 @@ fn backend(
             uplink: server.uplink.clone(),
             tls,
             check_tls,
+            configured_address: server.address.clone(),
             address,
             check: server.check.clone(),
             workers: site.workers,
