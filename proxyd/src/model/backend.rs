@@ -377,6 +377,9 @@ impl Backend {
     pub(super) fn succeed(self: &Arc<Self>, before: &Self) {
         *self.live.heir.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(self);
         before.superseded.store(true, SeqCst);
+        if let Some(cookies) = &self.cookies {
+            cookies.succeed(before.cookies.as_ref(), &self.servers);
+        }
         for (i, server) in self.servers.iter().enumerate() {
             let same = before.servers.get(i).is_some_and(|old| Arc::ptr_eq(old, server));
             if same && before.limits[i].maxconn != self.limits[i].maxconn {

@@ -35,7 +35,7 @@ use crate::tls::live::Changes;
 impl Shared {
     /// Something happened to a server.
     pub fn server_event(&self, backend: &Backend, server: &Server, event: Event, cause: Cause<'_>) {
-        self.in_graph(backend, server, |backend| self.happened(backend, server, event, cause));
+        self.server_in_graph(backend, server, |backend| self.happened(backend, server, event, cause));
     }
 
     /// The same in the graph of now, which is kept meanwhile.
@@ -137,7 +137,7 @@ impl Shared {
 
     /// A server does so much worse than the others that it is left out for a while.
     pub fn eject(&self, backend: &Backend, server: &Server, absence: Absence, fault: Fault, reason: &str) {
-        self.in_graph(backend, server, |backend| {
+        self.server_in_graph(backend, server, |backend| {
             server.ejections[fault as usize].inc();
             server.lock().absence = Some(absence);
             self.happened(backend, server, Event::Eject, Cause::Comparison(reason));
@@ -181,7 +181,7 @@ impl Shared {
 
     /// Its share of the traffic is another from the next lineup on.
     pub fn set_weight(&self, backend: &Backend, server: &Server, weight: u32, cause: Cause<'_>) {
-        self.in_graph(backend, server, |backend| {
+        self.server_in_graph(backend, server, |backend| {
             // Held to the end, as behind a change of its state.
             let _in_order = server.lock();
             let before = server.weight();
@@ -198,7 +198,7 @@ impl Shared {
 
     /// 0 is no limit. Those under way stay, and those who wait for room that is there now have it.
     pub fn set_maxconn(&self, backend: &Backend, server: &Server, maxconn: u32, cause: Cause<'_>) {
-        self.in_graph(backend, server, |backend| {
+        self.server_in_graph(backend, server, |backend| {
             let _in_order = server.lock();
             let before = server.maxconn();
             if before == maxconn {
@@ -215,7 +215,7 @@ impl Shared {
 
     /// New connections go to `address`; those that are open stay.
     pub fn set_address(&self, backend: &Backend, server: &Server, address: Address, cause: Cause<'_>) {
-        self.in_graph(backend, server, |backend| {
+        self.server_in_graph(backend, server, |backend| {
             let before = server.address();
             let mut fields = from_to(&before.to_string(), &address.to_string());
             server.set_address(address);
@@ -260,21 +260,25 @@ impl Shared {
 
     /// Servers are called after their addresses in cookies, or after their names.
     pub fn switch_dynamic_cookies(&self, backend: &Backend, on: bool, cause: Cause<'_>) {
-        let Some(cookies) = &backend.cookies else { return };
-        cookies.rename(&backend.servers, |naming| naming.dynamic = on);
-        let words = ["off", "on"];
-        let mut fields = from_to(words[usize::from(!on)], words[usize::from(on)]);
-        cause.describe(&mut fields);
-        self.journal_add("backend_dynamic_cookies", format!("b/{}", backend.name), fields);
+        self.in_graph(backend, |backend| {
+            let Some(cookies) = &backend.cookies else { return };
+            cookies.rename(&backend.servers, |naming| naming.dynamic = on);
+            let words = ["off", "on"];
+            let mut fields = from_to(words[usize::from(!on)], words[usize::from(on)]);
+            cause.describe(&mut fields);
+            self.journal_add("backend_dynamic_cookies", format!("b/{}", backend.name), fields);
+        });
     }
 
     /// Another key for what servers are called in cookies.
     pub fn set_cookie_key(&self, backend: &Backend, key: &str, cause: Cause<'_>) {
-        let Some(cookies) = &backend.cookies else { return };
-        cookies.rename(&backend.servers, |naming| naming.key = Some(key.as_bytes().to_vec()));
-        let mut fields = Map::new();
-        cause.describe(&mut fields);
-        self.journal_add("backend_cookie_key", format!("b/{}", backend.name), fields);
+        self.in_graph(backend, |backend| {
+            let Some(cookies) = &backend.cookies else { return };
+            cookies.rename(&backend.servers, |naming| naming.key = Some(key.as_bytes().to_vec()));
+            let mut fields = Map::new();
+            cause.describe(&mut fields);
+            self.journal_add("backend_cookie_key", format!("b/{}", backend.name), fields);
+        });
     }
 
     /// 0 is no limit of its own.

@@ -77,6 +77,18 @@ impl Cookies {
         self.refresh(servers);
     }
 
+    /// Takes the place of another one. How an operator had servers called stays, unless the configuration changed there;
+    /// some may have moved since this was made.
+    pub(super) fn succeed(&self, before: Option<&Self>, servers: &[Arc<Server>]) {
+        let same = before.filter(|before| Naming::of(&before.conf) == Naming::of(&self.conf));
+        let kept = same.map(|before| before.naming.lock().unwrap_or_else(PoisonError::into_inner).clone());
+        self.rename(servers, |naming| {
+            if let Some(kept) = kept {
+                *naming = kept;
+            }
+        });
+    }
+
     /// What the servers are called.
     pub fn values(&self) -> Guard<Arc<Values>> {
         self.values.load()
@@ -96,5 +108,68 @@ impl Cookies {
             named = Named::Down;
         }
         named
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::source::Memory;
+    use crate::config::{Config, load};
+    use crate::model::change::Cause;
+    use crate::model::shared::Shared;
+    use crate::model::testing;
+
+    const BY: Cause<'_> = Cause::Command { by: "test", line: "" };
+
+    fn config(key: &str, more: &str) -> Config {
+        let text = format!(
+            r#"(listen: [(name: "app", bind: [(address: ":1")],
+                persistence: cookie(name: "app", key: "{key}"{more}),
+                servers: [(name: "app1", address: "127.0.0.1:1")])])"#
+        );
+        let source = Memory::default().with("proxyd.ron", text);
+        load(&source, &["proxyd.ron".into()]).unwrap().config
+    }
+
+    fn value(shared: &Shared) -> Vec<u8> {
+        let snapshot = shared.snapshot();
+        snapshot.backend("app").unwrap().cookies.as_ref().unwrap().values().of(0).to_vec()
+    }
+
+    #[test]
+    fn what_an_operator_has_servers_called_outlives_a_reload() {
+        let shared = testing::shared_of(&config("one", ""));
+        let reload = |config| shared.publish(testing::snapshot(&config, Some(&shared.snapshot())));
+        let configured = value(&shared);
+        let old = shared.snapshot();
+        let app = old.backend("app").unwrap();
+        shared.set_cookie_key(app, "another", BY);
+        let set = value(&shared);
+        assert_ne!(set, configured);
+        reload(config("one", ", nocache: true"));
+        assert_eq!(value(&shared), set, "it did not change there");
+        // Of a graph that is gone.
+        shared.switch_dynamic_cookies(app, true, BY);
+        let dynamic = value(&shared);
+        assert_ne!(dynamic, set);
+        reload(config("one", ""));
+        assert_eq!(value(&shared), dynamic);
+        reload(config("two", ""));
+        reload(config("one", ""));
+        assert_eq!(value(&shared), configured);
+    }
+
+    #[test]
+    fn one_that_moves_before_a_new_graph_is_there_is_called_after_where_it_is() {
+        let shared = testing::shared_of(&config("one", ", dynamic: true"));
+        let before = value(&shared);
+        let next = testing::snapshot(&config("one", ", dynamic: true"), Some(&shared.snapshot()));
+        let old = shared.snapshot();
+        let app = old.backend("app").unwrap();
+        shared.set_address(app, &app.servers[0], "192.0.2.1:80".parse().unwrap(), BY);
+        let moved = value(&shared);
+        assert_ne!(moved, before);
+        shared.publish(next);
+        assert_eq!(value(&shared), moved);
     }
 }

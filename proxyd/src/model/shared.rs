@@ -116,14 +116,22 @@ impl Shared {
         self.changing.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes a server and its backend as that is in the graph of now, whichever one the caller knows. Of a server that
-    /// is gone nothing is changed.
-    pub(super) fn in_graph(&self, backend: &Backend, server: &Server, change: impl FnOnce(&Backend)) {
+    /// Changes a backend as it is in the graph of now, whichever one the caller knows. One that is gone is not changed.
+    pub(super) fn in_graph(&self, backend: &Backend, change: impl FnOnce(&Backend)) {
         let _kept = self.keep_graph();
         let snapshot = self.snapshot.load();
-        if let Some(backend) = snapshot.backend(&backend.name).filter(|backend| backend.has(server)) {
+        if let Some(backend) = snapshot.backend(&backend.name) {
             change(backend);
         }
+    }
+
+    /// The same of a server and its backend.
+    pub(super) fn server_in_graph(&self, backend: &Backend, server: &Server, change: impl FnOnce(&Backend)) {
+        self.in_graph(backend, |backend| {
+            if backend.has(server) {
+                change(backend);
+            }
+        });
     }
 
     pub fn generation(&self) -> u32 {

@@ -19,7 +19,7 @@ pub struct Values {
 }
 
 /// How servers are called that have no value of their own.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Naming {
     /// After their addresses.
     pub dynamic: bool,
