@@ -48,7 +48,7 @@ impl Shared {
         if !backend.limits[server.index() as usize].slow_start.is_zero() {
             after = slowly(before, after);
         }
-        if event == Event::CheckPassed
+        if matches!(event, Event::CheckPassed | Event::CheckStopping)
             && let Some(traffic) = &server.traffic
         {
             traffic.forget();
@@ -393,8 +393,9 @@ mod tests {
     use std::sync::{Arc, Barrier};
 
     use super::*;
-    use crate::config::Track;
+    use crate::config::{Layer, Observe, OnError, Track};
     use crate::model::testing;
+    use crate::model::traffic::Sight;
 
     #[test]
     fn whoever_tracks_is_told_of_another_lead_with_the_new_graph() {
@@ -422,6 +423,27 @@ mod tests {
         let last = events.iter().rfind(|event| event.id == "s/raw/r1").unwrap();
         assert_eq!((last.event, last.fields["to"].as_str()), ("server_state", Some(up.0.as_str())));
         assert!(shared.snapshot().backend("raw").unwrap().is_up());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_check_that_passes_makes_errors_of_traffic_begin_anew() {
+        let mut config = testing::config();
+        let observe = Observe { layer: Layer::Seven, error_limit: 2, on_error: OnError::FailCheck };
+        config.backends[0].servers[0].verdict.observe = Some(observe);
+        let shared = testing::shared_of(&config);
+        let snapshot = shared.snapshot();
+        let backend = snapshot.backend("app").unwrap();
+        let traffic = backend.servers[0].traffic.as_ref().unwrap();
+        for (event, too_many) in
+            [(Event::CheckPassed, false), (Event::CheckStopping, false), (Event::CheckFailed, true)]
+        {
+            traffic.forget();
+            traffic.see(Sight::WrongAnswer);
+            shared.server_event(backend, &backend.servers[0], event, Cause::Comparison("it is a test"));
+            traffic.see(Sight::WrongAnswer);
+            let excess = tokio::time::timeout(testing::SECOND, traffic.excess()).await;
+            assert_eq!(excess.is_ok(), too_many, "{event:?}");
+        }
     }
 
     #[test]
