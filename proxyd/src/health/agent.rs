@@ -30,21 +30,19 @@ use crate::net::stream::Stream;
 
 /// Asks the agents of all servers of the graph of now, and of those that follow, until this is dropped.
 pub async fn run(shared: &Arc<Shared>, prober: &Rc<dyn Prober>) {
-    man(shared, asked, |(backend, server, first)| {
-        keep_asking(Arc::clone(shared), backend, server, first, Rc::clone(prober))
-    })
-    .await;
+    man(shared, asked, |(server, first)| keep_asking(Arc::clone(shared), server, first, Rc::clone(prober)))
+        .await;
 }
 
 /// Servers that have an agent, and when it is asked first: those of a backend one after the other.
-fn asked(snapshot: &Snapshot) -> Posts<(Arc<Backend>, Arc<Server>, clock::Instant)> {
+fn asked(snapshot: &Snapshot) -> Posts<(Arc<Server>, clock::Instant)> {
     let now = clock::now();
     let agents = snapshot.backends.iter().flat_map(|backend| {
         let all = backend.servers.iter().enumerate();
         all.filter_map(move |(i, server)| {
             let agent = server.verdict.agent.as_ref()?;
             let first = now + agent.interval.mul_f64(i as f64 / backend.servers.len() as f64);
-            Some((Post::server(backend, server), (Arc::clone(backend), Arc::clone(server), first)))
+            Some((Post::server(server), (Arc::clone(server), first)))
         })
     });
     agents.collect()
@@ -52,7 +50,6 @@ fn asked(snapshot: &Snapshot) -> Posts<(Arc<Backend>, Arc<Server>, clock::Instan
 
 async fn keep_asking(
     shared: Arc<Shared>,
-    backend: Arc<Backend>,
     server: Arc<Server>,
     first: clock::Instant,
     prober: Rc<dyn Prober>,
@@ -69,7 +66,10 @@ async fn keep_asking(
             };
             // What is said where the agent is no longer says nothing about the server.
             let stayed = agent.address.is_some() || server.moves() == moves;
-            if stayed && server.agent().as_ref() == Some(&agent) {
+            if stayed
+                && server.agent().as_ref() == Some(&agent)
+                && let Some(backend) = shared.backend_of(&server)
+            {
                 match answered {
                     Ok((answer, begun)) => heed(&shared, &backend, &server, &answer, begun),
                     Err(outcome) => shared.note_agent(&server, outcome),
@@ -268,8 +268,7 @@ mod tests {
         let shared = testing::shared_of(&config);
         let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
         let server = Arc::clone(&backend.servers[0]);
-        let asking =
-            keep_asking(Arc::clone(&shared), Arc::clone(&backend), server, clock::now(), Rc::new(Network));
+        let asking = keep_asking(Arc::clone(&shared), server, clock::now(), Rc::new(Network));
         let task = spawn_local(asking);
         let (agent, _) = listener.accept().await.unwrap();
         assert!(backend.servers[0].consultations.any());

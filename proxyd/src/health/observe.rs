@@ -15,22 +15,22 @@ use crate::model::traffic::Excess;
 /// Listens to the traffic of all servers that are observed, of the graph of now and of those that follow, until this is
 /// dropped.
 pub async fn run(shared: &Arc<Shared>) {
-    man(shared, observed, |(backend, server)| listen(Arc::clone(shared), backend, server)).await;
+    man(shared, observed, |server| listen(Arc::clone(shared), server)).await;
 }
 
-fn observed(snapshot: &Snapshot) -> Posts<(Arc<Backend>, Arc<Server>)> {
-    let servers = snapshot.backends.iter().flat_map(|backend| {
-        let observed = backend.servers.iter().filter(|server| server.traffic.is_some());
-        observed.map(move |server| (Post::server(backend, server), (Arc::clone(backend), Arc::clone(server))))
-    });
-    servers.collect()
+fn observed(snapshot: &Snapshot) -> Posts<Arc<Server>> {
+    let servers = snapshot.backends.iter().flat_map(|backend| &backend.servers);
+    let observed = servers.filter(|server| server.traffic.is_some());
+    observed.map(|server| (Post::server(server), Arc::clone(server))).collect()
 }
 
-async fn listen(shared: Arc<Shared>, backend: Arc<Backend>, server: Arc<Server>) {
+async fn listen(shared: Arc<Shared>, server: Arc<Server>) {
     let Some(traffic) = &server.traffic else { return };
     loop {
         let excess = traffic.excess().await;
-        act(&shared, &backend, &server, traffic.conf().on_error, excess);
+        if let Some(backend) = shared.backend_of(&server) {
+            act(&shared, &backend, &server, traffic.conf().on_error, excess);
+        }
     }
 }
 

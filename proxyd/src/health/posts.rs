@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
-use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,23 +15,19 @@ use crate::model::snapshot::Snapshot;
 /// How often it is looked whether a task has ended.
 const SUPERVISION: Duration = Duration::from_secs(5);
 
-/// What a task is about; either may be new in the next graph. A task holds both while it runs, so that nothing else comes to
-/// stand at their addresses.
+/// What a task is about. The task holds it while it runs, so that nothing else comes to stand at its address.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub(super) struct Post {
-    backend: *const Backend,
-    server: *const Server,
-}
+pub(super) struct Post(*const ());
 
 impl Post {
-    /// A server, and the backend that it belongs to.
-    pub(super) fn server(backend: &Arc<Backend>, server: &Arc<Server>) -> Self {
-        Self { backend: Arc::as_ptr(backend), server: Arc::as_ptr(server) }
+    /// A server, which may live on in the next graph.
+    pub(super) fn server(server: &Arc<Server>) -> Self {
+        Self(Arc::as_ptr(server).cast())
     }
 
-    /// All servers of a backend.
+    /// All servers of a backend, as they are in one graph.
     pub(super) fn backend(backend: &Arc<Backend>) -> Self {
-        Self { backend: Arc::as_ptr(backend), server: ptr::null() }
+        Self(Arc::as_ptr(backend).cast())
     }
 }
 
@@ -92,31 +87,46 @@ mod tests {
         }
     }
 
+    /// What a task is about.
+    enum Subject {
+        Server(Arc<Server>),
+        Backend(Arc<Backend>),
+    }
+
+    impl Subject {
+        fn name(&self) -> &str {
+            match self {
+                Self::Server(server) => &server.name,
+                Self::Backend(backend) => &backend.name,
+            }
+        }
+    }
+
     /// Says that its task has ended.
     struct Stay {
         seen: Seen,
-        server: Arc<Server>,
-        _backend: Arc<Backend>,
+        subject: Subject,
     }
 
     impl Stay {
-        fn begin(seen: Seen, backend: Arc<Backend>, server: Arc<Server>) -> Self {
-            seen.0.borrow_mut().push(format!("+{}", server.name));
-            Self { seen, server, _backend: backend }
+        fn begin(seen: Seen, subject: Subject) -> Self {
+            seen.0.borrow_mut().push(format!("+{}", subject.name()));
+            Self { seen, subject }
         }
     }
 
     impl Drop for Stay {
         fn drop(&mut self) {
-            self.seen.0.borrow_mut().push(format!("-{}", self.server.name));
+            self.seen.0.borrow_mut().push(format!("-{}", self.subject.name()));
         }
     }
 
-    fn servers(snapshot: &Snapshot) -> Posts<(Arc<Backend>, Arc<Server>)> {
-        let posts = snapshot.backends.iter().flat_map(|backend| {
-            backend.servers.iter().map(|server| (Arc::clone(backend), Arc::clone(server)))
-        });
-        posts.map(|(backend, server)| (Post::server(&backend, &server), (backend, server))).collect()
+    /// All servers, and the backend of the first.
+    fn wanted(snapshot: &Snapshot) -> Posts<Subject> {
+        let servers = snapshot.backends.iter().flat_map(|backend| &backend.servers);
+        let servers = servers.map(|server| (Post::server(server), Subject::Server(Arc::clone(server))));
+        let first = &snapshot.backends[0];
+        servers.chain([(Post::backend(first), Subject::Backend(Arc::clone(first)))]).collect()
     }
 
     #[tokio::test(start_paused = true, flavor = "local")]
@@ -128,10 +138,10 @@ mod tests {
         let manning = tokio::task::spawn_local({
             let (shared, seen) = (Arc::clone(&shared), seen.clone());
             async move {
-                man(&shared, servers, |(backend, server)| {
-                    let stay = Stay::begin(seen.clone(), backend, server);
+                man(&shared, wanted, |subject| {
+                    let stay = Stay::begin(seen.clone(), subject);
                     async move {
-                        let brittle = &*stay.server.name == "r1";
+                        let brittle = stay.subject.name() == "r1";
                         // Longer than it is looked after, so that it can be told from one that is begun each time.
                         tokio::time::sleep(SUPERVISION * 3 / 2).await;
                         assert!(!brittle, "it is to fail");
@@ -143,7 +153,7 @@ mod tests {
         });
         let settle = || tokio::time::sleep(Duration::from_millis(1));
         settle().await;
-        assert_eq!(seen.take(), ["+app1", "+r1"]);
+        assert_eq!(seen.take(), ["+app1", "+r1", "+app"]);
         tokio::time::sleep(SUPERVISION).await;
         assert_eq!(seen.take(), [""; 0], "they stay");
         tokio::time::sleep(SUPERVISION).await;
@@ -152,11 +162,18 @@ mod tests {
         config.frontends.truncate(1);
         shared.publish(testing::snapshot(&config, Some(&shared.snapshot())));
         settle().await;
-        let mut now = seen.take();
-        now.sort();
-        assert_eq!(now, ["+app1", "-app1", "-r1"], "its backend is new, and the other is gone");
+        let take = || {
+            let mut now = seen.take();
+            now.sort();
+            now
+        };
+        assert_eq!(
+            take(),
+            ["+app", "-app", "-r1"],
+            "the backend is new, one server lives on, the other is gone"
+        );
         manning.abort();
         settle().await;
-        assert_eq!(seen.take(), ["-app1"], "none is left behind");
+        assert_eq!(take(), ["-app", "-app1"], "none is left behind");
     }
 }

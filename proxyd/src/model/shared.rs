@@ -85,6 +85,12 @@ impl Shared {
         self.snapshot.load_full()
     }
 
+    /// The backend of a server in the graph of now, as long as that has the server.
+    pub fn backend_of(&self, server: &Server) -> Option<Arc<Backend>> {
+        let snapshot = self.snapshot.load();
+        snapshot.backend(&server.backend).filter(|backend| backend.has(server)).cloned()
+    }
+
     /// Puts a new graph in place of the old one; what is under way keeps the one it began with.
     pub fn publish(&self, snapshot: Snapshot) {
         let snapshot = Arc::new(snapshot);

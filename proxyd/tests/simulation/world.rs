@@ -134,11 +134,16 @@ impl World {
         let snapshot = self.shared.snapshot();
         let mut known = self.servers.borrow_mut();
         for server in snapshot.backends.iter().flat_map(|backend| &backend.servers) {
-            if !known.iter().any(|it| Arc::ptr_eq(it, server)) {
+            let path = server.path();
+            if known.iter().any(|it| Arc::ptr_eq(it, server)) {
+                // Its checks go on, while its limits may be others.
+                self.stir(&path);
+                self.agent(&path, Heard::disturb);
+            } else {
                 known.push(Arc::clone(server));
-                self.errors(&server.path(), |errors| *errors = Some(0));
+                self.errors(&path, |errors| *errors = Some(0));
+                self.touch(&path);
             }
-            self.touch(&server.path());
         }
     }
 
