@@ -78,6 +78,7 @@ impl Shared {
             tending: Notify::new(),
             published: Notify::new(),
         }
+        .begun()
     }
 
     /// The graph of now.

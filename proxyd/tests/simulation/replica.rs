@@ -36,7 +36,8 @@ impl Replica {
             rows: BTreeMap::new(),
             coming: BTreeMap::new(),
             seq: 0,
-            event_seq: 0,
+            // What happened before is no event of this stream.
+            event_seq: world.shared.journal.seq(),
             became: BTreeMap::new(),
             forgetful: false,
         };

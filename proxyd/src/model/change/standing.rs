@@ -22,6 +22,14 @@ impl Shared {
         requeued
     }
 
+    /// The first graph: servers may begin as down, and with them their backend, or it begins in panic.
+    pub(in crate::model) fn begun(self) -> Self {
+        for backend in self.snapshot().backends.iter().filter(|it| it.panic.is_some() || !it.is_up()) {
+            self.relineup_all(backend);
+        }
+        self
+    }
+
     /// The same for a backend of a graph that has just been put in the place of another.
     pub(in crate::model) fn relineup_all(&self, backend: &Backend) {
         let standing = backend.refresh();
@@ -80,5 +88,41 @@ impl Shared {
         let mut fields = from_to(words(before), words(after));
         fields.insert("reason".into(), reason.into());
         self.journal_add(event, format!("b/{name}"), fields);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{InitState, Panic, PanicMode};
+    use crate::model::change::Cause;
+    use crate::model::state::Event;
+    use crate::model::testing;
+
+    #[test]
+    fn a_backend_whose_servers_begin_as_down_begins_as_down() {
+        let mut config = testing::config();
+        config.backends[0].servers.iter_mut().for_each(|it| it.verdict.init_state = InitState::Down);
+        let shared = testing::shared_of(&config);
+        let app = shared.snapshot().backend("app").unwrap().clone();
+        shared.server_event(
+            &app,
+            &app.servers[0],
+            Event::CheckPassed,
+            Cause::Command { by: "test", line: "" },
+        );
+        let told: Vec<_> = shared.journal.since(0).unwrap().iter().map(|event| event.event).collect();
+        assert_eq!(told, ["backend_down", "backend_up", "server_state"]);
+    }
+
+    #[test]
+    fn a_backend_whose_servers_begin_as_down_begins_in_panic() {
+        let mut config = testing::config();
+        config.backends[0].panic = Some(Panic { below: 50, then: PanicMode::All });
+        config.backends[0].servers.iter_mut().for_each(|it| it.verdict.init_state = InitState::Down);
+        let shared = testing::shared_of(&config);
+        let app = shared.snapshot().backend("app").unwrap().clone();
+        let eligible = app.servers.iter().map(|server| server.is_eligible());
+        assert_eq!(eligible.collect::<Vec<_>>(), [true; 3]);
+        assert_eq!(shared.journal.since(0).unwrap()[0].event, "panic");
     }
 }
