@@ -1,29 +1,52 @@
 #!/usr/bin/env python3
 """hatop shows every server, and its F10 and F9 keys take one out of service and back."""
 
+import re
 import sys
-import time
 
 import stage
+
+
+def lines(screen):
+    """Each line of a screen with escape sequences: its text, and whether it is reversed where it begins.
+
+    What holds for a line with text holds on; an empty line says itself what it is.
+    """
+    found, reverse = [], False
+    for line in screen.split("\n"):
+        text, first = "", None if line else False
+        for part in re.split(r"(\x1b\[[\d;]*m)", line):
+            if part.startswith("\x1b"):
+                for code in part[2:-1].split(";"):
+                    reverse = {"": False, "0": False, "27": False, "7": True}.get(code, reverse)
+            elif part:
+                first = reverse if first is None else first
+                text += part
+        found.append((text, reverse if first is None else first))
+    return found
+
 
 with stage.Stage(*sys.argv[1:]) as it:
     hatop = stage.need("hatop")
     it.terminal("hatop", f"{hatop} -s {it.socket}", height=40)
     it.shows("hatop", "HAProxy Version:", ">>> app", *stage.SERVERS, "BACKEND")
 
-    # The cursor is a colour only: go down until the key for `disable` meets a server.
-    def disabled():
-        it.keys("hatop", "Down", "F10")
-        end = time.monotonic() + 1
-        while time.monotonic() < end:
-            if it.status("app1") == "MAINT":
-                return True
-            time.sleep(0.05)
-        return False
+    # The cursor is a colour only: the first reversed line below the names of the columns.
+    def cursor():
+        """Its line and that of app1, or nothing while the screen is drawn."""
+        shown = lines(it.tmux("capture-pane", "-e", "-p", "-t", "hatop"))
+        names = [at for at, (text, _) in enumerate(shown) if text.startswith("NAME ")]
+        app1 = [at for at, (text, _) in enumerate(shown) if text.startswith("app1 ")]
+        found = [at for at, (_, reverse) in enumerate(shown) if reverse and names and at > names[0]]
+        return (found[0], app1[0]) if found and app1 else None
 
-    stage.eventually("F10 disables a server", disabled, limit=40)
+    while (at := stage.eventually("a cursor", cursor))[0] != at[1]:
+        it.keys("hatop", "Down" if at[0] < at[1] else "Up")
+        stage.eventually("the cursor moves", lambda: (cursor() or at)[0] != at[0])
+    it.keys("hatop", "F10")
+    stage.eventually("F10 disables a server", lambda: it.status("app1") == "MAINT")
     it.shows("hatop", "MAINT")
-    stage.check(it.status("app2") == "UP", "only the chosen server is disabled")
+    stage.check(it.status("app2").startswith("UP"), "only the chosen server is disabled")
     it.keys("hatop", "F9")
     stage.eventually("F9 enables it again", lambda: it.status("app1").startswith("UP"))
     it.keys("hatop", "F7")
