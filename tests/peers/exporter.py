@@ -2,7 +2,6 @@
 """prometheus-haproxy-exporter reads the socket without one line it cannot parse."""
 
 import re
-import socket
 import subprocess
 import sys
 import urllib.request
@@ -11,17 +10,16 @@ import stage
 
 with stage.Stage(*sys.argv[1:]) as it:
     exporter = stage.need("prometheus-haproxy-exporter")
-    with socket.create_server(("127.0.0.1", 0)) as held:
-        port = held.getsockname()[1]
+    (port,) = stage.free_ports(1)
     argv = [exporter, f"--haproxy.scrape-uri=unix:{it.socket}", f"--web.listen-address=127.0.0.1:{port}"]
     with open(it.folder / "exporter.log", "wb") as log:
         process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
     try:
-        urllib.request.urlopen(f"http://127.0.0.1:{it.web}/", timeout=10).read()
+        urllib.request.urlopen(f"http://127.0.0.1:{it.web}/", timeout=60).read()
 
         def scrape():
             try:
-                return urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10).read().decode()
+                return urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60).read().decode()
             except OSError:
                 return None
 
@@ -41,4 +39,4 @@ with stage.Stage(*sys.argv[1:]) as it:
         stage.check(re.search(r'^haproxy_version_info\{.*\} 1$', text, re.M), "the version is read")
     finally:
         process.terminate()
-        process.wait(10)
+        process.wait()
