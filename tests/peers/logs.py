@@ -14,6 +14,8 @@ were quick or as slow as a server here can be. Accepted differences, and only th
   `abortonclose` here, or it would not even look;
 - a client that stops in its body: proxyd has cH and 408 when the client's time is over, as the manual says; HAProxy 2.6
   waits on and has sH and 504.
+
+What differs is played again, since a machine that stands still makes anybody slow, or late: what differs each time is wrong.
 """
 
 import concurrent.futures
@@ -25,6 +27,7 @@ import time
 import stage
 
 SLOW = 1.2
+TRIES = 5
 OWN = (
     "%{+Q}f|%ft|%b|%s|%si:%sp|%bi:%bp|%ci:%cp|%fi:%fp|%ST|%HM|%HU|%HP|%HQ|%HV|%{+X}ci|%CC|%CS|%ID|%{+Q}ID|%%"
     "|%{+Q}r|%{+E}r|%hr|%hs|%lc|%ts|%tsc|%Th|%Ti|%TR|%Tq|%Tw|%Tc|%Tr|%Ta|%Td|%Tt|%Tu|%sslv|%sslc|%ac|%fc|%bc|%sc|%rc|%sq|%bq"
@@ -34,7 +37,7 @@ OWN_TCP = "%f|%b|%s|%si:%sp|%bi:%bp|%ci:%cp|%ts|%Tw|%Tc|%Td|%Tt|%ac|%fc|%bc|%sc|
 
 
 def answers(one):
-    one.settimeout(20)
+    one.settimeout(60)
     incoming = one.makefile("rb")
     while line := incoming.readline():
         target = line.split(b" ")[1].split(b"?")[0]
@@ -86,7 +89,7 @@ def echoes(one):
 
 class Client:
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.got = 0
 
     def __enter__(self):
@@ -304,15 +307,15 @@ def masked(name, value, form, guess):
     return value
 
 
-def play(kind):
-    """Every line, by frontend and case."""
+def play(kind, only):
+    """Every line, by frontend and case: of all cases, or of those that are left."""
     http, echo = stage.Server(answers), stage.Server(echoes)
     names = [name for name, *_ in FRONTENDS]
     said, got = {}, {}
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as log, socket.socket() as dead:
         dead.bind(("127.0.0.1", 0))
         log.bind(("127.0.0.1", 0))
-        log.settimeout(20)
+        log.settimeout(60)
         it = stage.Own(kind, {"proxyd": proxyd_config, "haproxy": haproxy_config}[kind], [http, echo])
         it.log_port = log.getsockname()[1]
         it.ports = dict(zip(names, stage.free_ports(len(names))))
@@ -334,6 +337,8 @@ def play(kind):
         with it:
             for name, _, _, form, cases in FRONTENDS:
                 for case, do, count, _ in cases:
+                    if only is not None and (name, case) not in only:
+                        continue
                     stage.eventually("nobody is connected", lambda: "CurrConns: 0\n" in it.admin("show info"))
                     with Client(it.ports[name]) as client:
                         try:
@@ -369,20 +374,35 @@ def accepted(case, field, our, their):
     )
 
 
-if __name__ == "__main__":
+def differences(only):
+    """What is wrong with each case that is played, and how many lines and fields were compared."""
     with concurrent.futures.ThreadPoolExecutor() as threads:
-        (ours, got), (theirs, _) = threads.map(play, ("proxyd", "haproxy"))
-    wrong, compared = [], 0
+        (ours, got), (theirs, _) = threads.map(lambda kind: play(kind, only), ("proxyd", "haproxy"))
+    wrong, compared = {}, 0
     for name, _, _, form, cases in FRONTENDS:
         for case, _, _, guess in cases:
+            if (name, case) not in ours:
+                continue
+            found = []
             for our, their in zip(ours[name, case], theirs[name, case]):
                 for (field, one), (_, other) in zip(fields(form, our), fields(form, their)):
                     a, b = masked(field, one, form, guess), masked(field, other, form, guess)
                     compared += 1
                     if a != b and not accepted(case, field, a, b):
-                        wrong.append(f"{name}, {case}: %{field} is {one}, HAProxy has {other}\n  {our}\n  {their}")
+                        found.append(f"{name}, {case}: %{field} is {one}, HAProxy has {other}\n  {our}\n  {their}")
             sent = sum(int(dict(fields(form, line))["B"]) for line in ours[name, case])
             if case not in BROKEN and sent != got[name, case]:
-                wrong.append(f"{name}, {case}: %B is {sent}, the client got {got[name, case]}")
-    stage.check(not wrong, "\n".join(wrong))
-    print(f"{compared} fields of {sum(map(len, ours.values()))} lines say the same")
+                found.append(f"{name}, {case}: %B is {sent}, the client got {got[name, case]}")
+            if found:
+                wrong[name, case] = found
+    return wrong, sum(map(len, ours.values())), compared
+
+
+if __name__ == "__main__":
+    wrong, lines, compared = differences(None)
+    for _ in range(TRIES - 1):
+        if wrong:
+            print(f"once more: {', '.join(f'{case} of {name}' for name, case in wrong)}")
+            wrong, *_ = differences(wrong)
+    stage.check(not wrong, "\n".join(line for found in wrong.values() for line in found))
+    print(f"{compared} fields of {lines} lines say the same")
