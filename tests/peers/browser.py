@@ -80,7 +80,7 @@ with it:
     argv = [stage.need("chromium"), *FLAGS, f"--ignore-certificate-errors-spki-list={trusted(certificate)}",
             f"--user-data-dir={it.folder}/profile", "--dump-dom", f"https://localhost:{it.web}/"]
     # One that hangs would take its helpers along.
-    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200,
                           env={**stage.os.environ, "HOME": str(it.folder)})
     said = re.search(r'id="said">([^<]*)<', done.stdout)
     stage.check(said, f"the page is shown: {done.stdout[-500:]} {done.stderr[-2000:]}")

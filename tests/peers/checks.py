@@ -151,7 +151,7 @@ def config(it):
 """
 
     # Time enough for whoever is busy: who is left in the middle of a check complains.
-    times = 'interval: "2s", fast_interval: "300ms", down_interval: "300ms", rise: 1, fall: 1'
+    times = 'interval: "5s", fast_interval: "300ms", down_interval: "300ms", rise: 1, fall: 1'
     ports = {origin.name: origin.server_port for origin in it.origins}
     backends = "".join(
         backend(name, check.replace("TIMES", times), ports[origin]) for name, origin, check in CHECKS

@@ -11,7 +11,7 @@ with stage.Stage(*sys.argv[1:]) as it:
     web = f"http://127.0.0.1:{it.web}"
 
     def got(*words):
-        argv = [curl, "-sS", "--fail", "--max-time", "20", *words]
+        argv = [curl, "-sS", "--fail", "--max-time", "60", *words]
         return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
 
     names = [got(web).strip() for _ in range(12)]
@@ -24,7 +24,7 @@ with stage.Stage(*sys.argv[1:]) as it:
     names = [got(web).strip() for _ in range(5)]
     stage.check(names == ["app2"] * 5, f"no new request goes to a drained server: {names}")
     for download in downloads:
-        body, _ = download.communicate(timeout=20)
+        body, _ = download.communicate(timeout=60)
         stage.check(download.returncode == 0 and len(body) == 20480, "a download in flight is not cut")
     it.admin("set server app/app1 state ready")
     stage.check("app1" in [got(web).strip() for _ in range(3)], "it is back")

@@ -41,7 +41,7 @@ backend app
 
 def curl(*words):
     """One request: this one of Debian's cannot make a second over a connection in clear text, whoever serves it."""
-    argv = [stage.need("curl"), "-sS", "--noproxy", "*", "--max-time", "20", "--http2-prior-knowledge", *map(str, words)]
+    argv = [stage.need("curl"), "-sS", "--noproxy", "*", "--max-time", "60", "--http2-prior-knowledge", *map(str, words)]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True)
     stage.check(done.returncode == 0, f"curl ends with {done.returncode}: {done.stderr.decode()}")
     return done.stdout

@@ -131,7 +131,7 @@ def streams(port, case):
     argv = [stage.need("curl"), "-sS", "--noproxy", "*", "--http2-prior-knowledge", "-H", "Host: peers"]
     answers = []
     for target, _ in keys(case):
-        done = subprocess.run([*argv, f"http://127.0.0.1:{port}{target}"], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([*argv, f"http://127.0.0.1:{port}{target}"], capture_output=True, text=True, timeout=60)
         stage.check(done.returncode == 0, f"{case.name}: {done.stderr}")
         answers.append(int(done.stdout))
     return answers
@@ -147,7 +147,7 @@ def ask(port, case):
     answers = []
     if case.keys == "clients":
         for target, header in keys(case):
-            with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+            with socket.create_connection(("127.0.0.1", port), timeout=60) as one:
                 one.sendall(header.encode() + request(target, "Connection: close\r\n"))
                 answer = b""
                 while chunk := one.recv(65536):
@@ -157,7 +157,7 @@ def ask(port, case):
             answers += found
         return [int(port) for port in answers]
     requests = [request(*key) for key in keys(case)]
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as one:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as one:
         for start in range(0, len(requests), BATCH):
             batch = requests[start : start + BATCH]
             one.sendall(b"".join(batch))

@@ -13,9 +13,9 @@ def findings(kind):
     """Lines of `promtool check metrics`, and the text it read."""
     with stage.Stage(kind) as it:
         for _ in range(3):
-            urllib.request.urlopen(f"http://127.0.0.1:{it.web}/", timeout=10).read()
+            urllib.request.urlopen(f"http://127.0.0.1:{it.web}/", timeout=60).read()
         url = f"http://127.0.0.1:{it.metrics}/metrics"
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=60) as answer:
             text = answer.read()
             stage.check(answer.headers["Content-Type"].startswith("text/plain; version=0.0.4"), "the content type")
         argv = [stage.need("promtool"), "check", "metrics"]

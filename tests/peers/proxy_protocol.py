@@ -18,7 +18,7 @@ VERSIONS = ("v1", "v2", "(version: v2, tlvs: [authority, unique_id, crc32c])")
 
 def get(port):
     """The body for a client with an address of its own."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10, source_address=(CLIENT, 0)) as it:
+    with socket.create_connection(("127.0.0.1", port), timeout=30, source_address=(CLIENT, 0)) as it:
         it.sendall(b"GET / HTTP/1.1\r\nHost: peers\r\nConnection: close\r\n\r\n")
         answer = b""
         while block := it.recv(65536):
@@ -73,8 +73,8 @@ listen {word}
     return f"""
 defaults
     timeout connect 5s
-    timeout client 10s
-    timeout server 10s
+    timeout client 30s
+    timeout server 30s
 frontend taking
     mode http
     bind 127.0.0.1:{taking} accept-proxy
@@ -121,7 +121,7 @@ def main(folder, processes):
             ("v2", "send-proxy-v2"),
             ("v2-options", "send-proxy-v2 proxy-v2-options crc32c,unique-id"),
             ("v2-tcp", "send-proxy-v2"),
-            ("checked", "send-proxy-v2 check check-send-proxy inter 200ms"),
+            ("checked", "send-proxy-v2 check check-send-proxy inter 5s fastinter 200ms downinter 200ms"),
         )
     }
     fronts = {(s, v, m): stage.free_ports(1)[0] for s in servers for v in VERSIONS for m in ("http", "tcp")}
@@ -156,5 +156,5 @@ if __name__ == "__main__":
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(timeout=10)
+            process.wait()
         shutil.rmtree(folder, ignore_errors=True)

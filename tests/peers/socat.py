@@ -13,7 +13,7 @@ with stage.Stage(*sys.argv[1:]) as it:
 
     def said(text):
         argv = [socat, "-", f"UNIX-CONNECT:{it.socket}"]
-        return subprocess.run(argv, input=text.encode(), capture_output=True, timeout=20).stdout.decode()
+        return subprocess.run(argv, input=text.encode(), capture_output=True, timeout=60).stdout.decode()
 
     # `printf 'show info;show stat\r\n' | socat - proxyd.sock | grep -c ^$`
     both = said("show info;show stat\r\n")
@@ -28,7 +28,7 @@ with stage.Stage(*sys.argv[1:]) as it:
     stage.check(said(LINES).count("\n\n") == answers, f"the first line only: {said(LINES)!r}")
     stage.check(said("prompt\nshow version\nquit\n").startswith("\n> "), "prompt mode")
     stage.check(said("set server app/app1 state drain\n") == "\n", "success is an empty line")
-    stage.check(it.status("app1") == "DRAIN", "and it was done")
+    stage.check(it.status("app1").startswith("DRAIN"), "and it was done")
     stage.check(said("set server app/app1 state ready\n") == "\n", "and back")
     stage.check(said("set server app/nobody state drain\n") == "No such server.\n\n", "an error is a line")
     stage.check(said("nonsense\n").startswith("Unknown command"), "an unknown command is said to be one")

@@ -28,6 +28,8 @@ from free_ports import free_ports  # noqa: E402
 PROXYD = os.environ.get("PROXYD_BIN", str(ROOT / "target/release/proxyd"))
 LBTOP = os.environ.get("LBTOP_BIN", str(ROOT / "target/release/lbtop"))
 HAPROXY = os.environ.get("HAPROXY", "haproxy")
+# All of it is on this machine, whatever proxy the environment names for the rest of the world.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"
 SERVERS = ("app1", "app2", "spare")
 
 
@@ -45,8 +47,8 @@ def check(fact, message):
         sys.exit(f"FAILED: {message}")
 
 
-def eventually(what, poll, limit=20.0):
-    """Polls until there is an answer."""
+def eventually(what, poll, limit=60.0):
+    """Polls until there is an answer; nothing takes that long unless it fails."""
     end = time.monotonic() + limit
     while True:
         found = poll()
@@ -215,7 +217,7 @@ class Stage:
         if self.process and self.process.poll() is None:
             self.process.send_signal(how)
             try:
-                self.process.wait(10)
+                self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -237,7 +239,8 @@ class Stage:
         (
             name: "app",
             balance: round_robin,
-            check: http(path: "/healthz", interval: "500ms", rise: 2, fall: 3),
+            // The interval is what an answer may take a busy machine as well; what changed is looked at soon.
+            check: http(path: "/healthz", interval: "2s", fast_interval: "500ms", down_interval: "500ms", rise: 2, fall: 3),
             servers: [{servers}],
         ),
     ],
@@ -248,7 +251,7 @@ class Stage:
     def haproxy_argv(self):
         weights = {"app1": " weight 100", "app2": " weight 50", "spare": " weight 100 backup"}
         servers = "\n".join(
-            f"    server {it.name} 127.0.0.1:{it.server_port} check inter 500ms rise 2 fall 3{weights[it.name]}"
+            f"    server {it.name} 127.0.0.1:{it.server_port} check inter 2s fastinter 500ms downinter 500ms rise 2 fall 3{weights[it.name]}"
             for it in self.origins
         )
         (self.folder / "haproxy.cfg").write_text(f"""
@@ -275,7 +278,7 @@ backend app
     def admin(self, command):
         """One command over a connection of its own; the answer without the empty line that ends it."""
         with socket.socket(socket.AF_UNIX) as one:
-            one.settimeout(10)
+            one.settimeout(30)
             try:
                 one.connect(str(self.socket))
             except OSError:
@@ -314,7 +317,7 @@ backend app
     def screen(self, name):
         return self.tmux("capture-pane", "-p", "-t", name)
 
-    def shows(self, name, *words, limit=20.0):
+    def shows(self, name, *words, limit=60.0):
         """Waits until all the words are on the screen."""
         screen = [""]
 

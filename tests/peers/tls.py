@@ -115,14 +115,14 @@ backend proxyd
 
 def curl(*words):
     """What it says, or how it ends."""
-    argv = [stage.need("curl"), "-sS", "--fail", "--noproxy", "*", "--max-time", "20", *map(str, words)]
+    argv = [stage.need("curl"), "-sS", "--fail", "--noproxy", "*", "--max-time", "60", *map(str, words)]
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True)
     return done.stdout if done.returncode == 0 else done.returncode
 
 
 def s_client(port, *words, said=""):
     argv = [stage.need("openssl"), "s_client", "-connect", f"127.0.0.1:{port}", "-servername", HOST, *map(str, words)]
-    done = subprocess.run(argv, input=said, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(argv, input=said, capture_output=True, text=True, timeout=60)
     return done.stdout + done.stderr
 
 

@@ -108,7 +108,7 @@ def difference(watcher, it):
 
 def agree(watcher, it):
     """Rates fall and checks run while we look: they agree at some moment, soon."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + 60
     while True:
         watcher.beat()
         wrong = difference(watcher, it)
@@ -136,7 +136,7 @@ def operate(it, chance):
     choice = chance.choice(commands)
     if choice is None:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{it.web}/", timeout=10).read()
+            urllib.request.urlopen(f"http://127.0.0.1:{it.web}/", timeout=30).read()
         except urllib.error.HTTPError:
             pass  # no server is left: that is a counter as well
         return

@@ -18,7 +18,7 @@ class Client:
     """One connection; what streams are sent waits here until somebody asks for it."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=20)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.connection = h2.connection.H2Connection()
         self.connection.initiate_connection()
         self.answers, self.ended = {}, set()

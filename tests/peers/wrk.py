@@ -2,19 +2,20 @@
 """wrk over 64 connections sees no error while one of three servers is killed, and it returns by itself."""
 
 import re
+import signal
 import subprocess
 import sys
-import time
 
 import stage
 
-SECONDS = 12
+# It is ended before that.
+SECONDS = 240
 
 with stage.Stage(*sys.argv[1:], origins=[stage.Process(name) for name in ("one", "two", "three")]) as it:
     wrk = stage.need("wrk")
-    argv = [wrk, "-t2", "-c64", f"-d{SECONDS}s", f"http://127.0.0.1:{it.web}/"]
+    # To wrk a slow answer is an error, and a machine may stand still.
+    argv = [wrk, "-t2", "-c64", f"-d{SECONDS}s", "--timeout", "30s", f"http://127.0.0.1:{it.web}/"]
     load = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    end = time.monotonic() + SECONDS
 
     def served(name):
         return int(it.rows()[("app", name)]["hrsp_2xx"])
@@ -26,9 +27,10 @@ with stage.Stage(*sys.argv[1:], origins=[stage.Process(name) for name in ("one",
     it.origins[1].start()
     stage.eventually("two is up again", lambda: it.status("two").startswith("UP"))
     stage.eventually("two is used again", lambda: served("two") > before + 100)
-    stage.check(time.monotonic() < end, "all of that happened under load")
+    stage.check(load.poll() is None, "all of that happened under load")
 
-    text, _ = load.communicate(timeout=SECONDS + 20)
+    load.send_signal(signal.SIGINT)
+    text, _ = load.communicate(timeout=60)
     done = int(re.search(r"(\d+) requests in", text).group(1))
     stage.check(load.returncode == 0 and done > 1000, text)
     stage.check("Socket errors" not in text and "Non-2xx" not in text, f"a client sees an error:\n{text}")
