@@ -6,6 +6,8 @@ refuses connections, or falls into a black hole; later it is well again. Counted
 and timed how long new requests are sent to the server, and how long it waits for the first one afterwards. Both
 proxies have the same settings and take turns.
 
+What is judged is waited for: the load goes on until the server is found down, and until it is in use again.
+
 Needs wrk, haproxy and `cargo build --release -p proxyd -p proxyd-tests --bins`. As root each server is in a network
 namespace of its own, and the black hole is one; else its port is one that takes no more connections. `--short` is a
 minute of it, `--write` makes RESULTS.md.
@@ -13,12 +15,14 @@ minute of it, `--write` makes RESULTS.md.
 
 import argparse
 import csv
+import dataclasses
 import io
 import json
 import os
 import pathlib
 import platform
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -42,16 +46,36 @@ PROXIES = ("proxyd", "HAProxy")
 CONNECTIONS = 64
 RESULTS = HERE / "RESULTS.md"
 
-# Both have these settings, each in its own words.
-CHECK_MS, RISE, FALL, CONNECT_MS, SERVER_MS, QUEUE_MS = 200, 2, 3, 500, 1000, 5000
+# Seconds in which a server is found down, or is in use again, on any machine.
+PATIENCE = 60
 
 
-def proxyd(here, port, servers, binary):
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """Both have these, each in its own words; milliseconds, and seconds of each part."""
+
+    check: int = 200
+    # Where something changed.
+    soon: int = 200
+    connect: int = 500
+    server: int = 1000
+    queue: int = 5000
+    rise: int = 2
+    fall: int = 3
+    # Before the fault, while it lasts and afterwards.
+    times: tuple = (2, 4, 4)
+
+
+# Nobody is to take a machine that is busy, or stands still for a moment, for a server that is.
+SHORT = Settings(check=1000, connect=2000, server=4000, queue=20_000, times=(1, 2, 2))
+
+
+def proxyd(here, port, servers, binary, settings):
     lines = ",\n            ".join(f'(name: "{it.name}", address: "{it.address}")' for it in servers)
     (here / "proxyd.ron").write_text(f"""(
     global: (workers: 2, sockets: [(path: "./admin.sock", mode: "0600", level: admin)]),
     defaults: (
-        timeouts: (connect: "{CONNECT_MS}ms", server: "{SERVER_MS}ms", queue: "{QUEUE_MS}ms", client: "30s"),
+        timeouts: (connect: "{settings.connect}ms", server: "{settings.server}ms", queue: "{settings.queue}ms", client: "30s"),
         retries: (
             max: 3,
             redispatch: true,
@@ -66,7 +90,11 @@ def proxyd(here, port, servers, binary):
         (
             name: "app",
             balance: round_robin,
-            check: http(path: "/health", interval: "{CHECK_MS}ms", timeout: "{CHECK_MS}ms", rise: {RISE}, fall: {FALL}),
+            check: http(
+                path: "/health", interval: "{settings.check}ms", timeout: "{settings.check}ms",
+                fast_interval: "{settings.soon}ms", down_interval: "{settings.soon}ms",
+                rise: {settings.rise}, fall: {settings.fall},
+            ),
             servers: [
             {lines}
             ],
@@ -77,7 +105,7 @@ def proxyd(here, port, servers, binary):
     return [binary, "run", "-f", "proxyd.ron"]
 
 
-def haproxy(here, port, servers, _binary):
+def haproxy(here, port, servers, _binary, settings):
     lines = "\n".join(f"    server {it.name} {it.address}" for it in servers)
     (here / "haproxy.cfg").write_text(f"""
 global
@@ -85,11 +113,11 @@ global
     stats socket {here}/admin.sock mode 600 level admin
 defaults
     mode http
-    timeout connect {CONNECT_MS}ms
-    timeout server {SERVER_MS}ms
-    timeout queue {QUEUE_MS}ms
+    timeout connect {settings.connect}ms
+    timeout server {settings.server}ms
+    timeout queue {settings.queue}ms
     timeout client 30s
-    timeout check {CHECK_MS}ms
+    timeout check {settings.check}ms
     retries 3
     option redispatch 1
     retry-on all-retryable-errors
@@ -99,7 +127,7 @@ frontend web
 backend app
     balance roundrobin
     option httpchk GET /health
-    default-server check inter {CHECK_MS}ms rise {RISE} fall {FALL}
+    default-server check inter {settings.check}ms fastinter {settings.soon}ms downinter {settings.soon}ms rise {settings.rise} fall {settings.fall}
 {lines}
 """)
     return [HAPROXY, "-db", "-f", str(here / "haproxy.cfg")]
@@ -113,7 +141,7 @@ def answers(_, port):
 def rows(admin):
     """`show stat` of the servers, by name."""
     with socket.socket(socket.AF_UNIX) as one:
-        one.settimeout(5)
+        one.settimeout(30)
         one.connect(str(admin))
         one.sendall(b"show stat app 4 -1\n")
         said = b""
@@ -130,21 +158,20 @@ class Watch:
         self.admin, self.name = admin, name
         self.picks = int(rows(admin)[name]["lbtot"])
         self.last = self.began = time.monotonic()
-        self.status, self.down, self.up = "UP", None, None
+        self.first = self.down = None
 
     def look(self):
         row = rows(self.admin)[self.name]
         now, picks = time.monotonic(), int(row["lbtot"])
-        moved = picks > self.picks
-        if moved:
+        if picks > self.picks:
             self.picks, self.last = picks, now
-        self.status = row["status"]
-        if self.status.startswith("DOWN") and self.down is None:
+            self.first = self.first or now
+        if row["status"].startswith("DOWN") and self.down is None:
             self.down = now
-        return moved
 
-    def until(self, end):
-        while time.monotonic() < end:
+    def until(self, seconds, what):
+        """Looks for so long, and on until that holds, if it ever does."""
+        while (since := time.monotonic() - self.began) < seconds or not what() and since < PATIENCE:
             self.look()
             time.sleep(0.004)
 
@@ -152,54 +179,58 @@ class Watch:
         return round((at - self.began) * 1000)
 
 
-def drill(name, fault, times, binary):
+def drill(name, fault, settings, binary):
     """One fault behind one proxy."""
-    before, harmed, healed = times
     folder = pathlib.Path(tempfile.mkdtemp(prefix="drill"))
     try:
         with Servers() as servers:
             port, = free_ports(1)
-            argv = {"proxyd": proxyd, "HAProxy": haproxy}[name](folder, port, servers.all, binary)
+            argv = {"proxyd": proxyd, "HAProxy": haproxy}[name](folder, port, servers.all, binary, settings)
             program = Program(name, argv, folder, {"http": port}, answers=answers)
             try:
-                return under_load(folder / "admin.sock", port, servers.all[1], fault, before, harmed, healed)
+                return under_load(folder / "admin.sock", port, servers.all[1], fault, settings)
             finally:
                 program.end()
     finally:
         shutil.rmtree(folder)
 
 
-def under_load(admin, port, server, fault, before, harmed, healed):
-    end = time.monotonic() + 10
+def under_load(admin, port, server, fault, settings):
+    before, harmed, healed = settings.times
+    if fault in ("hang", "black hole"):
+        # What was sent there is given up, and not answered by the one that is well again.
+        harmed = max(harmed, settings.server / 1000 + 2)
+    end = time.monotonic() + PATIENCE
     while any(not row["status"].startswith("UP") or row["check_status"] != "L7OK" for row in rows(admin).values()):
         if time.monotonic() > end:
             raise Failure(f"the servers do not come up: {rows(admin)}")
         time.sleep(0.05)
-    seconds = before + harmed + healed
-    # A second more, so that what a slow server has begun is counted.
-    argv = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{seconds}s", "--timeout", "10s", "-s", str(HERE / "count.lua"),
+    # It is ended before that.
+    argv = ["wrk", "-t2", f"-c{CONNECTIONS}", f"-d{before + 2 * PATIENCE + 30}s", "--timeout", "30s", "-s", str(HERE / "count.lua"),
             f"http://127.0.0.1:{port}/"]
     load = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-    time.sleep(before)
-    server.harm(fault)
-    gone = Watch(admin, server.name)
-    gone.until(gone.began + harmed)
-    told, last = gone.down, gone.last
-    server.heal(fault)
-    back = Watch(admin, server.name)
-    first = None
-    while first is None and time.monotonic() < back.began + healed:
-        if back.look():
-            first = time.monotonic()
-        time.sleep(0.004)
-    said, _ = load.communicate(timeout=seconds + 30)
+    try:
+        time.sleep(before)
+        server.harm(fault)
+        gone = Watch(admin, server.name)
+        gone.until(harmed, lambda: gone.down)
+        told, last = gone.down, gone.last
+        server.heal(fault)
+        back = Watch(admin, server.name)
+        back.until(healed, lambda: back.first)
+        load.send_signal(signal.SIGINT)
+        said, _ = load.communicate(timeout=PATIENCE)
+    finally:
+        if load.poll() is None:
+            load.kill()
+            load.wait()
     result = json.loads(said.strip().splitlines()[-1])
     return {
         "fault": fault,
         **result,
         "lost": sum(result["failed"].values()),
         "left_ms": None if told is None else gone.milliseconds(last),
-        "back_ms": None if first is None or told is None else back.milliseconds(first),
+        "back_ms": None if back.first is None or told is None else back.milliseconds(back.first),
     }
 
 
@@ -244,6 +275,7 @@ def table(all_results):
 
 
 def document(args, all_results, binary):
+    it = args.settings
     hole = ("is in a network namespace of its own, whose packets are dropped" if network_possible()
             else "takes no more connections and answers nothing")
     return f"""# Fail-over under load
@@ -251,10 +283,10 @@ def document(args, all_results, binary):
 Written by `tests/drill/run.py --write` on {platform.system()} {platform.release()}, {os.cpu_count()} processors:
 proxyd {version_of("proxyd", binary)} and HAProxy {version_of("HAProxy")}, in turn, {"one round" if args.rounds == 1 else f"{args.rounds} rounds"}.
 
-Three servers, a GET of two bytes, wrk over {CONNECTIONS} connections with no pause. After {args.times[0]} s one of the servers fails as the table
-says, {args.times[1]} s later it is well again, and the load goes on for {args.times[2]} s. Both proxies have two threads and
-the same settings: round robin; HTTP checks every {CHECK_MS} ms within {CHECK_MS} ms, {FALL} failed until down, {RISE} passed until up; {CONNECT_MS} ms to connect,
-{SERVER_MS} ms for the server; 3 retries, always on another server, after everything that can be repeated (HAProxy's
+Three servers, a GET of two bytes, wrk over {CONNECTIONS} connections with no pause. After {it.times[0]} s one of the servers fails as the table
+says, {it.times[1]} s later it is well again, and the load goes on for {it.times[2]} s. Both proxies have two threads and
+the same settings: round robin; HTTP checks every {it.check} ms within {it.check} ms, {it.fall} failed until down, {it.rise} passed until up; {it.connect} ms to connect,
+{it.server} ms for the server; 3 retries, always on another server, after everything that can be repeated (HAProxy's
 `retry-on all-retryable-errors` and `option redispatch 1`; proxyd's `on` with the same list, and its budget for retries
 as it is by default). In the black hole the server {hole}.
 
@@ -290,7 +322,7 @@ def main():
     parser.add_argument("--proxies", nargs="+", choices=PROXIES, default=list(PROXIES))
     parser.add_argument("--write", action="store_true", help="writes RESULTS.md")
     args = parser.parse_args()
-    args.times = (1, 2, 2) if args.short else (2, 4, 4)
+    args.settings = SHORT if args.short else Settings()
     binary = os.environ.get("PROXYD_BIN", str(ROOT / "target/release/proxyd"))
     for tool in ("wrk", HAPROXY, binary):
         if not shutil.which(tool):
@@ -301,7 +333,7 @@ def main():
         for fault in args.only:
             for name in args.proxies if turn % 2 == 0 else reversed(args.proxies):
                 try:
-                    one = drill(name, fault, args.times, binary)
+                    one = drill(name, fault, args.settings, binary)
                 except Failure as failure:
                     sys.exit(f"FAILED: {failure}")
                 all_results.setdefault((name, fault), []).append(one)

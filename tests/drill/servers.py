@@ -50,7 +50,7 @@ class Network:
         self.wire = f"drill{number}"
         self.holder = subprocess.Popen(["unshare", "--net", "sleep", "infinity"], stdin=subprocess.DEVNULL)
         self.pid = str(self.holder.pid)
-        end = time.monotonic() + 5
+        end = time.monotonic() + 60
         while os.readlink(f"/proc/{self.pid}/ns/net") == os.readlink("/proc/self/ns/net"):
             if time.monotonic() > end:
                 raise Failure("no network of its own for a server")
