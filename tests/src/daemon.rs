@@ -19,7 +19,7 @@ use crate::eventually::{eventually, within};
 use crate::fail;
 use crate::stream::Address;
 
-const START: Duration = Duration::from_secs(20);
+const START: Duration = Duration::from_mins(1);
 
 /// How a proxyd is to be started.
 #[derive(Debug)]
@@ -245,7 +245,12 @@ impl Daemon {
         let mut message = [0; 512];
         match self.manager.recv(&mut message) {
             Ok(n) => message[..n].split(|&it| it == b'\n').any(|line| line == what.as_bytes()),
-            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+                ) =>
+            {
                 false
             }
             Err(error) => fail(&format!("the notification socket: {error}")),

@@ -27,7 +27,7 @@ pub use daemon::{Daemon, Start};
 pub use eventually::{eventually, holds_for, pause, within};
 pub use frames::Peer;
 pub use load::Load;
-pub use unharmed::{Beside, Canary, Level};
+pub use unharmed::{Beside, Canary, Level, Witness};
 
 /// Ends the test with a message.
 #[expect(clippy::panic, reason = "a harness that cannot go on fails the test it serves")]

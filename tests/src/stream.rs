@@ -111,11 +111,17 @@ impl Stream {
 }
 
 impl Read for Stream {
+    /// Whoever was stopped and goes on waits again.
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(it) => it.read(buf),
-            Self::Unix(it) => it.read(buf),
-            Self::Tls(it) => it.read(buf),
+        loop {
+            let read = match self {
+                Self::Tcp(it) => it.read(buf),
+                Self::Unix(it) => it.read(buf),
+                Self::Tls(it) => it.read(buf),
+            };
+            if !read.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+                return read;
+            }
         }
     }
 }

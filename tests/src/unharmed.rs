@@ -19,6 +19,8 @@ use crate::origin::tcp::Tcp;
 use crate::wire::Reader;
 use machine::{Machine, Threads};
 
+pub use machine::Witness;
+
 /// Kept connections to servers, buffers of them and the like.
 const SLACK: usize = 8;
 /// What an allocator keeps of one burst.

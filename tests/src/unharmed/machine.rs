@@ -111,7 +111,7 @@ impl Thread {
 
 /// A thread that sleeps, and knows how much too long.
 #[derive(Debug)]
-struct Witness {
+pub struct Witness {
     stop: Arc<AtomicBool>,
     naps: Arc<Mutex<Naps>>,
     thread: Option<JoinHandle<()>>,
@@ -125,8 +125,15 @@ struct Naps {
     long: VecDeque<(Instant, Duration)>,
 }
 
+impl Default for Witness {
+    fn default() -> Self {
+        Self::start()
+    }
+}
+
 impl Witness {
-    fn start() -> Self {
+    /// Looks from now on.
+    pub fn start() -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let naps = Arc::new(Mutex::new(Naps { begun: Instant::now(), long: VecDeque::new() }));
         let (stopped, slept) = (Arc::clone(&stop), Arc::clone(&naps));
@@ -151,7 +158,7 @@ impl Witness {
     }
 
     /// How much too long it slept at most since then.
-    fn late_since(&self, since: Instant) -> Duration {
+    pub fn late_since(&self, since: Instant) -> Duration {
         let naps = self.naps.lock().unwrap_or_else(PoisonError::into_inner);
         let over = naps.long.iter().rev().take_while(|(ended, _)| *ended >= since);
         let now = naps.begun.elapsed().saturating_sub(NAP);
