@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use harness::{Config, Daemon};
+use harness::{Config, Daemon, Witness};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 const SPAN: Duration = Duration::from_secs(6);
@@ -17,8 +17,9 @@ fn servers() -> usize {
     if cfg!(debug_assertions) && std::env::var_os("PROXYD_BIG").is_none() { 500 } else { 5000 }
 }
 
-/// The bounds hold for a machine that has nothing else to do, and others may use this one: any of so many will do.
-const TRIES: usize = 3;
+/// The bounds hold for a machine that has nothing else to do, and others may use this one: any of so many will do, and
+/// what makes a thread late that only sleeps is the machine's.
+const TRIES: usize = 8;
 
 /// One server for each address of a network: it accepts, and remembers when.
 struct Crowd {
@@ -80,6 +81,17 @@ struct Seen {
     busy: f64,
     /// How much later than its interval a check came at most.
     latest: Duration,
+    /// How late the machine itself was.
+    late: Duration,
+}
+
+impl Seen {
+    fn is_good(&self, servers: usize) -> bool {
+        let spans = (SPAN.saturating_sub(self.late).as_secs_f64() / INTERVAL.as_secs_f64()) as usize;
+        self.latest <= INTERVAL / 10 + self.late * 3
+            && self.busy < 0.5
+            && self.checks >= servers * spans.saturating_sub(1)
+    }
 }
 
 #[test]
@@ -100,7 +112,7 @@ fn thousands_of_checks_are_in_time_and_cost_little() {
     let daemon = Daemon::start(&config);
     // Every server has been asked, and the beat is there.
     harness::pause(INTERVAL * 3);
-    let mut tries = Vec::new();
+    let (mut tries, machine) = (Vec::new(), Witness::start());
     while tries.len() < TRIES {
         crowd.asked.lock().expect("nobody panics with it").clear();
         let (cpu, start) = (checks_cpu(&daemon), Instant::now());
@@ -109,10 +121,14 @@ fn thousands_of_checks_are_in_time_and_cost_little() {
         let asked = crowd.asked.lock().expect("nobody panics with it").clone();
         let gaps = asked.values().flat_map(|at| at.windows(2).map(|pair| pair[1] - pair[0]));
         let late = gaps.map(|gap| gap.saturating_sub(INTERVAL));
-        let seen =
-            Seen { checks: asked.values().map(Vec::len).sum(), busy, latest: late.max().unwrap_or(SPAN) };
+        let seen = Seen {
+            checks: asked.values().map(Vec::len).sum(),
+            busy,
+            latest: late.max().unwrap_or(SPAN),
+            late: machine.late_since(start),
+        };
         println!("{servers} servers: {seen:?}");
-        let good = seen.latest <= INTERVAL / 10 && seen.busy < 0.5 && seen.checks >= servers * 5;
+        let good = seen.is_good(servers);
         tries.push(seen);
         if good {
             return;

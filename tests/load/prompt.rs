@@ -4,13 +4,14 @@ use std::time::{Duration, Instant};
 
 use harness::origin::http::Origin;
 use harness::origin::process::Process;
-use harness::{Config, Daemon, Load, eventually};
+use harness::{Config, Daemon, Load, Witness, eventually};
 
 const INTERVAL: Duration = Duration::from_millis(500);
 const SPAN: Duration = Duration::from_secs(3);
 
-/// The bounds hold for a machine that has nothing else to do, and others may use this one: any of so many will do.
-const SPANS: usize = 5;
+/// The bounds hold for a machine that has nothing else to do, and others may use this one: any of so many will do, and
+/// what makes a thread late that only sleeps is the machine's.
+const SPANS: usize = 20;
 
 /// What was seen in one span.
 #[derive(Debug)]
@@ -22,15 +23,21 @@ struct Seen {
     checks: usize,
     /// How much later than its interval a check came at most.
     latest: Duration,
+    /// How late the machine itself was.
+    late: Duration,
 }
 
 impl Seen {
     fn is_prompt(&self) -> bool {
-        self.slowest < Duration::from_millis(100) && self.checks >= 5 && self.latest < INTERVAL / 10
+        let late = self.late * 3;
+        self.busy > 0.1
+            && self.slowest < Duration::from_millis(100) + late
+            && self.checks >= 5
+            && self.latest < INTERVAL / 10 + late
     }
 }
 
-fn watch(daemon: &Daemon, checked: &Origin) -> Seen {
+fn watch(daemon: &Daemon, checked: &Origin, machine: &Witness) -> Seen {
     let (cpu, start) = (daemon.cpu(), Instant::now());
     let mut slowest = Duration::ZERO;
     while start.elapsed() < SPAN {
@@ -46,6 +53,7 @@ fn watch(daemon: &Daemon, checked: &Origin) -> Seen {
         slowest,
         checks: at.len(),
         latest: late.max().unwrap_or(SPAN),
+        late: machine.late_since(start),
     }
 }
 
@@ -62,13 +70,12 @@ fn the_socket_and_the_checks_are_prompt_at_full_load() {
     );
     let load = Load::start(daemon.listener("web"), 96);
     eventually("the load is on", || (load.answered() > 500).then_some(()));
-    let mut spans = Vec::new();
+    let (mut spans, machine) = (Vec::new(), Witness::start());
     while spans.len() < SPANS && !spans.last().is_some_and(Seen::is_prompt) {
-        spans.push(watch(&daemon, &checked));
+        spans.push(watch(&daemon, &checked, &machine));
     }
     let report = load.end();
     println!("{} answers; {spans:#?}", report.answered);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
-    assert!(spans.iter().all(|it| it.busy > 0.2), "that is no load: {spans:#?}");
     assert!(spans.last().is_some_and(Seen::is_prompt), "{spans:#?}");
 }

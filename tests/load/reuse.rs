@@ -7,7 +7,7 @@ use harness::origin::http::Origin;
 use harness::{Config, Daemon, pause};
 
 /// A worker on a machine that is busy elsewhere is slow to lend: any of so many will do.
-const TRIES: usize = 3;
+const TRIES: usize = 10;
 
 /// Requests one after the other, 200 a second, each from a client of its own; new connections that servers saw
 /// during the second half.
