@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
@@ -15,13 +16,18 @@ use harness::{Client, Config, Crowd, Daemon, eventually, pause};
 
 use super::{Stage, scaled};
 
-/// A stage with a frontend `worst` whose only server is at that address.
+/// A stage with a frontend `worst` whose only server is at that address and has more time than a busy machine needs.
 fn beside(address: &Address) -> (Stage, SocketAddr) {
+    beside_in(address, "15s")
+}
+
+/// The same where it has so long.
+fn beside_in(address: &Address, time: &str) -> (Stage, SocketAddr) {
     let stage = Stage::set(|config| {
         config
             .defaults(r#"timeouts: (client: "5s"), retries: (max: 1)"#)
             .frontend("bad", r#"default_backend: "worst""#)
-            .backend("worst", r#"timeouts: (server: "1s", connect: "1s")"#)
+            .backend("worst", &format!("timeouts: (server: {time:?}, connect: {time:?})"))
             .server("w1", address, "")
     });
     let bad = stage.daemon.listener("bad");
@@ -52,7 +58,7 @@ fn all_hear(to: SocketAddr, n: usize, start: &str) {
 #[test]
 fn a_server_that_never_answers_is_504() {
     let silent = Silent::start();
-    let (stage, bad) = beside(&silent.address());
+    let (stage, bad) = beside_in(&silent.address(), "1s");
     let n = scaled(100, 500);
     all_hear(bad, n, "HTTP/1.1 504 ");
     assert_eq!(stage.daemon.count("worst", "BACKEND", "eresp"), n as u64);
@@ -63,7 +69,7 @@ fn a_server_that_never_answers_is_504() {
 #[test]
 fn a_server_that_stops_reading_is_504() {
     let stuck = Stuck::start();
-    let (stage, bad) = beside(&stuck.address());
+    let (stage, bad) = beside_in(&stuck.address(), "1s");
     let n = 10;
     let mut clients: Vec<_> = (0..n).map(|_| Client::tcp(bad)).collect();
     for client in &mut clients {
@@ -122,10 +128,10 @@ fn a_head_that_drips_from_a_server_is_504_in_time() {
             pause(Duration::from_millis(20));
         }
     });
-    let (stage, bad) = beside(&server.address());
+    let (stage, bad) = beside_in(&server.address(), "1s");
     let begun = Instant::now();
     all_hear(bad, scaled(50, 300), "HTTP/1.1 504 ");
-    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(30), "{:?}", begun.elapsed());
     stage.ends_unharmed();
 }
 
@@ -189,7 +195,9 @@ fn bytes_one_at_a_time_are_borne() {
 
 #[test]
 fn an_answer_on_an_idle_connection_reaches_nobody() {
-    let server = Tcp::start(|stream, number| {
+    let poisoned = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&poisoned);
+    let server = Tcp::start(move |stream, number| {
         let mut reader = Reader::new(stream);
         while let Ok(Some(_)) = reader.head() {
             let answer =
@@ -201,15 +209,16 @@ fn an_answer_on_an_idle_connection_reaches_nobody() {
             if reader.inner().write_all(answer("poison").as_bytes()).is_err() {
                 return;
             }
+            count.fetch_add(1, Ordering::SeqCst);
         }
     });
     let (stage, bad) = beside(&server.address());
     let mut client = Client::tcp(bad);
-    for _ in 0..10 {
+    for n in 0..10 {
         let answer = client.get("/");
         assert!(answer.status == 200 && answer.text().starts_with("good"), "{}", answer.text());
         // The server says its second word while the connection is idle.
-        pause(Duration::from_millis(80));
+        eventually("it is said", || (poisoned.load(Ordering::SeqCst) > n).then_some(()));
     }
     stage.ends_unharmed();
 }

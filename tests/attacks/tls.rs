@@ -27,7 +27,7 @@ impl Encrypted {
         let site = root.issue(&["a.example"], Kind::Server).write(files.path(), "site.pem");
         let stage = Stage::set(|config| {
             config
-                .defaults(r#"timeouts: (tls_handshake: "3s", client: "3s", http_request: "3s")"#)
+                .defaults(r#"timeouts: (tls_handshake: "5s", client: "5s", http_request: "5s")"#)
                 .frontend("tls", &format!(
                     r#"bind: [(address: "127.0.0.1:0", tls: (certificates: [{site:?}]))], default_backend: "app""#
                 ))
@@ -218,7 +218,7 @@ fn handshakes_that_drip_are_cut_off() {
         crowd.say(&hello[sent..=sent]);
         sent += 1;
         pause(Duration::from_millis(50));
-        assert!(begun.elapsed() < Duration::from_secs(15), "dripping goes on");
+        assert!(begun.elapsed() < Duration::from_mins(1), "dripping goes on");
     }
     encrypted.ends_unharmed();
 }
