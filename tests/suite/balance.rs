@@ -77,7 +77,7 @@ fn state_of(daemon: &Daemon, server: &str) -> String {
 fn a_server_of_weight_0_is_up_and_not_drained() {
     let (one, two) = (Origin::start("app1"), Origin::start("app2"));
     let config = Config::http([("app1", one.addr())])
-        .with(r#"check: tcp(interval: "1s", timeout: "1s", rise: 1, fall: 1)"#)
+        .with(r#"check: tcp(interval: "10s", rise: 1, fall: 1)"#)
         .server("app2", two.addr(), r#"check: none, slow_start: "10m""#);
     let daemon = Daemon::start(&config);
     let of = |server: &str, columns: [&str; 4]| columns.map(|column| daemon.stat("app", server, column));
@@ -236,63 +236,74 @@ fn first_fills_one_server_after_the_other() {
     assert_eq!(held[7].0, "app3");
 }
 
+/// Requests of which a quarter goes to the worse of two on average: that 45 of them do has a chance of one in 600, and in
+/// one of 400 runs they would where it were half.
+const DRAWN: usize = 120;
+const TOO_MANY: usize = 45;
+
+/// A machine that stands still for a moment makes a quick server slow, and that is remembered: any of so many will do.
+fn any_has_few(mut try_it: impl FnMut() -> usize) {
+    let many: Vec<usize> = (0..4).map(|_| try_it()).take_while(|n| *n >= TOO_MANY).collect();
+    assert!(many.len() < 4, "{many:?} of {DRAWN} went to the worse one");
+}
+
 #[test]
 fn least_latency_leaves_the_slow_server_to_a_quarter() {
-    let slow = Origin::scripted(|_| {
-        // Longer than a busy machine makes the quick one take.
-        harness::pause(Duration::from_millis(250));
-        Answer { bytes: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(), close: false }
+    any_has_few(|| {
+        let slow = Origin::scripted(|_| {
+            // Longer than a busy machine makes the quick one take.
+            harness::pause(Duration::from_millis(250));
+            Answer { bytes: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(), close: false }
+        });
+        let quick = Origin::start("quick");
+        let config =
+            Config::http([("slow", slow.addr()), ("quick", quick.addr())]).with("balance: least_latency");
+        let daemon = Daemon::start(&config);
+        let address = daemon.listener("web");
+        let ask = |n: usize| (0..n).for_each(|_| assert_eq!(harness::client::get(address, "/").status, 200));
+        ask(20);
+        let before = slow.hits();
+        ask(DRAWN);
+        // It is taken only where both draws fall on it.
+        slow.hits() - before
     });
-    let quick = Origin::start("quick");
-    let config =
-        Config::http([("slow", slow.addr()), ("quick", quick.addr())]).with("balance: least_latency");
-    let daemon = Daemon::start(&config);
-    let address = daemon.listener("web");
-    let ask = |n: usize| (0..n).for_each(|_| assert_eq!(harness::client::get(address, "/").status, 200));
-    ask(20);
-    let before = slow.hits();
-    ask(60);
-    // It is taken only where both draws fall on it: a quarter on average, and half in one of 100,000 runs.
-    let after = slow.hits() - before;
-    assert!(after < 30, "{after} of 60 went to the slow one");
 }
 
 #[test]
 fn least_latency_sends_little_to_who_fails_at_once() {
-    let fails = Arc::new(AtomicBool::new(false));
-    let says = Arc::clone(&fails);
-    let failing = Origin::scripted(move |_| {
-        let status = if says.load(Relaxed) { "500 Internal Server Error" } else { "200 OK" };
-        Answer { bytes: format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes(), close: false }
-    });
-    let refusing = Refusing::new();
     // By far slower than a failure.
     let good = Origin::scripted(|_| {
         harness::pause(Duration::from_millis(20));
         Answer { bytes: b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec(), close: false }
     });
-    let config = Config::http([("failing", failing.addr()), ("good", good.addr())])
-        .with("balance: least_latency")
-        .frontend("other", r#"default_backend: "other""#)
-        .backend("other", "balance: least_latency")
-        .server("refusing", refusing.address(), "")
-        .server("good", good.addr(), "");
-    let daemon = Daemon::start(&config);
-    let ask = |frontend: &str, n: usize| {
-        let address = daemon.listener(frontend);
+    let ask = |daemon: &Daemon, n: usize| {
+        let address = daemon.listener("web");
         (0..n).map(|_| harness::client::get(address, "/").status).filter(|status| *status == 200).count()
     };
-    assert_eq!(ask("web", 20), 20);
-    fails.store(true, Relaxed);
-    ask("web", 20);
-    let before = failing.hits();
-    ask("web", 60);
-    // It is taken only where both draws fall on it: a quarter on average, and half in one of 100,000 runs.
-    let after = failing.hits() - before;
-    assert!(after < 30, "{after} of 60 went to the failing one");
-    assert_eq!(ask("other", 80), 80);
-    let refused = daemon.count("other", "refusing", "connect");
-    assert!(refused < 40, "{refused} of 80 went to the refusing one");
+    any_has_few(|| {
+        let fails = Arc::new(AtomicBool::new(false));
+        let says = Arc::clone(&fails);
+        let failing = Origin::scripted(move |_| {
+            let status = if says.load(Relaxed) { "500 Internal Server Error" } else { "200 OK" };
+            let bytes = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n").into_bytes();
+            Answer { bytes, close: false }
+        });
+        let config = Config::http([("failing", failing.addr()), ("good", good.addr())]);
+        let daemon = Daemon::start(&config.with("balance: least_latency"));
+        assert_eq!(ask(&daemon, 20), 20);
+        fails.store(true, Relaxed);
+        ask(&daemon, 20);
+        let before = failing.hits();
+        ask(&daemon, DRAWN);
+        failing.hits() - before
+    });
+    let refusing = Refusing::new();
+    any_has_few(|| {
+        let config = Config::http([("refusing", refusing.address()), ("good", good.address())]);
+        let daemon = Daemon::start(&config.with("balance: least_latency"));
+        assert_eq!(ask(&daemon, DRAWN), DRAWN);
+        usize::try_from(daemon.count("app", "refusing", "connect")).unwrap()
+    });
 }
 
 #[test]
@@ -316,7 +327,7 @@ fn a_server_that_comes_up_is_warmed_up() {
     let origins = ["app1", "app2", "app3"].map(Origin::start);
     // One is warm soon, of the other only the beginning is looked at.
     let config = Config::http([("app1", origins[0].addr())])
-        .server("app2", origins[1].addr(), r#"slow_start: "3s", maxconn: 100"#)
+        .server("app2", origins[1].addr(), r#"slow_start: "6s", maxconn: 100"#)
         .server("app3", origins[2].addr(), r#"slow_start: "1h", maxconn: 100"#);
     let daemon = Daemon::start(&config);
     let state = |server: &str| {

@@ -95,18 +95,17 @@ fn each_kind_fails_in_time_where_it_should() {
         ] {
             let daemon = daemon(&timed(check, HASTY), origin);
             daemon.wait_status("app", "app1", "DOWN");
-            let status = daemon.stat("app", "app1", "check_status");
-            let status = status.trim_start_matches("* ");
-            if what == "silent" {
-                assert_eq!(status, "L7TOUT", "{check}");
-            } else {
-                assert!(
-                    matches!(status, "L7RSP" | "L7STS" | "L7TOUT" | "L4CON"),
-                    "{check}, {what}: {status}"
-                );
-            }
+            // A machine that stands still may make any of them late while it connects.
+            eventually(&format!("{check}, {what}"), || {
+                let status = daemon.stat("app", "app1", "check_status");
+                match (what, status.trim_start_matches("* ")) {
+                    (_, "L7TOUT")
+                    | ("closes" | "garbage" | "huge" | "drips", "L7RSP" | "L7STS" | "L4CON") => Some(()),
+                    _ => None,
+                }
+            });
             let duration: u64 = daemon.stat("app", "app1", "check_duration").parse().unwrap();
-            assert!(duration < 5000, "{check}, {what}: {duration} ms");
+            assert!(duration < 15_000, "{check}, {what}: {duration} ms");
         }
     }
 }

@@ -92,7 +92,8 @@ fn three(origins: &[Origin], words: &str, fields: &str) -> Config {
 
 #[test]
 fn a_client_stays_through_drain_and_weights_and_moves_once_when_its_server_dies() {
-    let check = r#", check: tcp(interval: "100ms", rise: 1, fall: 1)"#;
+    let check =
+        r#", check: tcp(interval: "2s", fast_interval: "100ms", down_interval: "100ms", rise: 1, fall: 1)"#;
     for speak in [Browser::http1, Browser::http2] {
         let mut origins: Vec<Origin> = ["app1", "app2", "app3"].map(Origin::start).into();
         let daemon = Daemon::start(&three(&origins, "", check));

@@ -356,7 +356,7 @@ fn answers(file: &str, cases: &[Case]) -> Vec<String> {
     let origin = scripted(cases);
     let config = Behind::config_of(&origin).global("workers: 1");
     // Who tries another time would be given the same again.
-    let daemon = Daemon::start(&config.defaults(r#"retries: (max: 0), timeouts: (server: "2s")"#));
+    let daemon = Daemon::start(&config.defaults(r#"retries: (max: 0), timeouts: (server: "10s")"#));
     let address = daemon.listener("web");
     assert!(is_good(Ok(Client::tcp(address).get("/bystander"))));
     let before = Level::of(&daemon);

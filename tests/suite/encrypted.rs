@@ -118,7 +118,7 @@ fn a_request_in_clear_is_told_so() {
 fn handshakes_that_fail_are_counted_logged_and_harm_nobody() {
     let site = Site::new();
     let origin = Origin::start("app1");
-    let config = Site::config("", "timeouts: (tls_handshake: \"2s\")")
+    let config = Site::config("", "timeouts: (tls_handshake: \"4s\")")
         .global("metrics: (bind: \"127.0.0.1:0\"), workers: 1")
         .server("app1", origin.addr(), "");
     let daemon = site.start(&config);
@@ -138,12 +138,12 @@ fn handshakes_that_fail_are_counted_logged_and_harm_nobody() {
         }
         harness::pause(Duration::from_millis(10));
     }
-    assert!(begun.elapsed() < Duration::from_secs(12), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(14), "{:?}", begun.elapsed());
     tells(&daemon, "proxyd_tls_failures_total{proxy=\"web\",reason=\"timeout\"} 1");
     daemon.logged("SSL handshake failure: it did not end in time");
     // Who never says a word has failed at nothing.
     let mut silent = daemon.client();
-    assert!(silent.closed_within(Duration::from_secs(12)));
+    assert!(silent.closed_within(Duration::from_secs(20)));
     tells(&daemon, "proxyd_tls_failures_total{proxy=\"web\",reason=\"closed\"} 0");
     assert_eq!(site.dial(&daemon).get("/").status, 200);
     assert_eq!(daemon.log().matches("SSL handshake failure").count(), 2, "{}", daemon.log());
@@ -438,7 +438,7 @@ fn one_source_has_only_so_many_connections_with_their_handshakes() {
         let refused = Dialer::trusting(&site.root).client(daemon.listener("web"), "a.example");
         assert!(refused.is_err());
     }
-    assert_eq!(daemon.count("web", "FRONTEND", "dcon"), 3);
+    eventually("they are counted", || (daemon.count("web", "FRONTEND", "dcon") == 3).then_some(()));
     for client in &mut held {
         assert_eq!(client.get("/").status, 200, "those who are there stay");
     }

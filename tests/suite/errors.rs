@@ -95,7 +95,7 @@ fn an_answer_cut_off_is_never_passed_as_whole() {
 #[test]
 fn a_server_that_does_not_answer_is_504() {
     let (silent, good) = (Silent::start(), Origin::start("good"));
-    let config = Config::http([("app1", silent.address())]).defaults(r#"timeouts: (server: "300ms")"#);
+    let config = Config::http([("app1", silent.address())]).with(r#"timeouts: (server: "300ms")"#);
     let daemon = with_good(config, &good);
     let mut other = harness::Client::tcp(daemon.listener("good"));
     assert_eq!(other.get("/").status, 200);
@@ -103,7 +103,8 @@ fn a_server_that_does_not_answer_is_504() {
     let mut client = daemon.client();
     assert_eq!(client.get("/").status, 504);
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_millis(300) && took < Duration::from_secs(15), "{took:?}");
+    eventually("it was asked", || (silent.requests() > 0).then_some(()));
     assert_eq!(silent.requests(), 1, "a server that may still be at it is not asked again");
     assert_eq!(daemon.count("app", "BACKEND", "hrsp_5xx"), 1);
     assert_eq!(other.get("/").status, 200, "others are unharmed");
@@ -115,19 +116,19 @@ fn an_answer_that_stalls_ends_the_connection() {
     let config = Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (server: "1500ms")"#);
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
-    client.send("GET /drip/2/5000 HTTP/1.1\r\nHost: test\r\n\r\n");
+    client.send("GET /drip/2/15000 HTTP/1.1\r\nHost: test\r\n\r\n");
     let start = Instant::now();
     assert!(client.try_response("GET").is_err());
-    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
 }
 
 #[test]
 fn a_slow_but_steady_answer_is_no_timeout() {
     let origin = Origin::start("app1");
     let config =
-        Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (server: "2s", client: "2s")"#);
+        Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (server: "5s", client: "5s")"#);
     let daemon = Daemon::start(&config);
-    assert_eq!(daemon.client().get("/drip/10/300").body.len, 10, "three seconds in all");
+    assert_eq!(daemon.client().get("/drip/12/500").body.len, 12, "six seconds in all");
 }
 
 #[test]
@@ -144,7 +145,7 @@ fn half_a_request_head_is_408() {
     let answer = client.response("GET");
     let took = start.elapsed();
     assert_eq!(answer.status, 408);
-    assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_millis(400) && took < Duration::from_secs(15), "{took:?}");
     assert!(client.closed_within(Duration::from_secs(5)));
     assert_eq!(origin.hits(), 0);
     assert_eq!(daemon.count("web", "FRONTEND", "hrsp_4xx"), 1);
@@ -159,7 +160,7 @@ fn half_a_request_body_is_408() {
     client.send("POST /echo HTTP/1.1\r\nHost: test\r\nContent-Length: 10\r\n\r\nfive!");
     let start = Instant::now();
     assert_eq!(client.response("POST").status, 408);
-    assert!(start.elapsed() < Duration::from_secs(4));
+    assert!(start.elapsed() < Duration::from_secs(15));
 }
 
 #[test]
@@ -239,7 +240,7 @@ fn a_head_that_drips_in_is_408_in_time() {
     let mut drip = client.stream().again().unwrap();
     // Whole lines, more of them than the time allows for; it ends when the connection does.
     let dripping = std::thread::spawn(move || {
-        for n in 0..200 {
+        for n in 0..1000 {
             harness::pause(Duration::from_millis(20));
             if drip.write_all(format!("X-{n}: y\r\n").as_bytes()).is_err() {
                 return;
@@ -248,7 +249,7 @@ fn a_head_that_drips_in_is_408_in_time() {
     });
     assert_eq!(client.response("GET").status, 408);
     let took = start.elapsed();
-    assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_millis(450) && took < Duration::from_secs(15), "{took:?}");
     dripping.join().unwrap();
     assert!(client.closed_within(Duration::from_secs(5)));
     assert_eq!(origin.hits(), 0);
@@ -257,7 +258,7 @@ fn a_head_that_drips_in_is_408_in_time() {
 #[test]
 fn a_second_head_that_stays_half_is_408_too() {
     let origin = Origin::start("app1");
-    let config = Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (http_request: "1s")"#);
+    let config = Config::http([("app1", origin.addr())]).defaults(r#"timeouts: (http_request: "3s")"#);
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
     assert_eq!(client.get("/").status, 200);

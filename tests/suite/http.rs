@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use std::time::Duration;
 
 use harness::origin::http::{Answer, Origin};
-use harness::{Client, Config, Daemon, holds_for};
+use harness::{Client, Config, Daemon, eventually, holds_for};
 
 fn one() -> (Origin, Daemon) {
     let origin = Origin::start("app1");
@@ -326,12 +326,8 @@ fn a_client_that_leaves_early_leaves_nothing_behind() {
         client.read_exactly(1000);
         client.reset();
     }
-    harness::eventually("no connection to the server is left", || {
-        (origin.service().open() <= 1).then_some(())
-    });
-    harness::eventually("no session is left", || {
-        (daemon.count("web", "FRONTEND", "scur") == 0).then_some(())
-    });
+    eventually("no connection to the server is left", || (origin.service().open() <= 1).then_some(()));
+    eventually("no session is left", || (daemon.count("web", "FRONTEND", "scur") == 0).then_some(()));
     assert_eq!(daemon.client().get("/").status, 200);
 }
 
@@ -448,8 +444,9 @@ fn many_connections_at_once_are_served() {
         thread.join().unwrap();
     }
     assert_eq!(origin.hits(), 800);
-    assert_eq!(daemon.count("web", "FRONTEND", "req_tot"), 800);
-    assert_eq!(daemon.count("app", "app1", "hrsp_2xx"), 800);
+    for (px, sv, column) in [("web", "FRONTEND", "req_tot"), ("app", "app1", "hrsp_2xx")] {
+        eventually("all are counted", || (daemon.count(px, sv, column) == 800).then_some(()));
+    }
 }
 
 #[test]

@@ -327,11 +327,11 @@ fn idle_connections_end_with_a_word() {
 #[test]
 fn a_dead_client_is_found_out() {
     let origin = Origin::start("app1");
-    let daemon = start(&origin, "ping_interval: \"500ms\", ping_timeout: \"2s\"");
+    let daemon = start(&origin, "ping_interval: \"500ms\", ping_timeout: \"4s\"");
     let mut dead = client(&daemon);
     dead.send(frames::get(1, "/held"));
     let mut alive = client(&daemon);
-    alive.send(frames::get(1, "/slow/5000"));
+    alive.send(frames::get(1, "/slow/7000"));
     // One answers PING as it reads, the other does not.
     assert_eq!(alive.answer(1).status(), Some(200));
     let line = "proxyd_http2_connections_ended_total{proxy=\"web\",reason=\"ping_timeout\"}";

@@ -18,9 +18,11 @@ fn served_in_turn(config: &Config) {
         assert!(!client.closed_within(Duration::from_millis(50)), "waits in the backlog, is not closed");
     }
     assert_eq!(daemon.count("web", "FRONTEND", "scur"), 4);
-    let busy = daemon.cpu();
-    pause(Duration::from_millis(500));
-    assert!(daemon.cpu().saturating_sub(busy) < Duration::from_millis(60), "waiting costs no processor time");
+    eventually("waiting that costs no processor time", || {
+        let busy = daemon.cpu();
+        pause(Duration::from_millis(500));
+        (daemon.cpu().saturating_sub(busy) < Duration::from_millis(60)).then_some(())
+    });
     for client in first {
         drop(client);
     }
@@ -197,7 +199,7 @@ fn one_source_has_only_so_many_connections() {
             client.is_err() || client.is_ok_and(|mut client| client.closed_within(Duration::from_secs(5)))
         );
     }
-    assert_eq!(daemon.count("web", "FRONTEND", "dcon"), 5);
+    eventually("they are counted", || (daemon.count("web", "FRONTEND", "dcon") == 5).then_some(()));
     for client in &mut held {
         assert_eq!(client.get("/").status, 200, "those who are there stay");
     }

@@ -167,8 +167,8 @@ fn a_dead_target_harms_nobody() {
     let begun = Instant::now();
     daemon.signal(Signal::TERM);
     drop(client);
-    assert!(daemon.wait_exit(Duration::from_secs(10)).success());
-    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    assert!(daemon.wait_exit(Duration::from_secs(25)).success());
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
 }
 
 #[test]

@@ -220,7 +220,7 @@ fn what_went_wrong_at_servers() {
             std::io::Write::write_all(&mut stream, b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc");
         let _until_closed = stream.read(&mut [0; 10]);
     });
-    assert_eq!(one(stalled.address(), "2s"), expected("sD--", "200", "t/t/t/t/t"));
+    assert_eq!(one(stalled.address(), "5s"), expected("sD--", "200", "t/t/t/t/t"));
     let garbage = Tcp::start(|mut stream, _| {
         let _asked = stream.read(&mut [0; 1000]);
         let _gone = std::io::Write::write_all(&mut stream, b"garbage\r\n\r\n");
@@ -278,7 +278,7 @@ fn queues_are_told() {
         .frontend("web", r#"default_backend: "app""#)
         .backend("app", "")
         .server("app1", origin.address(), "maxconn: 1")
-        .defaults(r#"timeouts: (queue: "2s")"#);
+        .defaults(r#"timeouts: (queue: "5s")"#);
     let daemon = logging(config, "");
     let mut served = daemon.client();
     served.send("GET /held HTTP/1.1\r\nHost: test\r\n\r\n");
@@ -298,7 +298,7 @@ fn queues_are_told() {
             "{line}"
         );
         let timers: Vec<i64> = words[4].split('/').map(|it| it.parse().unwrap()).collect();
-        assert!(timers[1] >= 2000 && timers[2..4] == [-1, -1], "{line}");
+        assert!(timers[1] >= 5000 && timers[2..4] == [-1, -1], "{line}");
     }
 }
 

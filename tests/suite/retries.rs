@@ -8,7 +8,7 @@ use harness::origin::faulty::{ANSWER, End, Fault, Faulty};
 use harness::origin::http::{Answer, Origin};
 use harness::origin::slow::Silent;
 use harness::stream::Address;
-use harness::{Client, Config, Daemon};
+use harness::{Client, Config, Daemon, eventually};
 
 /// A GET that meets the faulty server first is answered by the good one.
 fn get_is_replayed(fault: Fault, end: End) {
@@ -147,9 +147,10 @@ fn slow_servers_make_no_storm() {
     for thread in threads {
         assert_eq!(thread.join().unwrap(), 504);
     }
-    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    let asked: usize = servers.iter().map(Silent::requests).sum();
-    assert!((60..=72).contains(&asked), "{asked} requests out of 60");
+    assert!(start.elapsed() < Duration::from_secs(30), "{:?}", start.elapsed());
+    let asked = || servers.iter().map(Silent::requests).sum::<usize>();
+    eventually("each was asked for", || (asked() >= 60).then_some(()));
+    assert!(asked() <= 72, "{} requests out of 60", asked());
 }
 
 #[test]
@@ -172,8 +173,10 @@ const BUSY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nX-Origin: busy\r\nCont
 
 /// All requests are answered by the good server of the two, and `asked` counts those the other one saw.
 fn all_end_well(bad: &Address, good: &Origin, retries: &str, request: &str, asked: impl Fn() -> usize) {
+    // What is silent is waited for; else it is more than a busy machine needs.
+    let time = if retries.contains("response_timeout") { "4s" } else { "15s" };
     let config = Config::http([("bad", bad.clone()), ("good", good.address())])
-        .defaults(&format!(r#"timeouts: (server: "2s"), retries: ({retries})"#));
+        .defaults(&format!("timeouts: (server: {time:?}), retries: ({retries})"));
     let daemon = Daemon::start(&config);
     for n in 0..4 {
         let mut client = daemon.client();
@@ -228,7 +231,7 @@ fn moody(bad: impl Fn() -> &'static [u8] + Send + Sync + 'static) -> Origin {
 #[test]
 fn what_goes_wrong_on_a_kept_connection_counts_against_its_server() {
     let silent = moody(|| {
-        harness::eventually::pause(Duration::from_secs(10));
+        harness::pause(Duration::from_secs(20));
         ANSWER
     });
     for (bad, on) in [(silent, "response_timeout"), (moody(|| BUSY), "status(503)")] {
@@ -236,7 +239,7 @@ fn what_goes_wrong_on_a_kept_connection_counts_against_its_server() {
         // Nearly every turn is the bad one's.
         let config = Config::http([("bad", bad.address())])
             .server("good", good.address(), "weight: 1")
-            .defaults(&format!(r#"timeouts: (server: "2s"), retries: (on: [{on}])"#));
+            .defaults(&format!(r#"timeouts: (server: "5s"), retries: (on: [{on}])"#));
         let daemon = Daemon::start(&config);
         let mut client = daemon.client();
         assert_eq!(client.get("/").origin(), "moody");

@@ -125,19 +125,20 @@ fn a_reader_that_stalls_stalls_the_writer_in_bounded_memory() {
 fn silence_ends_a_connection() {
     let origin = Tcp::echo();
     let config =
-        Config::tcp([("app1", origin.address())]).defaults(r#"timeouts: (client: "2s", server: "2s")"#);
+        Config::tcp([("app1", origin.address())]).defaults(r#"timeouts: (client: "5s", server: "5s")"#);
     let daemon = Daemon::start(&config);
     let mut client = daemon.client();
     let mut last = Instant::now();
+    // Longer in all than it may be silent.
     for _ in 0..6 {
-        harness::pause(Duration::from_millis(400));
+        harness::pause(Duration::from_secs(1));
         last = Instant::now();
         client.send("x");
         client.read_exactly(1);
     }
     assert_eq!(client.read_to_end(), b"");
     let took = last.elapsed();
-    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(10), "{took:?}");
+    assert!(took >= Duration::from_secs(5) && took < Duration::from_secs(20), "{took:?}");
     eventually("the server's side ends too", || (origin.service().open() == 0).then_some(()));
 }
 
@@ -155,7 +156,7 @@ fn a_half_closed_connection_does_not_live_for_ever() {
     client.half_close();
     let start = Instant::now();
     client.read_to_end();
-    assert!(start.elapsed() < Duration::from_secs(15), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_secs(25), "{:?}", start.elapsed());
 }
 
 #[test]

@@ -123,19 +123,19 @@ fn a_tunnel_that_is_cut_is_reset_at_the_server_too() {
 fn a_tunnel_has_a_timeout_of_its_own() {
     let origin = switching(echo);
     let config = Config::http([("app1", origin.addr())])
-        .defaults(r#"timeouts: (tunnel: "3s", client: "700ms", server: "700ms")"#);
+        .defaults(r#"timeouts: (tunnel: "7s", client: "3s", server: "3s")"#);
     let daemon = Daemon::start(&config);
     let mut client = switch(&daemon, "");
     let mut last = Instant::now();
-    for _ in 0..4 {
-        harness::pause(Duration::from_secs(1));
+    for _ in 0..2 {
+        harness::pause(Duration::from_millis(3500));
         last = Instant::now();
         client.send("x");
         assert_eq!(client.read_exactly(1), b"x", "longer than the others allow");
     }
     assert_eq!(client.read_to_end(), b"");
     let took = last.elapsed();
-    assert!(took >= Duration::from_secs(3) && took < Duration::from_secs(10), "{took:?}");
+    assert!(took >= Duration::from_secs(7) && took < Duration::from_secs(18), "{took:?}");
     eventually("the server's side ends too", || (origin.service().open() == 0).then_some(()));
 }
 
@@ -155,7 +155,7 @@ fn half_a_tunnel_ends_sooner_than_a_whole_one() {
     client.half_close();
     assert_eq!(client.read_to_end(), b"");
     let took = start.elapsed();
-    assert!(took > Duration::from_millis(200) && took < Duration::from_secs(5), "{took:?}");
+    assert!(took > Duration::from_millis(200) && took < Duration::from_secs(9), "{took:?}");
 }
 
 #[test]

@@ -13,9 +13,9 @@ use harness::{Config, Daemon, client, eventually, holds_for, pause};
 /// Checks that find nothing wrong with a port that is open.
 const CHECK: &str = r#"check: tcp(interval: "100ms", rise: 1, fall: 1)"#;
 /// Checks that do not come a second time within a test, whatever is seen.
-const RARE: &str = r#"check: tcp(interval: "1h", timeout: "1s", rise: 2, fall: 3)"#;
+const RARE: &str = r#"check: tcp(interval: "1h", timeout: "10s", rise: 2, fall: 3)"#;
 /// Checks that come a second time where something was seen.
-const WANTED: &str = r#"check: tcp(interval: "1h", fast_interval: "50ms", timeout: "1s", rise: 2, fall: 3)"#;
+const WANTED: &str = r#"check: tcp(interval: "1h", fast_interval: "50ms", timeout: "10s", rise: 2, fall: 3)"#;
 
 /// An agent whose answer can be changed, and what it was told.
 struct Agent {
