@@ -107,6 +107,7 @@ pub(super) async fn serve_stream(
 ) -> Instant {
     let mut connection = Connection::new(from, place, Stream::H2(stream), addresses, begun);
     connection.private = private;
+    connection.reserve_heads();
     match connection.one_request().await {
         Next::Close => {}
         // Some clients take a stream that is reset behind its answer for one that failed: they may come to see by
@@ -216,9 +217,7 @@ impl Connection {
     /// Serves requests for as long as one follows the other closely.
     async fn requests(&mut self) -> Next {
         let _busy = Busy::new(&self.place);
-        // Of a size that nothing has that outlives them, so that their memory is free as a whole when it is.
-        self.up_head.reserve(HEAD);
-        self.down_head.reserve(HEAD);
+        self.reserve_heads();
         loop {
             let next = self.one_request().await;
             if next != Next::Request {
@@ -267,6 +266,12 @@ impl Connection {
         };
         self.stage = Stage::Idle;
         next
+    }
+
+    /// Of a size that nothing has that outlives them, so that their memory is free as a whole when it is.
+    fn reserve_heads(&mut self) {
+        self.up_head.reserve(HEAD);
+        self.down_head.reserve(HEAD);
     }
 
     /// Gives back what an idle connection needs not hold.
