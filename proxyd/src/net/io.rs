@@ -19,6 +19,8 @@ impl AsyncRead for Io {
             Stream::Tcp(s) => Pin::new(s).poll_read(cx, buf),
             Stream::Unix(s) => Pin::new(s).poll_read(cx, buf),
             other => {
+                // The room is filled with zeros first: only where something comes into it.
+                ready!(other.poll_readable(cx))?;
                 let n = ready!(other.poll_read(cx, buf.initialize_unfilled()))?;
                 buf.advance(n);
                 Poll::Ready(Ok(()))
