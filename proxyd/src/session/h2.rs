@@ -268,7 +268,13 @@ impl Connection {
                 return Poll::Pending;
             }
             match self.engine.poll_accept(cx) {
-                Poll::Ready(Some(Ok((request, answer)))) => self.start(request, answer),
+                Poll::Ready(Some(Ok((request, answer)))) => {
+                    self.start(request, answer);
+                    // The engine has just read all there is, and no other head was in it.
+                    if self.link.guard.borrow().heads() == self.requests {
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Ready(Some(Err(_)) | None) => return Poll::Ready(()),
                 Poll::Pending => return Poll::Pending,
             }

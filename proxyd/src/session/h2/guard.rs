@@ -40,7 +40,9 @@ pub(super) struct Guard {
     since: Instant,
     received: Scanner,
     sent: Scanner,
-    /// A head whose end has not come.
+    /// Heads that have begun, in all.
+    heads: u64,
+    /// The last of them has not ended.
     head_open: bool,
     /// Why the connection is to end.
     verdict: Option<Ending>,
@@ -57,6 +59,7 @@ impl Guard {
             since: now,
             received: Scanner::behind(preface),
             sent: Scanner::default(),
+            heads: 0,
             head_open: false,
             verdict: None,
             goaway: 0,
@@ -70,6 +73,11 @@ impl Guard {
     /// Why the engine ended the connection, if it did.
     pub(super) fn told(&self) -> Option<Ending> {
         Ending::of_code(self.goaway)
+    }
+
+    /// How many heads have begun, of requests and of trailers.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads
     }
 
     /// A head has begun and not ended.
@@ -108,6 +116,7 @@ impl Guard {
         match frame.kind {
             HEADERS => {
                 counts.heads = counts.heads.saturating_add(1);
+                self.heads += 1;
                 self.head_open = frame.flags & END_HEADERS == 0;
                 return;
             }
