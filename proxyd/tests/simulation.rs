@@ -3,7 +3,7 @@
 //! A drawn configuration is served by the real model, checks, agents, picks, queue, stats socket and `watch` stream.
 //! Servers that fail and recover, what their agents say, requests, commands, reloads and clients that leave are drawn
 //! too; only the network is not there: probes, agents and requests are told how they end. After each step what must
-//! always hold is looked at (`simulation/invariants.rs`, `verdicts.rs`, `agents.rs`, `observed.rs`), and at the end
+//! always hold is looked at (`simulation/invariants.rs`, `verdicts.rs` and what stands beside them), and at the end
 //! everything is made well again and has to be as at the beginning.
 //!
 //! A seed that fails, or does not end, is told with what led there. `PROXYD_SEED=n cargo test -p proxyd --test
@@ -18,6 +18,8 @@
 
 #[path = "simulation/agents.rs"]
 mod agents;
+#[path = "simulation/beginnings.rs"]
+mod beginnings;
 #[path = "simulation/console.rs"]
 mod console;
 #[path = "simulation/dice.rs"]
@@ -26,6 +28,8 @@ mod dice;
 mod invariants;
 #[path = "simulation/load.rs"]
 mod load;
+#[path = "simulation/marked.rs"]
+mod marked;
 #[path = "simulation/observed.rs"]
 mod observed;
 #[path = "simulation/plan.rs"]
@@ -34,6 +38,8 @@ mod plan;
 mod probes;
 #[path = "simulation/replica.rs"]
 mod replica;
+#[path = "simulation/stopping.rs"]
+mod stopping;
 #[path = "simulation/story.rs"]
 mod story;
 #[path = "simulation/verdicts.rs"]

@@ -83,7 +83,7 @@ pub async fn run(worker: Rc<Worker>) {
 }
 
 /// Runs a request or session; the cause, if it has to end before it is over.
-pub(super) async fn held<F: Future>(
+pub async fn held<F: Future>(
     worker: &Worker,
     backend: &BackendView,
     mut work: Pin<&mut F>,

@@ -59,7 +59,7 @@ impl World {
         backend.servers.iter().all(|server| self.is_settled(server, GRACE))
     }
 
-    fn is_current(&self, backend: &Arc<Backend>) -> bool {
+    pub(crate) fn is_current(&self, backend: &Arc<Backend>) -> bool {
         self.shared.snapshot().backend(&backend.name).is_some_and(|now| Arc::ptr_eq(now, backend))
     }
 
@@ -125,6 +125,9 @@ impl World {
         self.judge_slots();
         self.judge_waiting();
         self.judge_checks();
+        self.judge_beginnings();
+        self.judge_stopping();
+        self.judge_marked();
         self.judge_hurry();
         self.judge_agents();
         self.judge_tracking();
@@ -136,7 +139,7 @@ impl World {
     fn judge_slots(&self) {
         let mut held: BTreeMap<*const Server, u32> = BTreeMap::new();
         for it in self.load.under_way.borrow().values() {
-            if let Stage::With(server) = &it.stage {
+            if let Stage::With(server, _) = &it.stage {
                 *held.entry(Arc::as_ptr(server)).or_default() += 1;
             }
         }

@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,10 +13,12 @@ use proxyd::model::server::Server;
 use proxyd::model::traffic::Sight;
 use proxyd::net::timer::Timer;
 use proxyd::session::dispatch::Tries;
+use proxyd::session::leash;
 use proxyd::session::meter::{Meter, Timings};
 use proxyd::session::queue::{Leaves, Line, NoServer};
 use proxyd::session::retry::{Attempt, Failure};
 use proxyd::session::termination::{Cause, Phase, Termination};
+use proxyd::session::view::BackendView;
 use tokio::task::AbortHandle;
 
 use crate::world::{Truth, World};
@@ -41,7 +44,8 @@ pub(crate) struct UnderWay {
 pub(crate) enum Stage {
     /// It has no server, since then.
     Looking(Instant),
-    With(Arc<Server>),
+    /// It is there since then.
+    With(Arc<Server>, Instant),
     /// Its server failed; whether it goes on is not decided yet.
     Between,
 }
@@ -89,59 +93,63 @@ impl World {
         self.load.under_way.borrow_mut().insert(id, under_way);
         let world = Rc::clone(self);
         let task = tokio::task::spawn_local(async move {
-            let key = u32::try_from(id).ok().map(|id| id.wrapping_mul(0x9e37_79b9));
-            let mut tries = Tries::new(&view, key);
-            let mut timer = Timer::default();
-            loop {
-                let since = clock::now();
-                world.stage(id, Stage::Looking(since));
-                let line = Line { client: &world.client, timer: &mut timer, leaves: Leaves::ByReset };
-                let next = tries.next(&world.worker, &view, line, &mut end.timings).await;
-                let again = !tries.is_first();
-                let slot = match next {
-                    Ok(slot) => slot,
-                    Err(none) => {
-                        world.refused(&view.backend, none, since, again);
-                        end.is(none.termination().unwrap_or(Termination::new(Cause::Server, Phase::Connect)));
-                        end.meter.reply(503);
-                        return;
-                    }
-                };
-                let server = Arc::clone(&slot.view.server);
-                world.picked(&view.backend, &server, since, again);
-                world.stage(id, Stage::With(Arc::clone(&server)));
-                end.meter.assign(&slot, world.shared.epoch.now_ms());
-                let failure = match world.serve(&server, &view.backend, takes).await {
-                    Ok(status) => {
-                        end.meter.answer(status);
-                        end.is(Termination::default());
-                        world.served.update(|served| served + 1);
-                        return;
-                    }
-                    Err(failure) => failure,
-                };
-                world.stage(id, Stage::Between);
-                let sent = if failure == Failure::Timeout { 100 } else { 0 };
-                let attempt = Attempt {
-                    failure,
-                    idempotent: true,
-                    sent,
-                    body_begun: false,
-                    answer_begun: false,
-                    left: 0,
-                };
-                if !tries.again(&view, slot, attempt, false).await {
-                    end.is(Termination::new(Cause::Server, Phase::Headers));
-                    end.meter.reply(504);
-                    return;
-                }
-                if let Some(it) = world.load.under_way.borrow_mut().get_mut(&id) {
-                    it.again = true;
-                }
+            let held = leash::held(&world.worker, &view, pin!(world.attempts(&view, takes, &mut end))).await;
+            if let Err(cause) = held {
+                world.dismissed(id, cause);
+                end.is(Termination::new(cause, Phase::Data));
             }
         });
         if let Some(it) = self.load.under_way.borrow_mut().get_mut(&id) {
             it.task = Some(task.abort_handle());
+        }
+    }
+
+    /// Tries servers until one answers or there is no more to try.
+    async fn attempts(&self, view: &Rc<BackendView>, takes: Duration, end: &mut Ending) {
+        let (id, backend) = (end.id, &view.backend);
+        let key = u32::try_from(id).ok().map(|id| id.wrapping_mul(0x9e37_79b9));
+        let mut tries = Tries::new(view, key);
+        let mut timer = Timer::default();
+        loop {
+            let since = clock::now();
+            self.stage(id, Stage::Looking(since));
+            let line = Line { client: &self.client, timer: &mut timer, leaves: Leaves::ByReset };
+            let next = tries.next(&self.worker, view, line, &mut end.timings).await;
+            let again = !tries.is_first();
+            let slot = match next {
+                Ok(slot) => slot,
+                Err(none) => {
+                    self.refused(backend, none, since, again);
+                    end.is(none.termination().unwrap_or(Termination::new(Cause::Server, Phase::Connect)));
+                    end.meter.reply(503);
+                    return;
+                }
+            };
+            let server = Arc::clone(&slot.view.server);
+            self.picked(backend, &server, since, again);
+            self.stage(id, Stage::With(Arc::clone(&server), clock::now()));
+            end.meter.assign(&slot, self.shared.epoch.now_ms());
+            let failure = match self.serve(&server, backend, takes).await {
+                Ok(status) => {
+                    end.meter.answer(status);
+                    end.is(Termination::default());
+                    self.served.update(|served| served + 1);
+                    return;
+                }
+                Err(failure) => failure,
+            };
+            self.stage(id, Stage::Between);
+            let sent = if failure == Failure::Timeout { 100 } else { 0 };
+            let attempt =
+                Attempt { failure, idempotent: true, sent, body_begun: false, answer_begun: false, left: 0 };
+            if !tries.again(view, slot, attempt, false).await {
+                end.is(Termination::new(Cause::Server, Phase::Headers));
+                end.meter.reply(504);
+                return;
+            }
+            if let Some(it) = self.load.under_way.borrow_mut().get_mut(&id) {
+                it.again = true;
+            }
         }
     }
 

@@ -69,6 +69,7 @@ impl World {
         let Some(check) = check else { return };
         self.probe(&path, |asked| {
             let is_first = asked.excess.replace(now) != Some(now);
+            (asked.begun, asked.stops) = (None, None);
             // Of several at one time some may be taken together, and what came first is not known.
             if errors.is_none() || asked.ended == Some(now) {
                 (asked.passed, asked.failed) = (0, 0);

@@ -8,6 +8,7 @@ use proxyd::config::source::Memory;
 use proxyd::config::{self, Config};
 
 use crate::dice::Dice;
+use crate::marked::MarkPlan;
 use crate::observed::ObservePlan;
 
 /// What is configured.
@@ -36,6 +37,8 @@ pub(crate) struct BackendPlan {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CheckPlan {
+    /// By HTTP, where 404 asks for nothing new.
+    http: bool,
     pub(crate) interval: Duration,
     /// Where it is neither up nor down for sure, or traffic goes wrong.
     pub(crate) fast: Duration,
@@ -58,6 +61,17 @@ pub(crate) struct ServerPlan {
     /// How often its agent is asked.
     pub(crate) agent: Option<Duration>,
     pub(crate) observe: Option<ObservePlan>,
+    /// What it begins as.
+    pub(crate) init: &'static str,
+    pub(crate) marks: MarkPlan,
+}
+
+/// So many percent of the servers have an agent, traffic that is observed, sessions that end with what becomes of them.
+#[derive(Clone, Copy)]
+struct Shares {
+    agents: u64,
+    observed: u64,
+    marks: u64,
 }
 
 const BALANCE: [&str; 10] = [
@@ -184,7 +198,7 @@ impl Plan {
                 format!("{path} tracks {:?}", self.server(&path).and_then(|it| it.track.as_ref()))
             }
             _ => {
-                let server = ServerPlan::drawn(count, (20, 0), dice);
+                let server = ServerPlan::drawn(count, Shares { agents: 20, observed: 0, marks: 20 }, dice);
                 let told = format!("{name} gets {}", server.name);
                 backend.servers.push(server);
                 told
@@ -231,6 +245,7 @@ impl BackendPlan {
     fn drawn(name: &str, dice: &mut Dice) -> Self {
         let interval = dice.of(&[100, 200, 500, 1000, 2000]);
         let check = dice.percent(85).then(|| CheckPlan {
+            http: dice.percent(40),
             interval: ms(interval),
             fast: ms(dice.of(&[interval, interval / 2])),
             timeout: ms(dice.of(&[interval, interval / 2])),
@@ -240,13 +255,14 @@ impl BackendPlan {
         let count = dice.of(&[1, 2, 2, 3, 3, 3, 4, 6, 8]);
         let (agents, observed) = (dice.of(&[0, 0, 20, 50]), dice.of(&[0, 0, 20, 50]));
         let observed = if check.is_some() { observed } else { 0 };
+        let shares = Shares { agents, observed, marks: dice.of(&[0, 0, 50]) };
         Self {
             name: name.to_owned(),
             balance: dice.of(&BALANCE),
             backups: dice.of(&["first", "first", "all"]),
             panic: dice.percent(25).then(|| (dice.of(&[30, 50, 70, 100]), dice.of(&["all", "all", "none"]))),
             check,
-            servers: (0..count).map(|n| ServerPlan::drawn(n, (agents, observed), dice)).collect(),
+            servers: (0..count).map(|n| ServerPlan::drawn(n, shares, dice)).collect(),
             eject: dice.percent(20).then(|| dice.of(&[20, 50, 100])),
             connect: ms(dice.of(&[50, 200, 1000])),
             queue: ms(dice.of(&[50, 300, 1000, 3000])),
@@ -279,9 +295,10 @@ impl BackendPlan {
             )
             .unwrap();
         }
-        if let Some(CheckPlan { interval, fast, timeout, rise, fall }) = &self.check {
+        if let Some(CheckPlan { http, interval, fast, timeout, rise, fall }) = &self.check {
             let [interval, fast, timeout] = [interval, fast, timeout].map(Duration::as_millis);
-            write!(out, "check: tcp(interval: \"{interval}ms\", fast_interval: \"{fast}ms\", ").unwrap();
+            let kind = if *http { "http(disable_on_404: true, " } else { "tcp(" };
+            write!(out, "check: {kind}interval: \"{interval}ms\", fast_interval: \"{fast}ms\", ").unwrap();
             writeln!(out, "timeout: \"{timeout}ms\", rise: {rise}, fall: {fall}),").unwrap();
         }
         writeln!(out, "servers: [").unwrap();
@@ -297,7 +314,12 @@ impl BackendPlan {
                 track,
                 agent,
                 observe,
+                init,
+                marks,
             } = server;
+            let is_checked = self.check.is_some() && track.is_none();
+            let init = if is_checked { format!(", init_state: {init}") } else { String::new() };
+            let marks = marks.text();
             let minconn = if *minconn > 0 && *minconn < *maxconn {
                 format!(", minconn: {minconn}")
             } else {
@@ -314,7 +336,7 @@ impl BackendPlan {
             writeln!(
                 out,
                 "(name: \"{name}\", address: \"192.0.2.{}:80\", weight: {weight}, backup: {backup}, \
-                maxconn: {maxconn}, max_queue: {max_queue}{minconn}{slow_start}{track}{agent}{observe}),",
+                maxconn: {maxconn}, max_queue: {max_queue}{minconn}{slow_start}{track}{agent}{observe}{init}{marks}),",
                 n + 1
             )
             .unwrap();
@@ -334,18 +356,20 @@ impl BackendPlan {
 }
 
 impl ServerPlan {
-    /// So many percent of them have an agent, and traffic that is observed.
-    fn drawn(n: usize, (agents, observed): (u64, u64), dice: &mut Dice) -> Self {
+    fn drawn(n: usize, Shares { agents, observed, marks }: Shares, dice: &mut Dice) -> Self {
+        let backup = n > 0 && dice.percent(15);
         Self {
             name: format!("s{n}"),
             weight: dice.of(&WEIGHTS),
-            backup: n > 0 && dice.percent(15),
+            backup,
             maxconn: dice.of(&[0, 0, 1, 2, 5]),
             max_queue: dice.of(&[0, 0, 0, 2]),
             minconn: dice.of(&[0, 0, 1]),
             slow_start: ms(dice.of(&[0, 0, 0, 300, 2000, 10_000])),
             track: None,
             observe: dice.percent(observed).then(|| ObservePlan::drawn(dice)),
+            init: dice.of(&["up", "up", "up", "down", "fully_up", "fully_down"]),
+            marks: MarkPlan::drawn(backup, marks, dice),
             agent: dice.percent(agents).then(|| ms(dice.of(&[100, 300, 1000]))),
         }
     }

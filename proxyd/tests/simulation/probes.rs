@@ -12,6 +12,8 @@ use proxyd::model::backend::Backend;
 use proxyd::model::server::{CheckStatus, Outcome, Server};
 
 use crate::agents::Mood;
+use crate::beginnings::Begun;
+use crate::stopping;
 use crate::world::{Truth, World};
 
 /// Who stands in for the network.
@@ -34,6 +36,10 @@ pub(crate) struct Asked {
     pub(crate) hurried: Option<Instant>,
     /// Since when nothing but checks happened to it, and they were to be sent.
     pub(crate) undisturbed: Option<Instant>,
+    /// What they said since it began, if that is known.
+    pub(crate) begun: Option<Begun>,
+    /// Whether the last one that passed asked for nothing new; `None` if something else happened since.
+    pub(crate) stops: Option<bool>,
 }
 
 /// By `backend/server`.
@@ -73,7 +79,7 @@ impl Drop for Question {
 }
 
 impl Prober for Simulated {
-    fn ask<'a>(&'a self, _: &'a Address, _: &'a Backend, server: &'a Server, _: &'a Check) -> Asking<'a> {
+    fn ask<'a>(&'a self, _: &'a Address, _: &'a Backend, server: &'a Server, check: &'a Check) -> Asking<'a> {
         let (world, path) = (Rc::clone(&self.0), server.path());
         Box::pin(async move {
             let began = clock::now();
@@ -81,8 +87,9 @@ impl Prober for Simulated {
             world.probe(&path, |asked| (asked.began, asked.hurried) = (Some(began), None));
             let timeout = world.check_of(&path).map_or(Duration::from_secs(1), |check| check.timeout);
             let soon = Duration::from_millis(world.dice.borrow_mut().between(1, 20)).min(timeout / 2);
-            let (status, takes) = match world.truth(&path) {
-                Truth::Well | Truth::Errs => (CheckStatus::L4Ok, soon),
+            let truth = world.truth(&path);
+            let (status, takes) = match truth {
+                Truth::Well | Truth::Errs | Truth::Leaves => (stopping::answered(truth, server, check), soon),
                 Truth::Refuses => (CheckStatus::L4Con, soon),
                 Truth::Hangs => (CheckStatus::L4Timeout, timeout),
             };
@@ -93,9 +100,14 @@ impl Prober for Simulated {
                 asked.ended = Some(now);
                 // A check that was under way when something happened may say nothing any more.
                 let counts = asked.undisturbed.is_none_or(|since| since < began);
+                // That one began when none was under way.
+                asked.begun = asked.begun.and_then(|begun| begun.and(status.passed()));
                 if asked.excess == Some(now) {
-                    (asked.passed, asked.failed) = (0, 0);
+                    (asked.passed, asked.failed, asked.begun, asked.stops) = (0, 0, None, None);
                 } else if counts {
+                    if status.passed() {
+                        asked.stops = Some(status == CheckStatus::L7OkConditional);
+                    }
                     (asked.passed, asked.failed) =
                         if status.passed() { (asked.passed + 1, 0) } else { (0, asked.failed + 1) };
                 }

@@ -71,7 +71,8 @@ async fn step(
         }
         35..43 if world.agent_of(&path).is_some() => world.set_mood(&path, Mood::drawn(dice)),
         35..50 => {
-            const TRUTHS: [Truth; 5] = [Truth::Well, Truth::Well, Truth::Errs, Truth::Refuses, Truth::Hangs];
+            const TRUTHS: [Truth; 6] =
+                [Truth::Well, Truth::Well, Truth::Leaves, Truth::Errs, Truth::Refuses, Truth::Hangs];
             world.set_truth(&path, dice.of(&TRUTHS));
         }
         50..55 => world.abandon(dice.number()),
@@ -79,8 +80,13 @@ async fn step(
             let command = drawn(world, &path, dice);
             world.say(&format!("> {command}"));
             world.touch(&path);
+            let is_away = || world.find(&path).is_some_and(|(_, it)| it.control().state.admin.is_maint());
+            let was_away = is_away();
             let said = console.ask(&command).await?;
             world.touch(&path);
+            if was_away && !is_away() {
+                world.begins(&path);
+            }
             if !said.is_empty() && !said.contains("by 'stats socket command'") {
                 return Err(format!("{command} is answered: {said}"));
             }

@@ -14,6 +14,7 @@ use proxyd::model::server::Server;
 use proxyd::model::shared::Shared;
 use proxyd::model::snapshot::{Site, Snapshot};
 use proxyd::net::stream::Stream;
+use proxyd::session::leash;
 use proxyd::session::worker::Worker;
 use proxyd::{admin, health, process, telemetry};
 
@@ -21,6 +22,7 @@ use crate::agents::{Heard, Mood};
 use crate::console::listener;
 use crate::dice::Dice;
 use crate::load::Load;
+use crate::marked::Mark;
 use crate::observed::ObservePlan;
 use crate::plan::{CheckPlan, Plan};
 use crate::probes::{Asked, Probes, Simulated};
@@ -30,6 +32,8 @@ use crate::watchdog::Tale;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Truth {
     Well,
+    /// It asks for nothing new, where its check listens to that.
+    Leaves,
     /// It answers requests with an error.
     Errs,
     Refuses,
@@ -57,6 +61,7 @@ pub(crate) struct World {
     /// When something happened to a server that may not have been taken up everywhere yet.
     touched: RefCell<BTreeMap<String, Instant>>,
     pub(crate) load: Load,
+    pub(crate) marks: RefCell<BTreeMap<String, Mark>>,
     /// Every server there ever was.
     pub(crate) servers: RefCell<Vec<Arc<Server>>>,
     tale: Arc<Tale>,
@@ -101,6 +106,7 @@ impl World {
             questions: Cell::default(),
             touched: RefCell::default(),
             load: Load::default(),
+            marks: RefCell::default(),
             servers: RefCell::default(),
             tale,
             wrong: RefCell::default(),
@@ -115,6 +121,7 @@ impl World {
         let socket = admin::Socket { listener, path: "sim.sock".into(), level: Level::Admin };
         tokio::task::spawn_local(admin::serve(Arc::clone(&shared), vec![socket], "sim".to_owned()));
         tokio::task::spawn_local(process::lineups::run(Arc::clone(&shared)));
+        tokio::task::spawn_local(leash::run(Rc::clone(&world.worker)));
         tokio::task::spawn_local(telemetry::sampler::run(Arc::clone(&shared)));
         tokio::task::spawn_local(health::run_by(shared, seed, Rc::new(Simulated(Rc::clone(&world)))));
         world
@@ -133,6 +140,7 @@ impl World {
     fn graph_changed(&self) {
         let snapshot = self.shared.snapshot();
         let mut known = self.servers.borrow_mut();
+        let mut new = Vec::new();
         for server in snapshot.backends.iter().flat_map(|backend| &backend.servers) {
             let path = server.path();
             if known.iter().any(|it| Arc::ptr_eq(it, server)) {
@@ -143,7 +151,11 @@ impl World {
                 known.push(Arc::clone(server));
                 self.errors(&path, |errors| *errors = Some(0));
                 self.touch(&path);
+                new.push(path);
             }
+        }
+        for path in &new {
+            self.begins(path);
         }
     }
 
@@ -209,6 +221,7 @@ impl World {
         self.stir(path);
         self.probe(path, |asked| {
             (asked.passed, asked.failed, asked.undisturbed, asked.hurried) = (0, 0, Some(now), None);
+            (asked.begun, asked.stops) = (None, None);
         });
         self.agent(path, Heard::disturb);
         let plan = self.plan.borrow();
