@@ -2,6 +2,7 @@
 //! waits for a server that is full, since it belongs there; one without a key goes in turns.
 
 use super::{Ask, Picked, round_robin, usable};
+use crate::hash::avalanche;
 use crate::model::backend::{Backend, Entered};
 use crate::model::lineup::Group;
 use crate::model::placement::{Placement, Table};
@@ -19,10 +20,17 @@ pub(super) fn pick(backend: &Backend, group: &Group, ask: &Ask<'_>) -> Picked {
         return Picked::Nobody;
     }
     let fits = |index: &u32| usable(backend, ask, *index);
-    // A key that finds nobody on its way has any of those that are left.
+    // A key that finds nobody on its way has any of those that are left, in an order over all servers that is its own:
+    // who goes or comes moves no other's keys here either.
     let left = || {
-        let (before, from) = group.members.split_at(key as usize % group.members.len());
-        from.iter().chain(before).copied().filter(fits)
+        let backup = group.members.first().is_some_and(|&index| backend.servers[index as usize].backup);
+        let (count, start) = (backend.servers.len() as u32, avalanche(key));
+        // An odd step leads through all places of a power of two.
+        let (places, step) = (count.next_power_of_two(), start >> 16 | 1);
+        let order = (0..places).map(move |n| start.wrapping_add(n.wrapping_mul(step)) & (places - 1));
+        order
+            .filter(move |&index| index < count && backend.servers[index as usize].backup == backup)
+            .filter(fits)
     };
     match &placement.table {
         Table::Map(map) => {

@@ -11,7 +11,6 @@ use super::super::{Random, key, pick};
 use super::*;
 use crate::config::source::Memory;
 use crate::config::{self, Algorithm};
-use crate::hash::avalanche;
 use crate::model::change::Cause;
 use crate::model::shared::Shared;
 use crate::model::snapshot::{Site, Snapshot};
@@ -50,6 +49,23 @@ fn server(backend: &Backend, key: u32, tried: &[u32]) -> Option<u32> {
     let Picked::Server(index) = picked(backend, key, tried) else { return None };
     backend.leave(index);
     Some(index)
+}
+
+/// Of a heavy server that is down hardly a place of the table is anybody's who is left.
+#[tokio::test(start_paused = true)]
+async fn who_goes_moves_no_other_keys_where_few_are_left() {
+    let light = servers(6, "");
+    let heavy = "(name: \"heavy\", address: \"127.0.0.1:9\", weight: 256)";
+    let shared = shared_of(&config("source(kind: maglev)", &format!("{light}, {heavy}")));
+    let app = Arc::clone(&shared.snapshot().backends[0]);
+    shared.server_event(&app, app.server("heavy").unwrap(), Event::Maint, BY);
+    let homes = || (0..1000).map(|key| server(&app, avalanche(key), &[]).unwrap()).collect::<Vec<_>>();
+    let before = homes();
+    assert!((0..6).all(|index| before.iter().filter(|home| **home == index).count() > 100));
+    shared.server_event(&app, &app.servers[2], Event::Maint, BY);
+    for (before, after) in before.into_iter().zip(homes()) {
+        assert!(before == after || before == 2 && after != 2, "{before} {after}");
+    }
 }
 
 /// Lets a lineup be prepared that knows all changes.
