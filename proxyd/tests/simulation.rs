@@ -20,10 +20,16 @@
 mod agents;
 #[path = "simulation/beginnings.rs"]
 mod beginnings;
+#[path = "simulation/clients.rs"]
+mod clients;
 #[path = "simulation/console.rs"]
 mod console;
+#[path = "simulation/cookies.rs"]
+mod cookies;
 #[path = "simulation/dice.rs"]
 mod dice;
+#[path = "simulation/hashing.rs"]
+mod hashing;
 #[path = "simulation/invariants.rs"]
 mod invariants;
 #[path = "simulation/load.rs"]
@@ -32,12 +38,16 @@ mod load;
 mod marked;
 #[path = "simulation/observed.rs"]
 mod observed;
+#[path = "simulation/pins.rs"]
+mod pins;
 #[path = "simulation/plan.rs"]
 mod plan;
 #[path = "simulation/probes.rs"]
 mod probes;
 #[path = "simulation/replica.rs"]
 mod replica;
+#[path = "simulation/sticking.rs"]
+mod sticking;
 #[path = "simulation/stopping.rs"]
 mod stopping;
 #[path = "simulation/story.rs"]

@@ -4,7 +4,7 @@ mod forward;
 mod head;
 mod key;
 mod log;
-mod persistence;
+pub mod persistence;
 mod reply;
 mod tables;
 

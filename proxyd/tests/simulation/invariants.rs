@@ -10,10 +10,11 @@ use proxyd::balance::{Ask, Picked, Random};
 use proxyd::clock::{self, Instant};
 use proxyd::config::{Algorithm, Backups, PanicMode};
 use proxyd::model::backend::Backend;
+use proxyd::model::panic::Belief;
 use proxyd::model::server::Server;
 use proxyd::session::queue::NoServer;
 
-use crate::load::Stage;
+use crate::load::{Look, Stage, Ties, UnderWay};
 use crate::world::World;
 
 /// A change is taken up everywhere within this time: lineups are prepared at most so often.
@@ -29,9 +30,9 @@ fn is_well(server: &Server) -> bool {
     is_offered(server) && matches!(state.oper, Oper::Running | Oper::Starting) && !state.ejected
 }
 
-/// Whether its state allows new requests, told from the states themselves and not from what was made of them.
-fn may_be_used(backend: &Backend, server: &Server) -> bool {
-    let Some(panic) = backend.panic else { return is_well(server) };
+/// What decides on traffic, told from the states themselves and not from what was made of them.
+fn belief(backend: &Backend) -> Belief {
+    let Some(panic) = backend.panic else { return Belief::Health };
     let count = |wanted: &dyn Fn(&Server) -> bool| {
         backend.servers.iter().filter(|server| server.weight() > 0 && wanted(server)).count()
     };
@@ -39,9 +40,18 @@ fn may_be_used(backend: &Backend, server: &Server) -> bool {
     let up = count(&|server| !server.backup && is_well(server))
         + count(&|server| server.backup && is_well(server));
     match panic.then {
-        _ if offered == 0 || up.min(offered) * 100 >= panic.below as usize * offered => is_well(server),
-        PanicMode::All => is_offered(server),
-        PanicMode::None => false,
+        _ if offered == 0 || up.min(offered) * 100 >= panic.below as usize * offered => Belief::Health,
+        PanicMode::All => Belief::All,
+        PanicMode::None => Belief::Nobody,
+    }
+}
+
+/// Whether its state allows new requests.
+fn may_be_used(backend: &Backend, server: &Server) -> bool {
+    match belief(backend) {
+        Belief::Health => is_well(server),
+        Belief::All => is_offered(server),
+        Belief::Nobody => false,
     }
 }
 
@@ -55,7 +65,7 @@ impl World {
         self.last_touched(&server.path()).is_none_or(|at| clock::now() > at + within)
     }
 
-    fn is_backend_settled(&self, backend: &Backend) -> bool {
+    pub(crate) fn is_backend_settled(&self, backend: &Backend) -> bool {
         backend.servers.iter().all(|server| self.is_settled(server, GRACE))
     }
 
@@ -63,29 +73,52 @@ impl World {
         self.shared.snapshot().backend(&backend.name).is_some_and(|now| Arc::ptr_eq(now, backend))
     }
 
+    /// Whether those who belong to a server stay with it; `None` where that is not certain.
+    pub(crate) fn keeps(&self, backend: &Arc<Backend>, server: &Server) -> Option<bool> {
+        let is_up = server.control().state.is_up();
+        if backend.panic.is_none() {
+            return Some(is_up);
+        }
+        let is_certain = self.is_current(backend) && self.is_backend_settled(backend);
+        is_certain.then(|| match belief(backend) {
+            Belief::Health => is_up,
+            Belief::All => is_up || is_offered(server),
+            Belief::Nobody => false,
+        })
+    }
+
     /// A request was given a server.
-    pub(crate) fn picked(&self, backend: &Arc<Backend>, server: &Server, since: Instant, again: bool) {
+    pub(crate) fn picked(&self, backend: &Arc<Backend>, server: &Server, look: Look, ties: &Ties) {
+        let Look { since, again, at_once } = look;
+        let is_pinned = self.is_pinned(backend, server, ties.pin.as_ref());
+        match ties {
+            Ties { pin: Some(pin), .. } => self.judge_pin(backend, server, pin, look),
+            Ties { key: Some(key), .. } if !again && at_once => {
+                self.judge_key(backend, server, *key);
+            }
+            _ => {}
+        }
         let path = server.path();
         let state = server.control().state;
         // Who waited was given its server a moment before it could run.
-        let at_once = clock::now() == since;
+        let at_once = at_once || clock::now() == since;
         let strictly = match backend.panic {
             None => at_once || self.is_settled(server, Duration::ZERO),
             Some(_) => self.is_current(backend) && self.is_backend_settled(backend),
         };
         // What began there and may go nowhere else stays while the server is up.
         let is_held = again && !backend.retries.redispatch && state.is_up();
-        if !may_be_used(backend, server) && !is_held && strictly {
+        if !may_be_used(backend, server) && !is_held && !is_pinned && strictly {
             self.fail(format!("{path} is picked in state {} {:?}", state.status().word(), state));
         }
         if !self.is_settled(server, GRACE) || !self.is_current(backend) {
             return;
         }
-        if server.weight() == 0 && (backend.retries.redispatch || !again) {
+        if server.weight() == 0 && !is_pinned && (backend.retries.redispatch || !again) {
             self.fail(format!("{path} is picked with weight 0"));
         }
         let first = backend.servers.iter().find(|it| it.backup && is_eligible(backend, it));
-        if server.backup && self.is_backend_settled(backend) && !again {
+        if server.backup && self.is_backend_settled(backend) && !again && !is_pinned {
             if let Some(active) = backend.servers.iter().find(|it| !it.backup && is_eligible(backend, it)) {
                 self.fail(format!("the backup {path} is picked beside {}", active.path()));
             }
@@ -133,6 +166,7 @@ impl World {
         self.judge_tracking();
         self.judge_warming();
         self.judge_outliers();
+        self.judge_hashing();
     }
 
     /// Each server carries who says to be with it, no more and no less.
@@ -141,6 +175,15 @@ impl World {
         for it in self.load.under_way.borrow().values() {
             if let Stage::With(server, _) = &it.stage {
                 *held.entry(Arc::as_ptr(server)).or_default() += 1;
+            }
+        }
+        for backend in &self.shared.snapshot().backends {
+            let under_way = self.load.under_way.borrow();
+            let is_in_it =
+                |it: &&UnderWay| matches!(it.stage, Stage::With(..)) && it.backend.name == backend.name;
+            let held = under_way.values().filter(is_in_it).count();
+            if backend.balance.bounds_loads() && backend.carried() as usize != held {
+                self.fail(format!("{} carries {}, and has {held}", backend.name, backend.carried()));
             }
         }
         for server in self.servers.borrow().iter() {
@@ -164,7 +207,8 @@ impl World {
             let waited = clock::now() - *since;
             let plan = self.plan.borrow();
             if let Some(plan) = plan.backend(&backend.name)
-                && waited > plan.patience()
+                // One with a key waits anew when the server goes that it waits for.
+                && waited > plan.patience() * if it.ties.key.is_some() { 3 } else { 1 }
             {
                 self.fail(format!("request {id} has looked for a server of {} for {waited:?}", backend.name));
             }
@@ -172,11 +216,31 @@ impl World {
                 continue;
             }
             let free = |(index, server): (usize, &Arc<Server>)| {
-                !server.backup && is_eligible(backend, server) && backend.has_room(index as u32)
+                self.is_for(it, *since, server) && backend.has_room(index as u32)
             };
             if let Some(index) = backend.servers.iter().enumerate().position(free) {
                 self.fail(format!("request {id} waits, and {} has room", backend.servers[index].path()));
             }
+        }
+    }
+
+    /// Whether one that waits would go to this server, as far as that is certain.
+    fn is_for(&self, it: &UnderWay, since: Instant, server: &Server) -> bool {
+        let backend = &it.backend;
+        match &it.ties {
+            // Who finds the line of its server full waits for any; and a limit that has grown with the load of others is
+            // looked at with the next who comes or leaves.
+            Ties { pin: Some(pin), .. } => {
+                let limits = backend.limits[pin.server.index() as usize];
+                let is_plain = limits.max_queue == 0 && limits.minconn == 0;
+                let is_its = pin.holds == Some(true) && pin.server.id == server.id;
+                // Who was let go when it went down is not held to it any more.
+                let stayed = self.last_touched(&server.path()).is_none_or(|at| at < since);
+                let stayed = stayed && backend.eject.is_none();
+                is_plain && is_its && stayed && self.is_pinned(backend, server, Some(pin))
+            }
+            Ties { key: Some(_), .. } => false,
+            _ => !server.backup && is_eligible(backend, server),
         }
     }
 

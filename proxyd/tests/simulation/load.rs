@@ -2,25 +2,31 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use proxyd::clock::{self, Instant};
+use proxyd::config::condition::Subject;
 use proxyd::model::backend::Backend;
 use proxyd::model::server::Server;
 use proxyd::model::traffic::Sight;
 use proxyd::net::timer::Timer;
-use proxyd::session::dispatch::Tries;
+use proxyd::session::http::persistence::Persisted;
 use proxyd::session::leash;
 use proxyd::session::meter::{Meter, Timings};
 use proxyd::session::queue::{Leaves, Line, NoServer};
 use proxyd::session::retry::{Attempt, Failure};
+use proxyd::session::stick::Stuck;
 use proxyd::session::termination::{Cause, Phase, Termination};
 use proxyd::session::view::BackendView;
 use tokio::task::AbortHandle;
 
+use crate::clients::Person;
+use crate::pins::Pin;
 use crate::world::{Truth, World};
 
 /// All requests that are under way.
@@ -37,6 +43,7 @@ pub(crate) struct UnderWay {
     pub(crate) backend: Arc<Backend>,
     /// A server was tried before.
     pub(crate) again: bool,
+    pub(crate) ties: Ties,
     task: Option<AbortHandle>,
 }
 
@@ -48,6 +55,23 @@ pub(crate) enum Stage {
     With(Arc<Server>, Instant),
     /// Its server failed; whether it goes on is not decided yet.
     Between,
+}
+
+/// How it looked for a server.
+#[derive(Clone, Copy)]
+pub(crate) struct Look {
+    pub(crate) since: Instant,
+    /// It was on another before.
+    pub(crate) again: bool,
+    /// It did not wait.
+    pub(crate) at_once: bool,
+}
+
+/// What holds it to a server.
+#[derive(Clone, Default)]
+pub(crate) struct Ties {
+    pub(crate) key: Option<u32>,
+    pub(crate) pin: Option<Pin>,
 }
 
 /// Its end, whatever ends it.
@@ -74,7 +98,7 @@ impl Drop for Ending {
 
 impl World {
     /// A client asks for something that takes so long.
-    pub(crate) fn request(self: &Rc<Self>, backend: &str, takes: Duration) {
+    pub(crate) fn request(self: &Rc<Self>, backend: &str, takes: Duration, person: Person) {
         let Some((frontend, _)) = self.worker.frontend(&format!("web-{backend}")) else { return };
         let Some(view) = frontend.backend.clone() else { return };
         let id = self.load.next.get();
@@ -88,12 +112,14 @@ impl World {
             stage: Stage::Looking(clock::now()),
             backend: Arc::clone(&view.backend),
             again: false,
+            ties: Ties::default(),
             task: None,
         };
         self.load.under_way.borrow_mut().insert(id, under_way);
         let world = Rc::clone(self);
         let task = tokio::task::spawn_local(async move {
-            let held = leash::held(&world.worker, &view, pin!(world.attempts(&view, takes, &mut end))).await;
+            let held =
+                leash::held(&world.worker, &view, pin!(world.attempts(&view, takes, person, &mut end))).await;
             if let Err(cause) = held {
                 world.dismissed(id, cause);
                 end.is(Termination::new(cause, Phase::Data));
@@ -105,16 +131,31 @@ impl World {
     }
 
     /// Tries servers until one answers or there is no more to try.
-    async fn attempts(&self, view: &Rc<BackendView>, takes: Duration, end: &mut Ending) {
+    async fn attempts(&self, view: &Rc<BackendView>, takes: Duration, person: Person, end: &mut Ending) {
         let (id, backend) = (end.id, &view.backend);
-        let key = u32::try_from(id).ok().map(|id| id.wrapping_mul(0x9e37_79b9));
-        let mut tries = Tries::new(view, key);
+        let cookie = self.cookie(backend, person);
+        let mut head = person.head(cookie.as_deref());
+        let mut persisted = Persisted::read(backend, &mut head, person.address());
+        let ties = Ties { key: person.key(backend, &head), pin: self.pin(backend, person) };
+        let exception = backend.persist.exception(&Subject::of(&head, person.address()));
+        let (facts, assigned) = (person.facts(&head), persisted.has_server());
+        let stuck = match &backend.stick[..] {
+            [] => Stuck::none(),
+            _ => Stuck::read(backend, &facts, assigned, exception, self.shared.epoch.now_ms()),
+        };
+        self.looked_up(backend, person);
+        let mut tries = persisted.tries(view, ties.key);
+        stuck.prefer(&mut tries);
+        if let Some(it) = self.load.under_way.borrow_mut().get_mut(&id) {
+            it.ties = ties.clone();
+        }
         let mut timer = Timer::default();
         loop {
             let since = clock::now();
             self.stage(id, Stage::Looking(since));
             let line = Line { client: &self.client, timer: &mut timer, leaves: Leaves::ByReset };
-            let next = tries.next(&self.worker, view, line, &mut end.timings).await;
+            let next = tries.next(&self.worker, view, line, &mut end.timings);
+            let (next, at_once) = promptly(next).await;
             let again = !tries.is_first();
             let slot = match next {
                 Ok(slot) => slot,
@@ -126,11 +167,18 @@ impl World {
                 }
             };
             let server = Arc::clone(&slot.view.server);
-            self.picked(backend, &server, since, again);
+            self.picked(backend, &server, Look { since, again, at_once }, &ties);
+            persisted.assigned(&slot);
             self.stage(id, Stage::With(Arc::clone(&server), clock::now()));
             end.meter.assign(&slot, self.shared.epoch.now_ms());
             let failure = match self.serve(&server, backend, takes).await {
                 Ok(status) => {
+                    let mut head = format!("HTTP/1.1 {status} Such\r\n\r\n").into_bytes();
+                    persisted.answer(&mut head, backend, &slot, status);
+                    self.told(backend, &server, person, cookie.as_deref(), &head);
+                    stuck.answered(backend, &facts, slot.index, self.shared.epoch.now_ms());
+                    self.stored(backend, &server, person);
+                    persisted.count(view);
                     end.meter.answer(status);
                     end.is(Termination::default());
                     self.served.update(|served| served + 1);
@@ -205,5 +253,14 @@ impl World {
     fn refused(&self, backend: &Arc<Backend>, none: NoServer, since: Instant, again: bool) {
         self.say(&format!("a request to {} is refused: {none:?}", backend.name));
         self.judge_refusal(backend, none, since, again);
+    }
+}
+
+/// What comes of something, and whether that was there at once.
+async fn promptly<T>(future: impl Future<Output = T>) -> (T, bool) {
+    let mut future = pin!(future);
+    match poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx))).await {
+        Poll::Ready(came) => (came, true),
+        Poll::Pending => (future.await, false),
     }
 }

@@ -79,7 +79,7 @@ impl World {
     fn nobody_since(&self, at: Instant, what: &str, is_meant: impl Fn(&UnderWay, &Arc<Server>) -> bool) {
         for (id, it) in self.load.under_way.borrow().iter() {
             if let Stage::With(server, since) = &it.stage
-                && *since <= at
+                && *since < at
                 // What began before a reload goes by what was said then.
                 && it.backend.dismisses
                 && is_meant(it, server)

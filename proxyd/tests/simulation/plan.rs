@@ -7,9 +7,13 @@ use std::time::Duration;
 use proxyd::config::source::Memory;
 use proxyd::config::{self, Config};
 
+use crate::cookies::CookiePlan;
 use crate::dice::Dice;
+use crate::hashing;
 use crate::marked::MarkPlan;
 use crate::observed::ObservePlan;
+use crate::pins::PersistPlan;
+use crate::sticking::StickPlan;
 
 /// What is configured.
 #[derive(Clone, Debug)]
@@ -20,7 +24,7 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug)]
 pub(crate) struct BackendPlan {
     pub(crate) name: String,
-    pub(crate) balance: &'static str,
+    pub(crate) balance: String,
     pub(crate) backups: &'static str,
     /// Percent of the servers, and what is done below it.
     pub(crate) panic: Option<(u64, &'static str)>,
@@ -33,6 +37,9 @@ pub(crate) struct BackendPlan {
     pub(crate) server: Duration,
     pub(crate) retries: u32,
     pub(crate) redispatch: bool,
+    cookie: Option<CookiePlan>,
+    pub(crate) stick: Option<StickPlan>,
+    pub(crate) persist: PersistPlan,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -219,6 +226,7 @@ impl Plan {
     pub(crate) fn text(&self) -> String {
         let mut frontends = String::new();
         let mut backends = String::new();
+        let mut tables = String::new();
         for backend in &self.backends {
             let name = &backend.name;
             writeln!(
@@ -227,8 +235,11 @@ impl Plan {
             )
             .unwrap();
             backend.write(&mut backends);
+            if let Some(stick) = backend.stick {
+                tables.push_str(&stick.table(name));
+            }
         }
-        format!("(\nfrontends: [\n{frontends}],\nbackends: [\n{backends}],\n)\n")
+        format!("(\ntables: [\n{tables}],\nfrontends: [\n{frontends}],\nbackends: [\n{backends}],\n)\n")
     }
 
     pub(crate) fn config(&self) -> Config {
@@ -255,10 +266,12 @@ impl BackendPlan {
         let count = dice.of(&[1, 2, 2, 3, 3, 3, 4, 6, 8]);
         let (agents, observed) = (dice.of(&[0, 0, 20, 50]), dice.of(&[0, 0, 20, 50]));
         let observed = if check.is_some() { observed } else { 0 };
+        // Nobody, a cookie, or a table.
+        let holds = dice.of(&[0, 0, 1, 2]);
         let shares = Shares { agents, observed, marks: dice.of(&[0, 0, 50]) };
         Self {
             name: name.to_owned(),
-            balance: dice.of(&BALANCE),
+            balance: if dice.percent(30) { hashing::drawn(dice) } else { dice.of(&BALANCE).to_owned() },
             backups: dice.of(&["first", "first", "all"]),
             panic: dice.percent(25).then(|| (dice.of(&[30, 50, 70, 100]), dice.of(&["all", "all", "none"]))),
             check,
@@ -269,6 +282,9 @@ impl BackendPlan {
             server: ms(dice.of(&[200, 1000])),
             retries: dice.between(0, 3) as u32,
             redispatch: dice.percent(85),
+            cookie: (holds == 1).then(|| CookiePlan::drawn(dice)),
+            stick: (holds == 2).then(|| StickPlan::drawn(dice)),
+            persist: PersistPlan::drawn(dice),
         }
     }
 
@@ -285,6 +301,15 @@ impl BackendPlan {
         .unwrap();
         writeln!(out, "retries: (max: {retries}, redispatch: {redispatch}, on: [conn_failure, empty_response, response_timeout]),")
             .unwrap();
+        if let Some(cookie) = self.cookie {
+            out.push_str(&cookie.text());
+        }
+        if let Some(stick) = self.stick {
+            out.push_str(&stick.text(name));
+        }
+        if self.cookie.is_some() || self.stick.is_some() {
+            out.push_str(&self.persist.text());
+        }
         if let Some((below, then)) = self.panic {
             writeln!(out, "panic: (below: \"{below}%\", then: {then}),").unwrap();
         }
@@ -346,7 +371,7 @@ impl BackendPlan {
 
     /// Whether a server may have any weight.
     pub(crate) fn is_dynamic(&self) -> bool {
-        self.balance != "static_rr"
+        self.balance != "static_rr" && !self.balance.contains("map_based")
     }
 
     /// The longest a request may look for a server: twice in line, and the pauses around it.

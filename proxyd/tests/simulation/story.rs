@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::agents::Mood;
+use crate::clients::Person;
 use crate::console::Console;
 use crate::dice::Dice;
 use crate::plan::{BackendPlan, CheckPlan};
@@ -66,7 +67,8 @@ async fn step(
             let backend = path.split('/').next().unwrap_or_default();
             world.say(&format!("{count} requests to {backend}"));
             for _ in 0..count {
-                world.request(backend, Duration::from_millis(dice.of(&[0, 1, 10, 100, 700])));
+                let takes = Duration::from_millis(dice.of(&[0, 1, 10, 100, 700]));
+                world.request(backend, takes, Person::drawn(dice));
             }
         }
         35..43 if world.agent_of(&path).is_some() => world.set_mood(&path, Mood::drawn(dice)),

@@ -20,12 +20,15 @@ use proxyd::{admin, health, process, telemetry};
 
 use crate::agents::{Heard, Mood};
 use crate::console::listener;
+use crate::cookies::Told;
 use crate::dice::Dice;
+use crate::hashing::Homes;
 use crate::load::Load;
 use crate::marked::Mark;
 use crate::observed::ObservePlan;
 use crate::plan::{CheckPlan, Plan};
 use crate::probes::{Asked, Probes, Simulated};
+use crate::sticking::Stored;
 use crate::watchdog::Tale;
 
 /// How a server is, whatever is believed of it.
@@ -62,6 +65,11 @@ pub(crate) struct World {
     touched: RefCell<BTreeMap<String, Instant>>,
     pub(crate) load: Load,
     pub(crate) marks: RefCell<BTreeMap<String, Mark>>,
+    /// By backend: where keys belonged, the last at the end.
+    pub(crate) homes: RefCell<BTreeMap<String, Vec<Homes>>>,
+    /// By backend and client.
+    pub(crate) cookies: RefCell<BTreeMap<(String, u64), Told>>,
+    pub(crate) stored: RefCell<BTreeMap<(String, u64), Stored>>,
     /// Every server there ever was.
     pub(crate) servers: RefCell<Vec<Arc<Server>>>,
     tale: Arc<Tale>,
@@ -107,6 +115,9 @@ impl World {
             touched: RefCell::default(),
             load: Load::default(),
             marks: RefCell::default(),
+            homes: RefCell::default(),
+            cookies: RefCell::default(),
+            stored: RefCell::default(),
             servers: RefCell::default(),
             tale,
             wrong: RefCell::default(),

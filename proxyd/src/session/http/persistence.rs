@@ -14,7 +14,7 @@ use crate::session::view::BackendView;
 
 /// What is known of a request's cookie; nothing where its backend has none.
 #[derive(Debug)]
-pub(super) struct Persisted(Option<Cookie>);
+pub struct Persisted(Option<Cookie>);
 
 #[derive(Debug)]
 struct Cookie {
@@ -32,7 +32,7 @@ fn now() -> u64 {
 
 impl Persisted {
     /// Reads the head that goes to the server, and leaves in it what that is to see.
-    pub(super) fn read(backend: &Backend, head: &mut Vec<u8>, source: Option<IpAddr>) -> Self {
+    pub fn read(backend: &Backend, head: &mut Vec<u8>, source: Option<IpAddr>) -> Self {
         let Some(cookies) = &backend.cookies else { return Self(None) };
         let exception = backend.persist.exception(&Subject::of(head, source));
         let hold = match exception {
@@ -49,7 +49,7 @@ impl Persisted {
     }
 
     /// The tries of this request; its server is the first.
-    pub(super) fn tries(&self, backend: &BackendView, key: Option<u32>) -> Tries {
+    pub fn tries(&self, backend: &BackendView, key: Option<u32>) -> Tries {
         let mut tries = Tries::new(backend, key);
         if let Some(Cookie { presented: Presented { server: Some(index), .. }, hold, .. }) = self.0 {
             tries.prefer(index, hold);
@@ -58,19 +58,19 @@ impl Persisted {
     }
 
     /// Its cookie leads to one.
-    pub(super) fn has_server(&self) -> bool {
+    pub fn has_server(&self) -> bool {
         self.0.as_ref().is_some_and(|cookie| cookie.presented.server.is_some())
     }
 
     /// It goes to this server.
-    pub(super) fn assigned(&mut self, slot: &Slot) {
+    pub fn assigned(&mut self, slot: &Slot) {
         if let Some(cookie) = &mut self.0 {
             cookie.found = cookie.presented.found_on(slot.index);
         }
     }
 
     /// Writes into the head of the answer what the client is told.
-    pub(super) fn answer(&mut self, head: &mut Vec<u8>, backend: &Backend, slot: &Slot, status: u16) {
+    pub fn answer(&mut self, head: &mut Vec<u8>, backend: &Backend, slot: &Slot, status: u16) {
         let (Some(cookie), Some(cookies)) = (&mut self.0, &backend.cookies) else { return };
         let values = cookies.values();
         let answered = Answered {
@@ -84,12 +84,12 @@ impl Persisted {
     }
 
     /// What a line of the access log says of it.
-    pub(super) fn letters(&self) -> Letters {
+    pub fn letters(&self) -> Letters {
         self.0.as_ref().map(|cookie| Letters::new(cookie.found, cookie.given)).unwrap_or_default()
     }
 
     /// The request is over.
-    pub(super) fn count(&self, backend: &BackendView) {
+    pub fn count(&self, backend: &BackendView) {
         if let Some(cookie) = &self.0 {
             backend.count_cookie(cookie.found, cookie.given);
         }
