@@ -100,8 +100,11 @@ impl Homes {
         match hash.kind {
             HashKind::MapBased => false,
             HashKind::Consistent => same_group,
-            // A table is made of all servers, whether or not they can be picked.
-            HashKind::Maglev => same_group && group(self) == group(now),
+            // A table is made of all servers, whether or not they can be picked; and where few can, keys go on over the whole
+            // list.
+            HashKind::Maglev => {
+                same_group && self.places.len() == now.places.len() && group(self) == group(now)
+            }
         }
     }
 }
