@@ -155,6 +155,13 @@ impl Served {
     }
 }
 
+/// Sends it; a refusal may come, and the connection end, before all of it is sent.
+fn say(peer: &mut Peer, unsent: &mut Vec<u8>) {
+    if !unsent.is_empty() {
+        let _refused = peer.try_send(std::mem::take(unsent));
+    }
+}
+
 /// Plays a case, and listens until what is to come has come or never will.
 fn play(address: SocketAddr, case: &Case, verdict: &Verdict) -> Peer {
     let steps = script::parse(&case.lines, 1)
@@ -166,10 +173,16 @@ fn play(address: SocketAddr, case: &Case, verdict: &Verdict) -> Peer {
         Some(other) => unreachable!("no start: {other:?} of [{}]", case.name),
     }
     let mut ends = false;
+    let mut unsent = Vec::new();
     for step in steps {
+        // What is said in a row arrives so: between two parts of it an answer might come.
+        if let Step::Send(bytes) = step {
+            unsent.extend(bytes);
+            continue;
+        }
+        say(&mut peer, &mut unsent);
         match step {
-            // A refusal may come, and the connection end, before everything is sent.
-            Step::Send(bytes) => _ = peer.try_send(bytes),
+            Step::Send(_) => unreachable!("it is said already"),
             Step::Over(stream) => _ = peer.reads_until(LIMIT, |it| it.on(stream).is_over()),
             Step::Head(stream) => _ = peer.reads_until(LIMIT, |it| !it.on(stream).heads.is_empty()),
             Step::Settings => {
@@ -182,6 +195,7 @@ fn play(address: SocketAddr, case: &Case, verdict: &Verdict) -> Peer {
             }
         }
     }
+    say(&mut peer, &mut unsent);
     if verdict.end == End::Alive {
         peer.reads_until(LIMIT, |it| verdict.has_come(it));
         // What was to be said before that is said then.
