@@ -12,7 +12,7 @@ use crate::poller::{Poller, read, write};
 use crate::{answer, say};
 
 /// How long the last answers may take.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 struct Client {
