@@ -18,7 +18,7 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -47,6 +47,8 @@ struct Shared {
     stop: AtomicBool,
     accepted: AtomicUsize,
     open: AtomicUsize,
+    /// The thread that accepts, as the kernel knows it.
+    thread: AtomicI32,
     /// By connection number, so that stopping can end them.
     live: Mutex<HashMap<usize, Stream>>,
 }
@@ -85,6 +87,7 @@ impl Service {
             stop: AtomicBool::new(false),
             accepted: AtomicUsize::new(0),
             open: AtomicUsize::new(0),
+            thread: AtomicI32::new(0),
             live: Mutex::new(HashMap::new()),
         });
         let accepting = Some(accept(Arc::clone(&shared), socket));
@@ -94,6 +97,15 @@ impl Service {
     /// Where it listens.
     pub fn address(&self) -> Address {
         self.address.clone()
+    }
+
+    /// Where the kernel tells of the thread that accepts.
+    pub fn accepting(&self) -> PathBuf {
+        let id = eventually("it runs", || {
+            let id = self.shared.thread.load(Ordering::SeqCst);
+            (id != 0).then_some(id)
+        });
+        PathBuf::from(format!("/proc/self/task/{id}"))
     }
 
     /// How many connections it took so far.
@@ -201,6 +213,7 @@ fn rebind(path: &PathBuf) -> UnixListener {
 
 fn accept(shared: Arc<Shared>, socket: Socket) -> JoinHandle<()> {
     thread::spawn(move || {
+        shared.thread.store(rustix::thread::gettid().as_raw_nonzero().get(), Ordering::SeqCst);
         loop {
             let Ok((connection, _)) = socket.accept() else { break };
             if shared.stop.load(Ordering::SeqCst) {

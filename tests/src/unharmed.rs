@@ -115,6 +115,7 @@ impl Beside {
             while reader.head().is_ok_and(|head| head.is_some()) && reader.inner().write_all(answer).is_ok() {
             }
         });
+        threads.add(&origin.service().accepting());
         Self { origin, threads }
     }
 
