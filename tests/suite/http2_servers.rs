@@ -183,10 +183,10 @@ fn a_connection_on_which_a_ping_stays_unanswered_gets_no_more_requests() {
     });
     let config = Config::new()
         .global(r#"workers: 1, metrics: (bind: "127.0.0.1:0")"#)
-        .defaults(r#"timeouts: (server: "12s"), retries: (on: [conn_failure, response_timeout])"#)
+        .defaults(r#"timeouts: (server: "8s"), retries: (on: [conn_failure, response_timeout])"#)
         .frontend("web", r#"default_backend: "app""#)
         .backend("app", "")
-        .server("one", origin.addr(), r#"http: h2, http2: (ping_interval: "1s", ping_timeout: "5s")"#);
+        .server("one", origin.addr(), r#"http: h2, http2: (ping_interval: "1s", ping_timeout: "4s")"#);
     let daemon = Daemon::start(&config);
     assert_eq!(daemon.client().get("/").status, 200);
     let (mut repeated, mut once) = (daemon.client(), daemon.client());
