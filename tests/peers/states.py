@@ -28,6 +28,8 @@ COMMANDS = (
     "set weight app/checked 100%",
     "set server app/checked health stopping",
     "set server app/checked health up",
+    # Its agent goes on saying that it is up.
+    "set server app/agented health stopping",
     "set weight app/tracker 0",
     "set weight app/gone 0",
     "set weight app/zero 7",
@@ -35,6 +37,7 @@ COMMANDS = (
     "set server app/plain health stopping",
     "set server app/plain health down",
     "set server app/plain health up",
+    "set server app/agented health up",
     "set server fixed/weighed state maint",
     "set server fixed/weighed state ready",
     "set server fixed/unwell state maint",

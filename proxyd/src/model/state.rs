@@ -258,7 +258,8 @@ impl State {
             Event::AgentUp | Event::AgentDown if !self.agent_runs() => {}
             Event::AgentUp => {
                 self.agent.health = self.agent.full_health();
-                if !self.admin.is_maint() && self.is_well() {
+                // It takes back what an agent said, and it cannot have asked for no new sessions.
+                if !self.admin.is_maint() && self.oper != Oper::Stopping && self.is_well() {
                     self.oper = Oper::Running;
                 }
             }
@@ -539,6 +540,20 @@ mod tests {
         );
         assert_eq!(words(start, &[CheckFailed, CheckStopping, CheckStopping]), ["DOWN", "DOWN 1/2", "NOLB"]);
         assert!(!start.after(CheckStopping).takes_new());
+    }
+
+    #[test]
+    fn an_agent_takes_back_only_what_it_said() {
+        use Event::{AgentDown, AgentUp, CheckPassed, CheckStopping, HealthStopping};
+        let start = State::new(Some((2, 3))).with_agent(1, 1);
+        assert_eq!(
+            words(start, &[CheckStopping, AgentUp, AgentUp, CheckPassed, HealthStopping, AgentUp]),
+            ["NOLB", "NOLB", "NOLB", "UP", "NOLB", "NOLB"]
+        );
+        assert_eq!(
+            words(start, &[CheckStopping, AgentDown, CheckStopping, AgentUp, CheckStopping]),
+            ["NOLB", "DOWN (agent)", "DOWN (agent)", "UP", "NOLB"]
+        );
     }
 
     #[test]
