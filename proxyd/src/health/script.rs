@@ -76,6 +76,10 @@ impl<'a> Lines<'a> {
 
     pub fn hear(&mut self, heard: Heard<'_>) -> Move {
         while let Some(Step::Expect { pattern, unwanted }) = self.steps.get(self.at) {
+            // Who says nothing at all has not left out what is unwanted: it is not there.
+            if heard.bytes.is_empty() && heard.ended {
+                return self.failed("TCPCHK got an empty response");
+            }
             if *unwanted {
                 let scope = scope(pattern, heard.bytes);
                 if scope.is_none() && !heard.ended {
@@ -183,7 +187,7 @@ mod tests {
             found(&steps, "250-a\r\n250 ok\r\n"),
             (
                 CheckStatus::L7Response,
-                "TCPCHK did not match content '221' at step 6".into(),
+                "TCPCHK got an empty response at step 6".into(),
                 vec!["EHLO x\r\nNOOP\r\n".into(), "QUIT\r\n".into()]
             )
         );
@@ -196,6 +200,25 @@ mod tests {
         assert_eq!(found(&steps, "421 x\r\n").1, "TCPCHK did not match content (regex) at step 1");
         let binary = [Step::Expect { pattern: Pattern::Binary(vec![0, 1]), unwanted: true }];
         assert_eq!(found(&binary, "\x00\x01\x00").1, "TCPCHK matched unwanted content (binary) at step 1");
+    }
+
+    #[test]
+    fn an_answer_that_ends_early_is_looked_at_as_far_as_it_goes() {
+        let empty = |step: usize| format!("TCPCHK got an empty response at step {step}");
+        let steps = [connect(), send("INFO\r\n"), refuse("loading:1")];
+        assert_eq!(found(&steps, "").0, CheckStatus::L7Response);
+        assert_eq!(found(&steps, "").1, empty(3));
+        assert_eq!(found(&[expect("PONG")], "").1, empty(1));
+        // What came in front of a question is no answer to it.
+        let steps = [expect("hi\r\n"), send("INFO\r\n"), refuse("loading:1")];
+        assert_eq!(found(&steps, "220 hi\r\n").1, empty(3));
+        // No line's end comes any more, and all there is is the line.
+        let steps = [refuse("loading:1")];
+        assert_eq!(
+            found(&steps, "async_loading:1").1,
+            "TCPCHK matched unwanted content 'loading:1' at step 1"
+        );
+        assert_eq!(found(&steps, "loading:").0, CheckStatus::L7Ok);
     }
 
     proptest! {

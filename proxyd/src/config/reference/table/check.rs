@@ -221,7 +221,7 @@ pub const SCRIPT: Section = Section {
 };
 /// Without what all have.
 pub(super) const SCRIPT_REFERENCE: Section = Section { fields: &SCRIPT_OWN, ..SCRIPT };
-const SCRIPT_ABOUT: &str = "Passes when all steps went well, one after the other. `script([..])` is the same as `script(steps: [..])`. A step is `connect` or `connect(..)`, which ends a connection that is open, `send(\"text\")`, `send_binary(\"0a ff\")`, or `expect(..)` with `\"text\"`, `regex(\"..\")`, `binary(\"0a ff\")` or `not(..)` of these. What is expected may stand anywhere in what has come since the last thing was sent, at most 16 KiB; `not(..)` looks at the first line of it, or at as many bytes as are not wanted. A script that does not begin with `connect` connects first.";
+const SCRIPT_ABOUT: &str = "Passes when all steps went well, one after the other. `script([..])` is the same as `script(steps: [..])`. A step is `connect` or `connect(..)`, which ends a connection that is open, `send(\"text\")`, `send_binary(\"0a ff\")`, or `expect(..)` with `\"text\"`, `regex(\"..\")`, `binary(\"0a ff\")` or `not(..)` of these. What is expected may stand anywhere in what has come since the last thing was sent, at most 16 KiB; `not(..)` looks at the first line of it, or at as many bytes as are not wanted, and where nothing comes it fails like the others. A script that does not begin with `connect` connects first.";
 
 const POSTGRES_OWN: [Field; 2] = [
     Field {
