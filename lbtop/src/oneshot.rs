@@ -12,7 +12,7 @@ use crate::model::clock::{Now, short_span};
 use crate::model::instance::Instance;
 use crate::model::sample::Sample;
 use crate::model::server::Server;
-use crate::model::status::{Condition, Severity, is_panic};
+use crate::model::status::{Condition, Panic, Severity};
 use crate::model::text::{clean, width};
 use crate::transport::clock::Clock;
 use crate::transport::look;
@@ -189,8 +189,12 @@ impl Report {
             balancer.queue,
         )?;
         for backend in &self.backends {
-            if is_panic(&backend.status) {
-                writeln!(out, "! {} is in PANIC: health is not believed", clean(&backend.name))?;
+            if let Some(panic) = Panic::parse(&backend.status) {
+                let used = match panic {
+                    Panic::NoneUsed => "too few are up, no server is used",
+                    Panic::AllUsed => "health is not believed, servers are used, up or not",
+                };
+                writeln!(out, "! {} is in PANIC: {used}", clean(&backend.name))?;
             } else if Condition::parse(&backend.status) == Condition::Down {
                 writeln!(out, "! {} is DOWN: no server is left", clean(&backend.name))?;
             }
@@ -352,6 +356,18 @@ mod tests {
         ] {
             assert_eq!(report(servers, backend).health, health, "{servers:?}");
         }
+    }
+
+    #[test]
+    fn panic_says_what_becomes_of_traffic() {
+        let said = |status| printed(|out| report(&[("a", "DOWN")], status).table(out));
+        let all = said("UP (PANIC)");
+        assert!(
+            all.contains("! app is in PANIC: health is not believed, servers are used, up or not\n"),
+            "{all}"
+        );
+        let none = said("DOWN (PANIC)");
+        assert!(none.contains("! app is in PANIC: too few are up, no server is used\n"), "{none}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::clock::{Mono, Now};
 use super::history::{Counters, History};
 use super::sample::{Info, Kind, Row, Sample};
 use super::server::{Server, ServerId, counters};
-use super::status::{Condition, Severity, is_panic};
+use super::status::{Condition, Panic, Severity};
 
 /// How the way to the balancer is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -208,8 +208,8 @@ impl Instance {
     }
 
     /// Backends so few of whose servers are up that health is not believed there.
-    pub fn in_panic(&self) -> impl Iterator<Item = &Row> {
-        self.backends.iter().filter(|row| is_panic(&row.status))
+    pub fn in_panic(&self) -> impl Iterator<Item = (&Row, Panic)> {
+        self.backends.iter().filter_map(|row| Some((row, Panic::parse(&row.status)?)))
     }
 
     /// The past of all traffic.

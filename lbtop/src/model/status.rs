@@ -42,9 +42,21 @@ impl Condition {
     }
 }
 
-/// Whether so few servers of a backend are up that health is not believed there, by its word (`UP (PANIC)`).
-pub fn is_panic(word: &str) -> bool {
-    word.ends_with(" (PANIC)")
+/// What a backend does while so few of its servers are up that health is not believed there; the worst first.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Panic {
+    /// No server gets anything.
+    NoneUsed,
+    /// All servers are used, up or not.
+    AllUsed,
+}
+
+impl Panic {
+    /// Reads the word of a backend (`UP (PANIC)`, `DOWN (PANIC)`).
+    pub fn parse(word: &str) -> Option<Self> {
+        let used = word.strip_suffix(" (PANIC)")?;
+        Some(if Condition::parse(used) == Condition::Up { Self::AllUsed } else { Self::NoneUsed })
+    }
 }
 
 /// How much a server asks for attention, most first.
@@ -69,6 +81,19 @@ impl Severity {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn panics() {
+        for (word, panic) in [
+            ("UP (PANIC)", Some(Panic::AllUsed)),
+            ("DOWN (PANIC)", Some(Panic::NoneUsed)),
+            ("UP", None),
+            ("DOWN", None),
+        ] {
+            assert_eq!(Panic::parse(word), panic, "{word:?}");
+        }
+        assert!(Panic::NoneUsed < Panic::AllUsed, "the worst is the least");
+    }
 
     #[test]
     fn words() {

@@ -8,6 +8,7 @@ use crate::app::screen::Class;
 use crate::app::state::App;
 use crate::model::clock::{Now, short_span};
 use crate::model::instance::{Freshness, Link};
+use crate::model::status::Panic;
 use crate::model::text::{Keep, clean, count, width};
 
 /// ` lb1  HAProxy 2.6.12  up 41d03h  ./proxyd.sock      RW  LIVE 1s  14:06:12Z`
@@ -93,8 +94,8 @@ pub(super) fn summary(app: &App, canvas: &mut Canvas<'_>, y: u16) {
     };
     let queue = totals.queue;
     let panic = panic(app);
-    let lines = if let Some(panic) = &panic {
-        vec![format!("{panic}  req/s {rate}  5xx {errors}"), panic.clone()]
+    let lines = if let Some([long, short]) = &panic {
+        vec![format!("{long}  req/s {rate}  5xx {errors}"), long.clone(), short.clone()]
     } else if narrow {
         vec![format!("{rate} r/s  {errors} 5xx  q {queue}"), format!("{rate} r/s  {errors}")]
     } else {
@@ -125,17 +126,27 @@ pub(super) fn summary(app: &App, canvas: &mut Canvas<'_>, y: u16) {
     canvas.text(1, y, end.saturating_sub(1), line, Keep::Head, style);
 }
 
-/// Where health is not believed, and what that means for traffic.
-fn panic(app: &App) -> Option<String> {
-    let mut backends = app.instance.in_panic();
-    let first = backends.next()?;
-    let used =
-        if first.status.starts_with("UP") { "servers are used, up or not" } else { "no server is used" };
-    let name = clean(&first.proxy);
-    Some(match backends.count() {
-        0 => format!("! PANIC in {name}: {used}"),
-        more => format!("! PANIC in {name} and {more} more: {used}"),
-    })
+/// Where health is not believed and what that means for traffic, the worst first: at length, and shorter.
+fn panic(app: &App) -> Option<[String; 2]> {
+    let parts = [
+        (Panic::NoneUsed, "no server is used", "none used"),
+        (Panic::AllUsed, "servers are used, up or not", "all used"),
+    ];
+    let (mut long, mut short) = (Vec::new(), Vec::new());
+    for (panic, used, word) in parts {
+        let mut backends = app.instance.in_panic().filter(|(_, of)| *of == panic);
+        let Some((first, _)) = backends.next() else { continue };
+        let name = clean(&first.proxy);
+        let more = backends.count();
+        long.push(if more == 0 {
+            format!("{name}: {used}")
+        } else {
+            format!("{name} and {more} more: {used}")
+        });
+        short.push(if more == 0 { format!("{word} in {name}") } else { format!("{word} in {name} +{more}") });
+    }
+    let is_any = !long.is_empty();
+    is_any.then(|| [format!("! PANIC in {}", long.join("; ")), format!("! PANIC: {}", short.join("; "))])
 }
 
 /// The numbers that are not 0, with their words.

@@ -147,7 +147,20 @@ fn panic_is_said_on_top() {
         top(&stage)
     );
     stage.app.instance.backends[1].status = "DOWN (PANIC)".into();
-    assert!(top(&stage).starts_with("\" ! PANIC in web and 1 more: "), "{}", top(&stage));
+    let both = "\" ! PANIC in db: no server is used; web: servers are used, up or not";
+    assert!(top(&stage).starts_with(both), "{}", top(&stage));
+    let short = "\" ! PANIC: none used in db; all used in web";
+    for (width, said) in [(80, short), (58, short), (40, "\" ! PANIC: none used in db; ")] {
+        stage.tell(Msg::Resize { width, height: 24 });
+        assert!(top(&stage).starts_with(said), "{}", top(&stage));
+    }
+    stage.tell(Msg::Resize { width: 160, height: 24 });
+    let mut pay = Row::new(Kind::Backend, "pay", "BACKEND");
+    pay.status = "DOWN (PANIC)".into();
+    stage.app.instance.backends.push(pay);
+    let three = "\" ! PANIC in db and 1 more: no server is used; web: servers are used, up or not";
+    assert!(top(&stage).starts_with(three), "{}", top(&stage));
+    stage.app.instance.backends.pop();
     stage.app.instance.backends[0].status = "UP".into();
     assert!(top(&stage).starts_with("\" ! PANIC in db: no server is used"), "{}", top(&stage));
 }
