@@ -4,12 +4,15 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use harness::frames::{self, Frame, PREFACE, hpack};
-use harness::{Beside, Canary, Crowd, Peer, eventually, pause};
+use harness::{Beside, Canary, Crowd, Peer, eventually, is_optimized, pause};
 
 use super::{Stage, scaled};
 
 /// Nobody beside an attack waits longer. What is not optimized takes many times as long.
-const BEARABLE: Duration = Duration::from_millis(if cfg!(debug_assertions) { 500 } else { 100 });
+fn bearable() -> Duration {
+    Duration::from_millis(if is_optimized() { 100 } else { 500 })
+}
+
 /// Nothing here takes that long.
 const LIMIT: Duration = Duration::from_secs(20);
 const CALM: Option<u32> = Some(11);
@@ -51,7 +54,7 @@ impl Http2 {
     }
 
     fn ends_unharmed(self) {
-        self.canary.never_waits(BEARABLE);
+        self.canary.never_waits(bearable());
         self.stage.ends_unharmed();
     }
 }

@@ -21,6 +21,11 @@ pub fn lbtop() -> &'static Path {
     PATH.get_or_init(|| find("lbtop", "LBTOP_BIN"))
 }
 
+/// Whether the load balancer under test is quick: a release build, as its folder says.
+pub fn is_optimized() -> bool {
+    proxyd().parent().is_some_and(|folder| folder.ends_with("release"))
+}
+
 /// The repository's root.
 pub fn workspace() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace")

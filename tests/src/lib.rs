@@ -20,6 +20,7 @@ pub mod tls;
 pub mod unharmed;
 pub mod wire;
 
+pub use binaries::is_optimized;
 pub use client::{Client, Response};
 pub use config::Config;
 pub use crowd::Crowd;
