@@ -22,8 +22,12 @@ fn three(origins: &[Origin], fields: &str) -> Config {
 
 /// Who answers a request with these lines.
 fn asks(daemon: &Daemon, lines: &str) -> String {
+    asks_for(daemon, "/", lines)
+}
+
+fn asks_for(daemon: &Daemon, path: &str, lines: &str) -> String {
     let mut client = Client::tcp(daemon.listener("web"));
-    client.send(format!("GET / HTTP/1.1\r\nHost: test\r\n{lines}\r\n"));
+    client.send(format!("GET {path} HTTP/1.1\r\nHost: test\r\n{lines}\r\n"));
     let answer = client.response("GET");
     assert_eq!(answer.status, 200, "{lines}");
     answer.origin().to_owned()
@@ -113,6 +117,23 @@ fn a_session_of_the_servers_own_leads_back_to_it() {
 }
 
 #[test]
+fn a_request_that_is_ignored_changes_nothing_that_is_known_of_its_client() {
+    let origins = ["app1", "app2", "app3"].map(Origin::start);
+    let fields = r#"stick: [on(key: "req.hdr(x-user)", table: "users"), store_response(key: "res.hdr(x-origin)", table: "users")],
+        persist: (ignore: [path("/i*")])"#;
+    let daemon = Daemon::start(&three(&origins, fields));
+    let alice = |path: &str| asks_for(&daemon, path, "X-User: alice\r\n");
+    let home = alice("/");
+    let before = daemon.admin("show table");
+    assert!(before.contains("used:2"), "its name, and that of its server: {before}");
+    let others = [alice("/i1"), alice("/i2"), alice("/i3")];
+    assert!(others.iter().any(|other| *other != home), "they take turns: {others:?}");
+    assert_eq!(daemon.admin("show table"), before);
+    assert_eq!(entry(&daemon, "users", "alice")["server_key"], home);
+    assert_eq!(alice("/"), home);
+}
+
+#[test]
 fn the_server_that_made_an_answer_good_is_the_one_that_is_stored() {
     let junk = Origin::scripted(|_: &Request| {
         let bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n".to_vec();
@@ -156,6 +177,7 @@ fn exceptions_are_made_of_tcp_connections_too() {
     let daemon = Daemon::start(&config(r#"ignore: [source("127.0.0.0/8")]"#, &origins));
     let first = daemon.client().read_exactly(1);
     assert_ne!(daemon.client().read_exactly(1), first, "they take turns");
+    assert!(daemon.admin("show table").contains("used:0"), "nothing is stored");
     let daemon = Daemon::start(&config(r#"force: [source("127.0.0.0/8")]"#, &origins));
     let first = daemon.client().read_exactly(1);
     let server = format!("app/{}", String::from_utf8_lossy(&first));

@@ -13,7 +13,7 @@ use crate::model::stick::Rule;
 use crate::sample::Facts;
 use crate::stick::key::{self, Key};
 
-/// What stick rules make of a request; nothing where its backend has none.
+/// What stick rules make of a request; nothing where its backend has none, or it is ignored.
 #[derive(Debug)]
 pub struct Stuck(Option<Box<Keys>>);
 
@@ -25,7 +25,8 @@ struct Keys {
 }
 
 impl Stuck {
-    /// Looks at the rules in turn. Where the request has its server already, by a cookie, entries are used all the same.
+    /// Looks at the rules in turn. Where the request has its server already, by a cookie, entries are used all the same. One
+    /// that is ignored uses none, and none is changed by where it went.
     pub fn read(
         backend: &Backend,
         facts: &Facts<'_>,
@@ -34,11 +35,11 @@ impl Stuck {
         now: u64,
     ) -> Self {
         let hold = match exception {
+            Some(Exception::Ignored) => return Self::none(),
             Some(Exception::Forced) => Hold::Forced,
             _ if backend.persist.try_down => Hold::Tried,
             _ => Hold::Kept,
         };
-        let may_match = !assigned && exception != Some(Exception::Ignored);
         let mut keys = Keys { preferred: None, stored: SmallVec::new() };
         for (at, rule) in
             backend.stick.iter().enumerate().filter(|(_, rule)| rule.rule != StickRule::StoreResponse)
@@ -51,7 +52,7 @@ impl Stuck {
             if rule.rule.matches() {
                 let known = rule.table.find(&key, now, |entry| rule.server_of(entry.as_ref()));
                 let usable = known.flatten().filter(|server| backend.keeps(*server, hold));
-                if let (Some(server), None, true) = (usable, keys.preferred, may_match) {
+                if let (Some(server), None, false) = (usable, keys.preferred, assigned) {
                     keys.preferred = Some((server, hold));
                 }
             }
@@ -62,7 +63,7 @@ impl Stuck {
         Self(Some(Box::new(keys)))
     }
 
-    /// There are no rules.
+    /// There is nothing to use or to store.
     pub const fn none() -> Self {
         Self(None)
     }

@@ -127,7 +127,8 @@ pub const PERSIST: Section = Section {
             name: "ignore",
             shape: "list of conditions",
             preset: Preset::Unset("none"),
-            meaning: "Requests of which one of them holds are balanced as if they were known by no cookie and no table, and are given no cookie.",
+            meaning: "Requests of which one of them holds are balanced as if they were known by no cookie and no table, are given no cookie, and \
+                      store nothing in tables: where their client belongs stays as it was. HAProxy's `ignore-persist` is about cookies only.",
         },
         Field {
             name: "force",
