@@ -99,7 +99,7 @@ pub struct Panic {
 /// Who gets traffic then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum PanicMode {
-    /// All servers that are neither in maintenance nor draining.
+    /// All servers that are neither in maintenance nor draining nor `NOLB`.
     All,
     None,
 }

@@ -33,7 +33,7 @@ struct Vote {
     share: u32,
     weight: u32,
     backup: bool,
-    /// It has a weight, and is neither in maintenance nor draining.
+    /// It has a weight, and is neither in maintenance nor draining nor asking for no new sessions.
     offered: bool,
     /// It has a weight and is up, whether or not that is believed.
     well: bool,

@@ -11,7 +11,7 @@ pub enum Belief {
     /// Their health.
     #[default]
     Health,
-    /// Nothing: all that are neither in maintenance nor draining do.
+    /// Nothing: all that are neither in maintenance nor draining, by themselves or by hand, do.
     All,
     /// Nothing: none of them does.
     Nobody,
@@ -20,7 +20,7 @@ pub enum Belief {
 /// How many servers of a backend there are to choose from, and how many of them are up.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Muster {
-    /// Active servers with a weight, neither in maintenance nor draining.
+    /// Active servers with a weight, neither in maintenance nor draining nor asking for no new sessions.
     pub offered: u32,
     /// Those of them that are up.
     pub well: u32,

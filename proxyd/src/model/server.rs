@@ -469,7 +469,7 @@ mod word {
     pub(super) const WELL: u8 = 1;
     /// Up: idle connections to it are kept.
     pub(super) const UP: u8 = 2;
-    /// Neither in maintenance nor draining.
+    /// Neither in maintenance nor draining nor asking for no new sessions.
     pub(super) const OFFERED: u8 = 4;
     /// In panic, all that are offered get traffic, or nobody.
     pub(super) const ALL: u8 = 8;

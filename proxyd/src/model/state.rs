@@ -174,9 +174,9 @@ impl State {
         self.is_up() && self.oper != Oper::Stopping && !self.admin.is_drain()
     }
 
-    /// Whether new traffic may be sent where health is not believed, weight aside.
+    /// Whether new traffic may be sent where health is not believed, weight aside: who asks for none drains itself.
     pub fn is_offered(&self) -> bool {
-        !self.admin.is_maint() && !self.admin.is_drain()
+        !self.admin.is_maint() && !self.admin.is_drain() && self.oper != Oper::Stopping
     }
 
     /// Whether it counts as up.

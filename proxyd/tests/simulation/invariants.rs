@@ -21,8 +21,8 @@ use crate::world::World;
 pub(crate) const GRACE: Duration = Duration::from_millis(25);
 
 fn is_offered(server: &Server) -> bool {
-    let admin = server.control().state.admin;
-    !admin.is_maint() && !admin.is_drain()
+    let state = server.control().state;
+    !state.admin.is_maint() && !state.admin.is_drain() && state.oper != Oper::Stopping
 }
 
 fn is_well(server: &Server) -> bool {

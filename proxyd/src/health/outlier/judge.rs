@@ -23,7 +23,8 @@ pub struct Tally {
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Reading {
     pub tally: Tally,
-    /// It is one of those that share the traffic: active, with a weight, neither in maintenance nor draining.
+    /// It is one of those that share the traffic: active, with a weight, neither in maintenance nor draining nor
+    /// asking for no new sessions.
     pub counts: bool,
     /// It is up, and not left out.
     pub is_up: bool,

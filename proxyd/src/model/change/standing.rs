@@ -95,6 +95,7 @@ impl Shared {
 mod tests {
     use crate::config::{InitState, Panic, PanicMode};
     use crate::model::change::Cause;
+    use crate::model::panic::Belief;
     use crate::model::state::Event;
     use crate::model::testing;
 
@@ -124,5 +125,27 @@ mod tests {
         let eligible = app.servers.iter().map(|server| server.is_eligible());
         assert_eq!(eligible.collect::<Vec<_>>(), [true; 3]);
         assert_eq!(shared.journal.since(0).unwrap()[0].event, "panic");
+    }
+
+    #[test]
+    fn who_asks_for_no_new_sessions_is_no_reason_to_panic() {
+        for then in [PanicMode::All, PanicMode::None] {
+            let mut config = testing::config();
+            config.backends[0].servers[2].backup = false;
+            config.backends[0].panic = Some(Panic { below: 50, then });
+            let shared = testing::shared_of(&config);
+            let app = shared.snapshot().backend("app").unwrap().clone();
+            let after = |index: usize, event| {
+                let cause = Cause::Command { by: "test", line: "" };
+                shared.server_event(&app, &app.servers[index], event, cause);
+                app.servers.iter().map(|server| server.is_eligible()).collect::<Vec<_>>()
+            };
+            assert_eq!(after(0, Event::HealthStopping), [false, true, true]);
+            assert_eq!(after(1, Event::CheckStopping), [false, false, true], "one of one is up");
+            // Panic for another reason leaves them out as well.
+            assert_eq!(after(2, Event::CheckFailed), [false, false, then == PanicMode::All]);
+            assert_ne!(app.live.panic.belief(), Belief::Health);
+            assert_eq!(after(1, Event::CheckPassed), [false, true, false]);
+        }
     }
 }

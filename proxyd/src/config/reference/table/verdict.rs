@@ -113,8 +113,9 @@ pub const AGENT: Section = Section {
 pub const PANIC: Section = Section {
     what: "`panic`",
     title: "backends.panic",
-    about: "Counted are the active servers with a weight that are neither in maintenance nor draining; backups that are up stand in for \
-            active servers that are not. Panic begins and ends with the numbers, with an event, a line of the log, and a metric, \
+    about: "Counted are the active servers with a weight that are neither in maintenance nor draining, by hand or by their \
+            own answer (`NOLB`: `disable_on_404`, `health stopping`); those get no new traffic in panic either. Backups that are up stand in \
+            for active servers that are not. Panic begins and ends with the numbers, with an event, a line of the log, and a metric, \
             `proxyd_backend_panic`. The status of the backend is `UP (PANIC)` or `DOWN (PANIC)` meanwhile.",
     fields: &[
         Field {
@@ -127,7 +128,7 @@ pub const PANIC: Section = Section {
             name: "then",
             shape: "`all` or `none`",
             preset: Preset::Value(|| "all".into()),
-            meaning: "Who gets traffic: all of them, whether up or not, or none, so that the few that are left are not run over.",
+            meaning: "Who gets traffic: all that are counted, whether up or not, or none, so that the few that are left are not run over.",
         },
     ],
     later: &[],
