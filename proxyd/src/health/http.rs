@@ -4,10 +4,10 @@ use super::finding::{Finding, said};
 use super::pattern::{is_in, is_value};
 use super::turn::{Heard, Move};
 use crate::config::check::{Expect, HttpCheck, HttpVersion};
+use crate::http::field::MAX_FIELDS;
+use crate::http::{framing, request, response};
 use crate::model::server::CheckStatus;
-
-/// Fields of an answer that are looked at.
-const MOST_FIELDS: usize = 100;
+use crate::net::buffer::SMALL;
 
 /// The head of a request; its body goes behind it.
 pub fn request(check: &HttpCheck, host: &str) -> String {
@@ -67,18 +67,21 @@ impl<'a> Http<'a> {
     }
 
     pub fn hear(&self, heard: Heard<'_>) -> Move {
-        let mut fields = [httparse::EMPTY_HEADER; MOST_FIELDS];
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut response = httparse::Response::new(&mut fields);
         let length = match response.parse(heard.bytes) {
             Ok(httparse::Status::Complete(length)) => length,
             Ok(httparse::Status::Partial) if !heard.ended => return Move::More,
-            Ok(httparse::Status::Partial) if heard.bytes.is_empty() => {
-                return Move::Done(Finding::nonsense("closed without an answer"));
-            }
-            _ => return Move::Done(Finding::nonsense("not an HTTP answer")),
+            Ok(httparse::Status::Partial) => return Move::Done(Finding::nonsense(cut(heard.bytes))),
+            Err(error) => return Move::Done(Finding::nonsense(malformed(error))),
         };
         let code = response.code.unwrap_or_default();
-        if (100..200).contains(&code) && code != 101 {
+        // What no client would be given is no answer here either.
+        let facts = match response::judge(&response, length, &self.asked()) {
+            Ok(facts) => facts,
+            Err(invalid) => return Move::Done(Finding::nonsense(invalid.to_string()).with_code(code)),
+        };
+        if facts.is_interim() {
             return Move::Say { read: length, bytes: Vec::new() };
         }
         if code == 404 && self.check.disable_on_404 && self.may_stop {
@@ -88,7 +91,7 @@ impl<'a> Http<'a> {
         let mut waits = false;
         for expect in &self.check.expect {
             if asks_for_body(expect) && body.is_none() {
-                match self.body(&response, &heard.bytes[length..]) {
+                match self.body(facts.body, &heard.bytes[length..]) {
                     Ok(read) => body = Some(Body { whole: read.whole || heard.ended, ..read }),
                     Err(finding) => return Move::Done(finding.with_code(code)),
                 }
@@ -105,26 +108,55 @@ impl<'a> Http<'a> {
         Move::Done(Finding::passed(reason(&response)).with_code(code))
     }
 
-    fn body<'b>(&self, response: &httparse::Response<'_, '_>, bytes: &'b [u8]) -> Result<Body<'b>, Finding> {
-        let code = response.code.unwrap_or_default();
-        if matches!(code, 204 | 304) || self.check.method == "HEAD" {
-            return Ok(Body { bytes: (&[][..]).into(), whole: true });
+    /// The request, as far as the framing of its answer goes by it. Whether a switch of protocols is what was hoped for,
+    /// `expect` says.
+    fn asked(&self) -> request::Facts {
+        request::Facts {
+            body: framing::Body::None,
+            is_11: self.check.version != Some(HttpVersion::Http10),
+            is_head: self.check.method == "HEAD",
+            idempotent: true,
+            keep_alive: false,
+            upgrade: true,
+            connect: false,
+            expects: false,
+            form: request::Form::Origin,
+            length: 0,
         }
-        let named = |name: &str| {
-            let field = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case(name));
-            field.map(|field| field.value.trim_ascii())
-        };
-        if self.framing == Framing::Stream {
-            return Ok(Body { bytes: bytes.into(), whole: false });
-        }
-        if named("transfer-encoding").is_some_and(|value| value.eq_ignore_ascii_case(b"chunked")) {
-            return dechunk(bytes);
-        }
-        let length = named("content-length").and_then(|value| std::str::from_utf8(value).ok()?.parse().ok());
-        Ok(match length {
-            Some(length) if length <= bytes.len() => Body { bytes: bytes[..length].into(), whole: true },
+    }
+
+    fn body<'b>(&self, framed: framing::Body, bytes: &'b [u8]) -> Result<Body<'b>, Finding> {
+        Ok(match framed {
+            framing::Body::None => Body { bytes: (&[][..]).into(), whole: true },
+            framing::Body::Chunked if self.framing == Framing::Text => return dechunk(bytes),
+            framing::Body::Length(length) if self.framing == Framing::Text => {
+                match bytes.get(..usize::try_from(length).unwrap_or(usize::MAX)) {
+                    Some(body) => Body { bytes: body.into(), whole: true },
+                    None => Body { bytes: bytes.into(), whole: false },
+                }
+            }
             _ => Body { bytes: bytes.into(), whole: false },
         })
+    }
+}
+
+/// Why a head has no end.
+fn cut(bytes: &[u8]) -> &'static str {
+    match bytes.len() {
+        0 => "closed without an answer",
+        1..SMALL => "closed in the middle of the head",
+        _ => "the head is too long",
+    }
+}
+
+fn malformed(error: httparse::Error) -> String {
+    match error {
+        httparse::Error::TooManyHeaders => format!("the answer has more than {MAX_FIELDS} headers"),
+        httparse::Error::HeaderName | httparse::Error::HeaderValue => {
+            "a header of the answer is malformed".to_owned()
+        }
+        httparse::Error::Status => "the status line of the answer is malformed".to_owned(),
+        _ => "not an HTTP answer".to_owned(),
     }
 }
 

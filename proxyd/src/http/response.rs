@@ -73,19 +73,19 @@ pub fn parse(
         Ok(httparse::Status::Partial) => return Ok(Parsed::Partial),
         Err(_) => return Err(Invalid("the head is malformed")),
     };
-    let (Some(status), Some(minor)) = (response.code, response.version) else {
-        return Err(Invalid("the status line is not complete"));
-    };
-    if !(100..=999).contains(&status) {
-        return Err(Invalid("the status is not three digits"));
-    }
-    let fields = Fields::new(response.headers);
-    let options = fields.options();
-    let reason = response.reason.unwrap_or_default();
-    let head = Head { status, is_11: minor == 1, reason, fields, options };
+    let head = Head::read(&response)?;
     let facts = head.judge(length, request, site.keep_client)?;
     head.write(out, &facts, request, site);
     Ok(Parsed::Complete(facts))
+}
+
+/// Judges a parsed head of `length` bytes, for whoever reads an answer and passes nothing on.
+pub fn judge(
+    response: &httparse::Response<'_, '_>,
+    length: usize,
+    request: &request::Facts,
+) -> Result<Facts, Invalid> {
+    Head::read(response)?.judge(length, request, false)
 }
 
 struct Head<'a> {
@@ -96,7 +96,20 @@ struct Head<'a> {
     options: Options,
 }
 
-impl Head<'_> {
+impl<'a> Head<'a> {
+    fn read(response: &'a httparse::Response<'_, '_>) -> Result<Self, Invalid> {
+        let (Some(status), Some(minor)) = (response.code, response.version) else {
+            return Err(Invalid("the status line is not complete"));
+        };
+        if !(100..=999).contains(&status) {
+            return Err(Invalid("the status is not three digits"));
+        }
+        let fields = Fields::new(response.headers);
+        let options = fields.options();
+        let reason = response.reason.unwrap_or_default();
+        Ok(Self { status, is_11: minor == 1, reason, fields, options })
+    }
+
     fn judge(&self, length: usize, request: &request::Facts, keep_client: bool) -> Result<Facts, Invalid> {
         let options = self.options;
         if self.status == 101 && !request.upgrade {

@@ -67,6 +67,46 @@ fn statuses() {
 }
 
 #[test]
+fn an_answer_that_no_client_would_be_given_is_none() {
+    let ok = || vec![status(200, 399)];
+    for (head, told) in [
+        ("200 OK\r\nContent-Length: 2\r\nContent-Length: 3", "Content-Length is not one number"),
+        ("200 OK\r\nContent-Length: 2, 3", "Content-Length is not one number"),
+        (
+            "200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked",
+            "Content-Length and Transfer-Encoding together",
+        ),
+        ("200 OK\r\nTransfer-Encoding: gzip, chunked", "Transfer-Encoding is not exactly one chunked"),
+        ("404 No\r\nTransfer-Encoding: gzip", "a transfer coding that is not known"),
+        ("099 OK\r\nContent-Length: 2", "the status is not three digits"),
+    ] {
+        for expect in [ok(), vec![Expect::Body(text("ok"))], vec![Expect::Not(Box::new(status(500, 599)))]] {
+            let (found, _, info) = expecting(expect, &format!("HTTP/1.1 {head}\r\n\r\nok"));
+            assert_eq!((found, info), (L7Response, format!("invalid response: {told}")), "{head}");
+        }
+    }
+    let old = "HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    assert_eq!(expecting(ok(), old).2, "invalid response: Transfer-Encoding in an HTTP/1.0 answer");
+}
+
+#[test]
+fn what_is_no_head_says_why() {
+    let told = |bytes: &str| {
+        let (found, _, info) = expecting(vec![status(200, 399)], bytes);
+        assert_eq!(found, L7Response, "{bytes:?}");
+        info
+    };
+    assert_eq!(told("HTTP/1.1 200 OK\r\nContent-"), "closed in the middle of the head");
+    assert_eq!(told("HTTP/1.1 200 OK\r\nBad Header: x\r\n\r\n"), "a header of the answer is malformed");
+    assert_eq!(told("HTTP/1.1 2000 OK\r\n\r\n"), "the status line of the answer is malformed");
+    assert_eq!(told("\0junk"), "not an HTTP answer");
+    let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(101));
+    assert_eq!(told(&many), "the answer has more than 100 headers");
+    let long = format!("HTTP/1.1 200 OK\r\nX: {}", "y".repeat(SMALL));
+    assert_eq!(told(&long), "the head is too long");
+}
+
+#[test]
 fn bodies() {
     let has = |pattern: Pattern| vec![Expect::Body(pattern)];
     let sized = "HTTP/1.1 500 X\r\nContent-Length: 8\r\n\r\nall wellextra";

@@ -181,7 +181,7 @@ pub const HTTP: Section = Section {
 };
 /// Without what all have.
 pub(super) const HTTP_REFERENCE: Section = Section { fields: &HTTP_OWN, ..HTTP };
-const HTTP_ABOUT: &str = "Passes when a request is answered as expected. A tcp backend can have one too. At most 16 KiB of an answer are looked at.";
+const HTTP_ABOUT: &str = "Passes when a request is answered as expected. A tcp backend can have one too. An answer that no client would be given, as one with two lengths, fails whatever is expected. At most 16 KiB of an answer are looked at.";
 
 const GRPC_OWN: [Field; 2] = [
     Field {
