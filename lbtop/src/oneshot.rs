@@ -274,7 +274,7 @@ fn line(server: &Server, now: Now) -> ServerLine {
         severity: SEVERITIES[server.severity() as usize],
         since_s: server.since(now),
         check: server.check(),
-        check_text: if row.last_chk.is_empty() { row.check_desc.clone() } else { row.last_chk.clone() },
+        check_text: server.check_text().to_owned(),
         backup: row.is_backup,
         weight: server.weight(),
         sessions: server.current(),

@@ -42,6 +42,11 @@ impl Condition {
     }
 }
 
+/// Whether it is the server's agent that says so (`DOWN (agent)`), whatever its check says.
+pub fn is_of_agent(word: &str) -> bool {
+    word.ends_with(" (agent)")
+}
+
 /// What a backend does while so few of its servers are up that health is not believed there; the worst first.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Panic {

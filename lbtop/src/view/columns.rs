@@ -49,10 +49,10 @@ impl Column {
     /// What stands in the column for a server.
     pub(super) fn cell(self, server: &Server, cells: u16, now: Now, glyphs: Glyphs) -> String {
         match self {
-            Self::State => server.word().to_owned(),
+            Self::State => server.word_in(cells).to_owned(),
             Self::Since => server.since(now).map_or_else(|| "-".into(), short_span),
-            Self::Check => match server.row.check_duration {
-                Some(ms) if cells > 12 && server.check() != "-" => format!("{} {ms}ms", server.check()),
+            Self::Check => match server.check_took() {
+                Some(ms) if cells > 12 => format!("{} {ms}ms", server.check()),
                 _ => server.check(),
             },
             Self::Weight => server.weight().to_string(),
@@ -91,9 +91,9 @@ pub(super) fn columns(width: u16) -> (u16, &'static [(Column, u16)]) {
     use Column::{Bytes, Check, Errors, Load, Queue, Rate, Response, Since, Spark, State, Weight};
     let columns: &[(Column, u16)] = match width {
         144.. => &[
-            (State, 10),
+            (State, 14),
             (Since, 6),
-            (Check, 20),
+            (Check, 23),
             (Weight, 4),
             (Load, 11),
             (Queue, 5),
@@ -104,7 +104,7 @@ pub(super) fn columns(width: u16) -> (u16, &'static [(Column, u16)]) {
             (Spark, 24),
         ],
         120.. => &[
-            (State, 10),
+            (State, 13),
             (Since, 6),
             (Check, 18),
             (Weight, 4),

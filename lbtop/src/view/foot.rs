@@ -22,17 +22,10 @@ pub(super) fn detail(app: &App, canvas: &mut Canvas<'_>, y: u16) {
     if let Some(percent) = row.throttle {
         parts.push(format!("slow start {percent}%"));
     }
-    if row.check_status.is_empty() {
-        parts.push(if server.condition == Condition::Maint {
-            "checks off".into()
-        } else {
-            "no checks".into()
-        });
-    } else {
-        let text = if row.last_chk.is_empty() { &row.check_desc } else { &row.last_chk };
-        let took = row.check_duration.map_or(String::new(), |ms| format!(" in {ms} ms"));
-        parts.push(format!("{} {text}{took}", server.check()));
-    }
+    parts.push(server.check_told().unwrap_or_else(|| match server.condition {
+        Condition::Maint => "checks off".into(),
+        _ => "no checks".into(),
+    }));
     let left = if matches!(server.condition, Condition::Drain | Condition::Maint | Condition::Nolb) {
         " left"
     } else {

@@ -130,7 +130,7 @@ impl Row<'_> {
         let x = self.name(canvas, y, canvas.width().saturating_sub(rest + 17));
         let severity = theme::severity(canvas.look.colors, self.server.severity());
         let old = if self.is_old { "?" } else { "" };
-        canvas.text(x + 1, y, 8, &format!("{}{old}", self.server.word()), Keep::Head, severity);
+        canvas.text(x + 1, y, 8, &format!("{}{old}", self.server.word_in(8)), Keep::Head, severity);
         let since = self.server.since(self.app.now).map_or_else(|| "-".into(), short_span);
         canvas.right(x + 9, y, 5, &since, theme::plain());
         let (text, style) = self.badge(canvas).unwrap_or_else(|| (self.narrow_detail(), theme::plain()));

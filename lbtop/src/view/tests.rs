@@ -174,6 +174,24 @@ fn servers() {
     insta::assert_snapshot!("servers_40x12_ascii", Stage::new(40, 12).screen(ASCII));
 }
 
+/// Its check passes; what is shown is what its agent says.
+#[test]
+fn a_server_that_its_agent_holds_down() {
+    for (width, height) in [(40, 12), (80, 24), (160, 24)] {
+        let mut stage = Stage::new(width, height);
+        let mut row = server("web/s7", "DOWN (agent)", 100, 0, 100);
+        (row.agent_status, row.last_agt) = ("L7STS".into(), "via agent : down (disk full)".into());
+        row.agent_duration = Some(1);
+        let now = stage.now().mono;
+        for server in &mut stage.app.instance.servers {
+            if server.id.server == "s7" {
+                server.take(row.clone(), now);
+            }
+        }
+        insta::assert_snapshot!(format!("agent_{width}x{height}"), stage.screen(UTF8));
+    }
+}
+
 #[test]
 fn help() {
     for (width, height) in [(40, 12), (80, 24), (120, 40)] {
