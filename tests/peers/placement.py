@@ -62,7 +62,7 @@ def kinds(ours, haproxy, weights, **more):
 
 
 def plain(name, ours, haproxy, kind=RING, weights=UNEVEN, function="sdbm avalanche", **more):
-    return Case(name, ours, f"balance {haproxy}\n    hash-type {kind} {function}", weights, **more)
+    return Case(name, ours, f"balance {haproxy}\n    hash-type {kind} {function}".rstrip(), weights, **more)
 
 
 CASES = [
@@ -77,13 +77,16 @@ CASES = [
     plain("uri-absolute", "uri(kind: consistent, avalanche: true)", "uri", keys="absolute"),
     plain("uri-absolute-path", "uri(path_only: true, kind: consistent, avalanche: true)", "uri path-only", keys="absolute"),
     plain("uri-streams", "uri(kind: consistent, avalanche: true)", "uri", keys="streams", count=STREAMS),
-    plain("url-param", 'url_param(name: "id", kind: consistent)', "url_param id", function="sdbm"),
+    plain("url-param", 'url_param(name: "id", kind: consistent, function: sdbm)', "url_param id", function="sdbm"),
     plain("header", 'header(name: "X-User", kind: consistent, avalanche: true)', "hdr(X-User)", keys="headers"),
-    plain("expression", 'hash(key: "req.hdr(x-user),lower,sdbm", kind: consistent)', "hash req.hdr(x-user),lower,sdbm",
-          function="sdbm", keys="headers"),
+    plain("expression", 'hash(key: "req.hdr(x-user),lower,sdbm", kind: consistent, function: sdbm)',
+          "hash req.hdr(x-user),lower,sdbm", function="sdbm", keys="headers"),
     plain("cookie", 'cookie(name: "session", kind: consistent, avalanche: true)', "hash req.cook(session)", keys="cookies"),
     plain("source-map", "source", "source", MAP, UNEVEN, "sdbm", keys="clients", count=CLIENTS),
     plain("source-ring", "source(kind: consistent, avalanche: true)", "source", keys="clients", count=CLIENTS),
+    # Each with its own defaults.
+    plain("uri-bare", "uri(kind: consistent)", "uri", function=""),
+    plain("source-bare", "source(kind: consistent)", "source", function="", keys="clients", count=CLIENTS),
     plain("mask", 'hash(key: "src,ipmask(24,48)", kind: consistent, avalanche: true)', "hash src,ipmask(24,48)",
           keys="clients", count=CLIENTS),
     plain("number", 'hash(key: "url_param(n)", kind: consistent, function: none)', "hash url_param(n)", function="none",

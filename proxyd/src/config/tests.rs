@@ -303,6 +303,19 @@ fn what_hashes_a_key_is_read_and_written() {
     assert_eq!((all.avalanche, all.hash_key), (true, ServerKey::AddressAndPort));
     assert!(matches!(&all.key, HashedKey::Sample(sample) if &*sample.text == "req.hdr(a,1),field(1,',')"));
     assert_eq!(balance("source(kind: maglev)").hash_key, ServerKey::Name);
+    // A bare `hash-type consistent` spreads, as with HAProxy.
+    for (written, spreads) in [
+        ("uri(kind: consistent)", true),
+        ("source(kind: consistent)", true),
+        ("uri(kind: consistent, avalanche: false)", false),
+        ("source(kind: consistent, avalanche: false)", false),
+        ("uri(kind: consistent, function: sdbm)", false),
+        ("uri(kind: consistent, function: sdbm, avalanche: true)", true),
+        ("uri(kind: maglev)", false),
+        ("source(avalanche: true)", true),
+    ] {
+        assert_eq!(balance(written).avalanche, spreads, "{written}");
+    }
 }
 
 #[test]

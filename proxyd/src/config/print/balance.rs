@@ -1,7 +1,7 @@
 //! What is hashed, and to what.
 
 use super::super::words::{Choices, FUNCTIONS, HASH_KINDS, SERVER_KEYS};
-use super::super::{Hash, HashedKey};
+use super::super::{Hash, HashKind, HashedKey};
 use super::quoted;
 
 /// `uri(length: 20, kind: consistent)`.
@@ -21,11 +21,12 @@ pub(super) fn hash(hash: &Hash) -> String {
         HashedKey::Sample(sample) => ("hash", vec![format!("key: {}", quoted(&sample.text))]),
     };
     settings.push(format!("kind: {}", word_of(&HASH_KINDS, &hash.kind)));
-    if hash.key != HashedKey::Source {
+    let names_function = hash.key != HashedKey::Source;
+    if names_function {
         settings.push(format!("function: {}", word_of(&FUNCTIONS, &hash.function)));
     }
-    if hash.avalanche {
-        settings.push("avalanche: true".into());
+    if hash.avalanche != (hash.kind == HashKind::Consistent && !names_function) {
+        settings.push(format!("avalanche: {}", hash.avalanche));
     }
     if let Some(percent) = hash.balance_factor {
         settings.push(format!("balance_factor: \"{percent}%\""));

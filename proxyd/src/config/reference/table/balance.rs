@@ -65,8 +65,9 @@ const FUNCTION: Field = Field {
 const AVALANCHE: Field = Field {
     name: "avalanche",
     shape: "`true` or `false`",
-    preset: Preset::Value(|| "false".into()),
-    meaning: "Whether the hash is spread once more, so that keys that differ little fall far apart. Worth it with a ring.",
+    preset: Preset::Unset("`true` for `consistent` where no `function` is written, else `false`"),
+    meaning: "Whether the hash is spread once more, so that keys that differ little fall far apart. Worth it with a ring. The default is \
+              HAProxy's: a bare `hash-type consistent` is `sdbm avalanche` there.",
 };
 
 const BALANCE_FACTOR: Field = Field {

@@ -137,13 +137,16 @@ fn hash(key: HashedKey, fields: Option<&Fields<'_, '_>>, report: &mut Report) ->
         None => defaults::HASH_KIND,
     };
     let has_function = key != HashedKey::Source;
-    let function = match has_function.then(|| get("function")).flatten() {
+    let function = has_function.then(|| get("function")).flatten();
+    // As with HAProxy: who names a function says how it is spread.
+    let spreads = kind == HashKind::Consistent && function.is_none();
+    let function = match function {
         Some(value) => value.choice(&FUNCTIONS, report)?.value,
         None => Function::default(),
     };
     let avalanche = match get("avalanche") {
         Some(value) => value.boolean(report)?.value,
-        None => false,
+        None => spreads,
     };
     let balance_factor = match get("balance_factor") {
         Some(value) => Some(factor(kind, value, report)?),
