@@ -332,7 +332,7 @@ fn a_server_that_fails_beside_others_is_left_out_and_taken_in_again() {
     let lines: Vec<&str> = history.lines().collect();
     assert_eq!(lines.len(), 2, "{history}");
     assert!(lines[0].contains(" no check -> DOWN (ejected): "), "{history}");
-    assert!(lines[0].ends_with("failed, the median is 0%; for 4s"), "{history}");
+    assert!(lines[0].ends_with("points above the median of 0%; for 4s"), "{history}");
     assert!(lines[1].ends_with(" DOWN (ejected) -> no check: its 4s are over"), "{history}");
 }
 

@@ -45,6 +45,9 @@ pub struct Outlier {
 /// A median below this counts as this: what is fast enough is not compared.
 const FAST_US: u64 = 10_000;
 
+/// So many standard deviations and less are chance.
+const SIGMAS: u64 = 3;
+
 /// What is remembered of the servers of one backend.
 #[derive(Debug)]
 pub struct Judge {
@@ -71,6 +74,15 @@ impl Tally {
     /// Requests that failed, in percent.
     fn failed(self) -> u64 {
         (self.failures * 100).checked_div(self.requests).unwrap_or(0).min(100)
+    }
+
+    /// Whether so many percent of failures are so much more than what all have, and more than chance makes of that.
+    fn stands_out(self, median: u64, limit: u64) -> bool {
+        let above = self.failed().saturating_sub(median);
+        // Of the distance of two shares, each over so many requests: squared and in percent, each of them has a
+        // deviation of median * (100 - median) / requests.
+        let chance = SIGMAS * SIGMAS * 2 * median * (100 - median);
+        above > 0 && above >= limit && (above * above).saturating_mul(self.requests) > chance
     }
 
     /// Mean time to an answer, in microseconds.
@@ -148,11 +160,11 @@ impl Judge {
         if let Some(limit) = self.conf.errors {
             let median = median(judged.iter().map(|(_, window)| window.failed()));
             for (index, tally) in &judged {
-                let failed = tally.failed();
-                if failed >= u64::from(limit) && failed > median {
+                if tally.stands_out(median, u64::from(limit)) {
+                    let (failed, requests) = (tally.failed(), tally.requests);
                     let reason = format!(
-                        "{failed}% of its {} requests within {window} failed, the median is {median}%",
-                        tally.requests
+                        "{failed}% of its {requests} requests within {window} failed, {} points above the median of {median}%",
+                        failed - median
                     );
                     found.push((failed, (*index, Fault::Errors, reason)));
                 }
@@ -290,7 +302,10 @@ mod tests {
             acts = play.second(&[(20, 15, 5), (20, 1, 5), (20, 0, 5)]);
         }
         assert_eq!((acts.len(), acts[0].index, acts[0].fault), (1, 0, Fault::Errors));
-        assert_eq!(acts[0].reason, "75% of its 20 requests within 10s failed, the median is 5%; for 30s");
+        assert_eq!(
+            acts[0].reason,
+            "75% of its 20 requests within 10s failed, 70 points above the median of 5%; for 30s"
+        );
     }
 
     #[test]
@@ -310,6 +325,50 @@ mod tests {
         let mut play = Play::new(conf(), 3);
         assert_eq!(play.seconds(30, &[(20, 20, 5); 3]), []);
         assert_eq!(play.seconds(30, &[(20, 20, 5), (20, 19, 5), (20, 20, 5)]), []);
+    }
+
+    #[test]
+    fn what_chance_makes_is_no_outlier() {
+        let stands_out = |failures, requests, median, limit| {
+            Tally { requests, failures, ..Tally::default() }.stands_out(median, limit)
+        };
+        assert!(!stands_out(5, 16, 23, 30), "31% of its 16 requests failed, the median is 23%");
+        assert!(!stands_out(120, 120, 98, 30), "100%, the median is 98%");
+        // Far enough, but of too few; and the same of more.
+        assert!(!stands_out(5, 5, 50, 50));
+        assert!(stands_out(50, 50, 50, 50));
+        assert!(!stands_out(49, 50, 49, 50), "not far enough, however many they are");
+        // Where the others do well nothing but its own share counts.
+        assert!(stands_out(5, 10, 0, 50) && !stands_out(4, 10, 0, 50));
+        assert!(!stands_out(0, 0, 0, 1) && !stands_out(10, 10, 100, 1));
+    }
+
+    #[test]
+    fn a_failure_of_all_that_comes_and_goes_leaves_nobody_out() {
+        let conf = Eject { errors: Some(30), latency: None, most: 60, min_requests: 5, ..conf() };
+        let mut play = Play::new(conf, 5);
+        let mut seed = 1_u64;
+        let mut dice = || {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (seed >> 33) % 100
+        };
+        // How long, and how likely each request fails; a second in between belongs to both.
+        for (seconds, chance) in [(20, 0), (1, 50), (20, 100), (1, 50), (20, 0), (20, 25), (300, 50), (20, 0)]
+        {
+            for _ in 0..seconds {
+                let doing = [(); 5].map(|()| {
+                    let requests = 1 + dice() % 3;
+                    (requests, (0..requests).filter(|_| dice() < chance).count() as u64, 5)
+                });
+                assert_eq!(play.second(&doing), [], "{chance}%");
+            }
+        }
+        // One that fails on its own while all do somewhat is found.
+        let others = (20, 2, 5);
+        assert_eq!(
+            play.seconds(20, &[others, others, (20, 20, 5), others, others]).first().map(|out| out.1),
+            Some(2)
+        );
     }
 
     #[test]

@@ -147,7 +147,10 @@ pub const EJECT: Section = Section {
             shape: "share from `\"1%\"`",
             preset: Preset::Unset("not looked at"),
             meaning: "Share of its requests that fail (no connection, no answer, a broken one, 5xx; in mode tcp: no connection) from \
-                      which it is left out, if that is also more than the median of the backend's servers.",
+                      which it is left out: so much more than the median of those of the backend's servers that are up and had as \
+                      many as `min_requests`, itself among them; of two in the middle the lower one. With `\"50%\"` and a median of \
+                      10% that is from 60%. The distance has to be more than chance makes of so many requests: more than three \
+                      standard deviations of the distance of two such shares. So what hits all servers alike leaves nobody out.",
         },
         Field {
             name: "latency",
