@@ -33,18 +33,25 @@ pub(super) fn announcement(before: &State, after: &State, cause: Cause<'_>) -> O
         Cause::Lead(path) => format!(" via {path}"),
         _ => String::new(),
     };
+    // What it goes by behind what was forced may say that it is down.
+    let health = if after.is_up() { "UP" } else { "DOWN" };
     if after.admin.is_maint() != before.admin.is_maint() {
         let text = match (after.admin.is_maint(), before.oper == Oper::Stopped) {
-            (true, true) => "was DOWN and now enters maintenance",
-            (true, false) => "is going DOWN for maintenance",
-            (false, _) if after.admin.is_drain() => "is UP/DRAIN (leaving forced maintenance)",
-            (false, _) => "is UP/READY (leaving forced maintenance)",
+            (true, true) => "was DOWN and now enters maintenance".to_owned(),
+            (true, false) => "is going DOWN for maintenance".to_owned(),
+            (false, _) => {
+                let admission = if after.admin.is_drain() { "DRAIN" } else { "READY" };
+                format!("is {health}/{admission} (leaving forced maintenance)")
+            }
         };
         return Some(format!("{text}{via}"));
     }
     if after.admin.is_drain() != before.admin.is_drain() {
-        let text = if after.admin.is_drain() { "enters drain state" } else { "is UP (leaving forced drain)" };
-        return Some(format!("{text}{via}"));
+        return Some(if after.admin.is_drain() {
+            format!("enters drain state{via}")
+        } else {
+            format!("is {health} (leaving forced drain){via}")
+        });
     }
     if before.ejected != after.ejected && after.oper != Oper::Stopped {
         let text = if after.ejected { "is ejected" } else { "is no longer ejected" };
@@ -64,4 +71,32 @@ pub(super) fn announcement(before: &State, after: &State, cause: Cause<'_>) -> O
         Cause::Command { .. } => format!("is {word}, {cause}"),
         _ => format!("is {word}, reason: {cause}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::InitState;
+    use crate::model::state::Event::{self, CheckFailed, Drain, Eject, Follow, Maint, Ready};
+
+    #[test]
+    fn what_is_down_behind_what_was_forced_is_not_called_up() {
+        let told = |state: State, events: &[Event]| {
+            let (last, earlier) = events.split_last().unwrap();
+            let before = earlier.iter().fold(state, |state, &event| state.after(event));
+            let cause = Cause::Command { by: "test", line: "" };
+            announcement(&before, &before.after(*last), cause).unwrap()
+        };
+        let (up, plain) = (State::new(Some((2, 3))), State::new(None));
+        assert_eq!(told(up, &[Maint, Ready]), "is UP/READY (leaving forced maintenance)");
+        assert_eq!(told(up, &[Maint, Drain]), "is UP/DRAIN (leaving forced maintenance)");
+        assert_eq!(told(up, &[Drain, Ready]), "is UP (leaving forced drain)");
+        let down = up.beginning(InitState::Down);
+        assert_eq!(told(down, &[Maint, Ready]), "is DOWN/READY (leaving forced maintenance)");
+        let lead = Follow(up.after(CheckFailed).as_lead());
+        assert_eq!(told(plain, &[lead, Maint, Ready]), "is DOWN/READY (leaving forced maintenance)");
+        assert_eq!(told(plain, &[lead, Maint, Drain]), "is DOWN/DRAIN (leaving forced maintenance)");
+        assert_eq!(told(up, &[Drain, CheckFailed, Ready]), "is DOWN (leaving forced drain)");
+        assert_eq!(told(up, &[Eject, Maint, Drain]), "is DOWN/DRAIN (leaving forced maintenance)");
+    }
 }
