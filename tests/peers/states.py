@@ -36,6 +36,7 @@ COMMANDS = (
     "set weight app/zero 0%",
     "set server app/plain health stopping",
     "set server app/plain health down",
+    "set server app/plain health stopping",
     "set server app/plain health up",
     "set server app/agented health up",
     "set server fixed/weighed state maint",

@@ -294,7 +294,7 @@ impl State {
             }
             Event::HealthStopping => {
                 self.health = self.full_health();
-                if self.oper != Oper::Stopped {
+                if !self.admin.is_maint() {
                     self.oper = Oper::Stopping;
                 }
             }
@@ -472,6 +472,11 @@ mod tests {
             ["NOLB", "UP", "DOWN", "UP", "UP 2/3"]
         );
         assert_eq!(words(State::new(Some((2, 3))), &[Maint, HealthUp, Ready]), ["MAINT", "MAINT", "UP 1/3"]);
+        // It is up, for those who belong there, whatever was said of it.
+        for start in [State::new(None), State::new(Some((2, 3)))] {
+            assert_eq!(words(start, &[HealthDown, HealthStopping]), ["DOWN", "NOLB"]);
+            assert_eq!(words(start, &[Maint, HealthStopping]), ["MAINT", "MAINT"]);
+        }
     }
 
     #[test]
