@@ -75,7 +75,8 @@ impl Shared {
             server.check_soon();
         }
         if after.oper == Oper::Starting {
-            if before.oper != Oper::Starting {
+            // Who is drained before it is warm has got no traffic since: it begins anew, as in HAProxy.
+            if before.oper != Oper::Starting || before.admin.is_drain() != after.admin.is_drain() {
                 backend.begin_to_warm(server, &mut control, now_ms);
                 // Whether or not it changes who can be picked.
                 self.tending.notify_one();

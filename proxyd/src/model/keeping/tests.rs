@@ -113,6 +113,37 @@ async fn a_server_warms_up_when_it_comes_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_server_that_is_drained_before_it_is_warm_begins_anew() {
+    let (shared, backend) = site(Algorithm::RoundRobin);
+    pass(5).await;
+    let server = &backend.servers[0];
+    let event = |event| shared.server_event(&backend, server, event, BY);
+    let tend = async |time: Duration| {
+        let until = clock::now() + time;
+        while let Some(due) = shared.tend().filter(|due| *due <= until) {
+            tokio::time::sleep_until(due).await;
+        }
+        tokio::time::sleep_until(until).await;
+    };
+    event(Event::Maint);
+    event(Event::Ready);
+    tend(SLOW_START / 2).await;
+    assert_eq!(server.effective_weight(), 57);
+    event(Event::Drain);
+    tend(SLOW_START / 2).await;
+    event(Event::Ready);
+    assert_eq!((server.effective_weight(), server.control().state.oper), (7, Oper::Starting));
+    assert_eq!(backend.usable().weight, 57);
+    tend(SLOW_START / 2).await;
+    assert_eq!(server.effective_weight(), 57);
+    // Drained for as long as it takes, it is warm.
+    event(Event::Drain);
+    tend(SLOW_START + Duration::from_secs(1)).await;
+    event(Event::Ready);
+    assert_eq!((server.effective_weight(), server.control().state.oper), (100, Oper::Running));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_limit_grows_as_well_and_those_who_wait_have_it() {
     let (shared, backend) = site(Algorithm::StaticRr);
     let server = &backend.servers[0];

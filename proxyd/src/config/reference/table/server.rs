@@ -41,7 +41,8 @@ const SLOW_START: Field = Field {
     shape: "duration",
     preset: Preset::Unset("all at once"),
     meaning: "How long a server that comes up takes to get its whole share: its weight grows in sixteenths, and its `maxconn` by \
-              percents. Not at the start of the process. The weight of `static_rr` does not grow.",
+              percents. Not at the start of the process. It begins anew where the server is drained before it is over, and when \
+              it is taken out of drain before it is over. The weight of `static_rr` does not grow.",
 };
 
 const HTTP: Field = Field {
