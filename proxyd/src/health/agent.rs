@@ -139,7 +139,7 @@ fn exchange<'a>(stream: &'a mut Stream, send: &'a [u8]) -> impl Future<Output = 
             buffer.filled(n);
             answer.extend_from_slice(buffer.data());
             buffer.consume(n);
-            if n == 0 || words::is_whole(&answer) || answer.len() >= LONGEST {
+            if n == 0 || words::line(&answer).is_some() || answer.len() >= LONGEST {
                 return Poll::Ready(Ok(std::mem::take(&mut answer)));
             }
         }
@@ -149,7 +149,13 @@ fn exchange<'a>(stream: &'a mut Stream, send: &'a [u8]) -> impl Future<Output = 
 
 /// Does what an answer asks for: what an operator would first, then numbers, then health, as HAProxy does.
 fn heed(shared: &Shared, backend: &Backend, server: &Server, answer: &[u8], begun: clock::Instant) {
-    let words = Words::read(answer);
+    let Some(line) = words::line(answer) else {
+        let info = "Ignoring incomplete line from agent".to_owned();
+        let (duration, answer) = (clock::now() - begun, Answer::of(answer).into_bytes());
+        let status = CheckStatus::L7Response;
+        return shared.note_agent(server, Outcome { status, code: None, duration, info, answer });
+    };
+    let words = Words::read(line);
     let weight = words.weight.map(|weight| weight.of(server.initial_weight));
     let is_refused = weight.is_some_and(|weight| !backend.takes_weight(server, weight));
     let outcome = outcome(&words, is_refused.then_some(WEIGHT_REFUSED), answer, begun);
@@ -217,7 +223,8 @@ mod tests {
     use crate::model::testing;
 
     fn told(answer: &str) -> (CheckStatus, String) {
-        let outcome = outcome(&Words::read(answer.as_bytes()), None, answer.as_bytes(), clock::now());
+        let line = words::line(answer.as_bytes()).unwrap();
+        let outcome = outcome(&Words::read(line), None, answer.as_bytes(), clock::now());
         (outcome.status, outcome.info)
     }
 
@@ -321,6 +328,12 @@ mod tests {
         assert_eq!(say("up\n"), ("UP 1/3".into(), 100, 0), "of its checks it knows nothing");
         shared.server_event(backend, server, Event::CheckPassed, Cause::Comparison(""));
         assert_eq!(say("25% maxconn:7\n"), ("UP".into(), 25, 7));
+        for cut in ["", "down", "up maxconn:3", "50%"] {
+            assert_eq!(say(cut), ("UP".into(), 25, 7), "{cut:?} may be the half of something else");
+            let outcome = server.control().agent.outcome.unwrap();
+            let ignored = (CheckStatus::L7Response, "Ignoring incomplete line from agent");
+            assert_eq!((outcome.status, &*outcome.info), ignored);
+        }
         assert_eq!(say("down # why\n"), ("DOWN (agent)".into(), 25, 7));
         assert_eq!(say("up 100%\n"), ("UP".into(), 100, 7));
         assert_eq!(say("drain\n"), ("DRAIN (agent)".into(), 100, 7));

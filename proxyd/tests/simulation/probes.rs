@@ -144,7 +144,7 @@ impl Prober for Simulated {
                     if server.moves() == moves {
                         world.heard(&path, server, said);
                     }
-                    return Ok((said.text.as_bytes().to_vec(), begun));
+                    return Ok((format!("{}\n", said.text).into_bytes(), begun));
                 }
                 Mood::Away => CheckStatus::L4Con,
                 _ => CheckStatus::L7Timeout,

@@ -203,11 +203,12 @@ fn judged(outcome: &Outcome) {
     assert!(!outcome.info.chars().any(char::is_control), "{:?} is shown on terminals", outcome.info);
 }
 
-/// The first line counts, whatever comes behind it.
+/// The first line counts, once it has an end, whatever comes behind it.
 fn answer_of_agent(bytes: &[u8]) {
-    let all = words::Words::read(bytes);
-    let end = (0..bytes.len()).find(|end| words::is_whole(&bytes[..*end])).unwrap_or(bytes.len());
-    assert_eq!(words::Words::read(&bytes[..end]), all, "it matters how it is cut");
+    let Some(line) = words::line(bytes) else { return };
+    let end = (0..bytes.len()).find(|end| words::line(&bytes[..*end]).is_some()).unwrap_or(bytes.len());
+    assert_eq!(words::line(&bytes[..end]), Some(line), "it matters how it is cut");
+    let all = words::Words::read(line);
     let outcome = RUNTIME.with_borrow(|runtime| {
         let _clock = runtime.enter();
         agent::outcome(&all, None, bytes, clock::now())

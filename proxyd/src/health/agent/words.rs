@@ -45,15 +45,16 @@ impl Health {
     }
 }
 
-/// Whether all that counts of an answer is there.
-pub fn is_whole(answer: &[u8]) -> bool {
-    answer.iter().any(|byte| matches!(byte, b'\n' | b'\r'))
+/// The first line of an answer, once it has come to its end. What is cut off may mean something else than was said.
+pub fn line(answer: &[u8]) -> Option<&[u8]> {
+    let end = answer.iter().position(|byte| matches!(byte, b'\n' | b'\r' | 0))?;
+    (answer[end] != 0).then_some(&answer[..end])
 }
 
 impl Words {
-    pub fn read(answer: &[u8]) -> Self {
-        let end = answer.iter().position(|byte| matches!(byte, b'\n' | b'\r' | 0)).unwrap_or(answer.len());
-        let line = String::from_utf8_lossy(&answer[..end]);
+    /// Reads the first line of an answer.
+    pub fn read(line: &[u8]) -> Self {
+        let line = String::from_utf8_lossy(line);
         let mut words = Self::default();
         let mut rest = &*line;
         loop {
@@ -129,19 +130,19 @@ mod tests {
     fn words_of_haproxys_agents() {
         let none = Words::default();
         for (answer, words) in [
-            ("up\n", Words { health: Some(Health::Up), ..none.clone() }),
+            ("up", Words { health: Some(Health::Up), ..none.clone() }),
             ("UP", Words { health: Some(Health::Up), ..none.clone() }),
             (
-                "down # too hot\r\nup\n",
+                "down # too hot",
                 Words { health: Some(Health::Down), reason: "too hot".into(), ..none.clone() },
             ),
             ("stopped#x", Words { health: None, unknown: Some("stopped#x".into()), ..none.clone() }),
             ("stopped #x", Words { health: Some(Health::Stopped), reason: "x".into(), ..none.clone() }),
-            ("failed\n", Words { health: Some(Health::Fail), ..none.clone() }),
-            ("75%\n", Words { weight: Some(Weight::Percent(75)), ..none.clone() }),
-            ("weight:40\n", Words { weight: Some(Weight::Absolute(40)), ..none.clone() }),
+            ("failed", Words { health: Some(Health::Fail), ..none.clone() }),
+            ("75%", Words { weight: Some(Weight::Percent(75)), ..none.clone() }),
+            ("weight:40", Words { weight: Some(Weight::Absolute(40)), ..none.clone() }),
             (
-                "ready,up\t50%, 60% maxconn:30\n",
+                "ready,up\t50%, 60% maxconn:30",
                 Words {
                     admin: Some(Admin::Ready),
                     health: Some(Health::Up),
@@ -151,9 +152,9 @@ mod tests {
                 },
             ),
             ("drain", Words { admin: Some(Admin::Drain), ..none.clone() }),
-            ("maint\n", Words { admin: Some(Admin::Maint), ..none.clone() }),
+            ("maint", Words { admin: Some(Admin::Maint), ..none.clone() }),
             (
-                "warm lukewarm up\n",
+                "warm lukewarm up",
                 Words { health: Some(Health::Up), unknown: Some("warm".into()), ..none.clone() },
             ),
             ("weight:400", Words { unknown: Some("weight:400".into()), ..none.clone() }),
@@ -161,7 +162,7 @@ mod tests {
             ("99999999999%", Words { unknown: Some("99999999999%".into()), ..none.clone() }),
             ("maxconn: 30", Words { unknown: Some("maxconn:".into()), ..none.clone() }),
             ("", none.clone()),
-            ("\n up", none.clone()),
+            (" , ", none.clone()),
         ] {
             let words = if answer == "maxconn: 30" {
                 // The first that means nothing is told.
@@ -174,15 +175,19 @@ mod tests {
     }
 
     #[test]
-    fn a_line_end_is_all() {
-        assert!(is_whole(b"up\r"));
-        assert!(is_whole(b"up\nmore"));
-        assert!(!is_whole(b"up"));
+    fn only_what_has_come_to_its_end_counts() {
+        assert_eq!(line(b"up\r"), Some(&b"up"[..]));
+        assert_eq!(line(b"down # too hot\r\nup\n"), Some(&b"down # too hot"[..]));
+        assert_eq!(line(b"\n up"), Some(&b""[..]));
+        for cut in ["", "up", "up maxconn:3", "up\0\n"] {
+            assert_eq!(line(cut.as_bytes()), None, "{cut:?}");
+        }
     }
 
     proptest! {
         #[test]
         fn never_panics(answer in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _whatever = line(&answer).map(Words::read);
             let _whatever = Words::read(&answer);
         }
     }

@@ -79,7 +79,8 @@ pub const AGENT: Section = Section {
     title: "servers.agent",
     about: "A program that is connected to, told `send`, and answers a line of words: `up`, `down`, `stopped`, `fail`, each with a \
             reason behind a `#`; `ready`, `drain`, `maint`, as an operator would; a weight in percent of the configured one, as \
-            `75%`; `maxconn:30`. What it does not mention stays as it is. That it cannot be reached says nothing of the server.",
+            `75%`; `maxconn:30`. What it does not mention stays as it is. A line without its end is ignored, as are what comes behind \
+            the first and words that mean nothing. That it cannot be reached says nothing of the server.",
     fields: &[
         Field {
             name: "port",
