@@ -4,7 +4,7 @@ use super::super::report::{Diagnostic, Report, Span};
 use super::super::span::Spanned;
 use super::super::syntax::backend::Backend;
 use super::super::syntax::check::Written;
-use super::super::syntax::server::Server;
+use super::super::syntax::server::{Server, is_unix};
 use super::super::syntax::verdict::Verdict;
 use super::super::syntax::{Document, Partial};
 use super::super::{InitState, Layer, Mode, Track, defaults, words};
@@ -27,6 +27,8 @@ pub(super) fn check(document: &Document, report: &mut Report) {
         shared_by_none(backend, mode, report);
         for server in backend.servers.iter().flatten() {
             observe(backend, server, mode, report);
+            agent(backend, server, report);
+            marked_up(server, report);
             init_state(backend, server, report);
             if let Some(track) = &server.verdict.track {
                 if let Some(Written::Check(_)) = &server.check {
@@ -57,6 +59,11 @@ fn shared_by_none(backend: &Backend, mode: Mode, report: &mut Report) {
     } else if servers().all(|server| server.verdict.observe.is_none()) {
         unobserved(shared, report);
     }
+    if let Some(marked_up) = &shared.on_marked_up
+        && servers().all(is_backup)
+    {
+        report.push(no_active(marked_up.span, "all servers here are backups".to_owned()));
+    }
     if let Some(init_state) = shared.init_state.as_ref().filter(|state| state.value != InitState::Up)
         && servers().all(|server| !is_checked(backend, server))
     {
@@ -78,6 +85,36 @@ fn absent(backend: &Backend) -> &'static str {
 
 fn name(server: &Server) -> &str {
     server.name.as_ref().map_or("?", |name| &name.value)
+}
+
+/// Behind a Unix socket nothing has a port.
+fn agent(backend: &Backend, server: &Server, report: &mut Report) {
+    let Some(agent) = server.verdict.agent.as_ref().or(backend.server_defaults.verdict.agent.as_ref()) else {
+        return;
+    };
+    if agent.value.address.is_none() && is_unix(server.address.as_ref()) {
+        report.push(
+            Diagnostic::error("agent-place", format!("server `{}` is behind a Unix socket", name(server)))
+                .at(agent.span, "its agent needs an `address` beside the `port`"),
+        );
+    }
+}
+
+fn is_backup(server: &Server) -> bool {
+    server.backup.as_ref().is_some_and(|backup| backup.value)
+}
+
+/// It ends what backups carry, once there is a server to go back to.
+fn marked_up(server: &Server, report: &mut Report) {
+    if let Some(marked_up) = server.verdict.on_marked_up.as_ref().filter(|_| is_backup(server)) {
+        report.push(no_active(marked_up.span, format!("server `{}` is one", name(server))));
+    }
+}
+
+fn no_active(span: Span, why: String) -> Diagnostic {
+    Diagnostic::error("no-meaning", "`on_marked_up` means nothing for a backup")
+        .at(span, why)
+        .help("write it at the servers that backups stand in for, or leave it out")
 }
 
 /// Only a check takes back what it says.
