@@ -1,4 +1,5 @@
-//! The fewest requests for its weight: of up to 64 servers exactly, of more the least of eight that are drawn.
+//! The fewest requests for its weight: of up to 64 servers exactly, of more the least of eight that are drawn. Who has
+//! none is equal to all others that have none.
 
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -57,7 +58,7 @@ fn sampled(backend: &Backend, members: &[u32], ask: &Ask<'_>, random: &mut Rando
     for _ in 0..SAMPLE {
         let drawn = members[random.below(members.len())];
         let burden = backend.loads.of(drawn);
-        if burden < least.0 && !ask.tried.contains(&drawn) {
+        if burden.is_lighter_than(least.0) && !ask.tried.contains(&drawn) {
             least = (burden, drawn);
         }
     }
@@ -72,7 +73,9 @@ fn carefully(backend: &Backend, members: &[u32], ask: &Ask<'_>, random: &mut Ran
     }
     let load = |index: u32| {
         let server = &backend.servers[index as usize];
-        (u64::from(server.served.load(Relaxed)) + 1, u64::from(server.share().max(1)))
+        let served = u64::from(server.served.load(Relaxed));
+        // As `model/loads` weighs them.
+        (if served == 0 { 0 } else { served + 1 }, u64::from(server.share().max(1)))
     };
     for _ in 0..AGAIN {
         let (before, from) = members.split_at(random.below(members.len()));

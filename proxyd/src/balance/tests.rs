@@ -140,7 +140,9 @@ fn least_conn_shares_what_stays_by_weight() {
         // Whoever has most for its weight had least for it before its last one came.
         for (one, &most) in held.iter().zip(weights).filter(|(_, weight)| **weight > 0) {
             for (other, &least) in held.iter().zip(weights).filter(|(_, weight)| **weight > 0) {
-                assert!(one * u64::from(least) <= (other + 1) * u64::from(most), "{held:?} of {weights:?}");
+                // Its first came while it had none.
+                let fits = *one == 1 || one * u64::from(least) <= (other + 1) * u64::from(most);
+                assert!(fits, "{held:?} of {weights:?}");
             }
         }
     }
@@ -153,6 +155,21 @@ fn least_conn_takes_equals_in_turn() {
     assert_eq!(six.counts(5000), [1000, 1000, 0, 1000, 1000, 1000]);
     let mut alike = Site::new(Algorithm::LeastConn, &[100; 64], 0);
     assert_eq!(alike.counts(6400), [100; 64]);
+}
+
+#[test]
+fn least_conn_takes_the_idle_in_turn_whatever_their_weights() {
+    let mut two = Site::new(Algorithm::LeastConn, &[100, 99], 0);
+    assert_eq!(two.counts(60), [30, 30]);
+    let mut apart = Site::new(Algorithm::LeastConn, &[256, 1, 7], 0);
+    assert_eq!(apart.counts(60), [20; 3]);
+    // One that has something is weighed again.
+    apart.carry(1, 1);
+    assert_eq!(apart.counts(60), [30, 0, 30]);
+    // Of those that are drawn as well, by chance.
+    let weights: Vec<u32> = (0..200).map(|i| 1 + i % 100).collect();
+    let counts = Site::new(Algorithm::LeastConn, &weights, 0).counts(20_000);
+    assert!(counts.iter().all(|count| (50..200).contains(count)), "{counts:?}");
 }
 
 #[test]
@@ -283,8 +300,8 @@ fn weights_hold_when_they_change() {
         match algorithm {
             Algorithm::RoundRobin | Algorithm::StaticRr => assert_eq!(counts, [0, 1000, 2000]),
             Algorithm::First => assert_eq!(counts, [0, 3000, 0]),
-            // Nothing is carried: one request more weighs twice as much on one of them.
-            Algorithm::LeastConn => assert_eq!(counts, [0, 0, 3000]),
+            // Nothing is carried, and so they are equal.
+            Algorithm::LeastConn => assert_eq!(counts, [0, 1500, 1500]),
             _ => assert_fits(&counts, &[0.0, 50.0, 100.0], &format!("{algorithm:?}")),
         }
     }
@@ -311,7 +328,9 @@ fn backups_step_in_one_by_one_or_all_together() {
         let counts = all.counts(3000);
         match algorithm {
             Algorithm::RoundRobin | Algorithm::StaticRr => assert_eq!(counts, [0, 2000, 1000]),
-            Algorithm::First | Algorithm::LeastConn => assert_eq!(counts, [0, 3000, 0]),
+            Algorithm::First => assert_eq!(counts, [0, 3000, 0]),
+            // They carry nothing; which of equals it is is left to chance.
+            Algorithm::LeastConn => assert_fits(&counts, &[0.0, 1.0, 1.0], "backups that carry nothing"),
             _ => assert_fits(&counts, &[0.0, 100.0, 50.0], &format!("{algorithm:?}")),
         }
     }
@@ -360,7 +379,8 @@ proptest! {
                 _ => {
                     let load = |index: usize| {
                         let server = &site.backend.servers[index];
-                        (u64::from(server.served.load(Relaxed)) + 1, u64::from(server.weight()))
+                        let served = u64::from(server.served.load(Relaxed));
+                        (if served == 0 { 0 } else { served + 1 }, u64::from(server.weight()))
                     };
                     let free: Vec<usize> = (0..weights.len())
                         .filter(|&i| weights[i] > 0 && site.backend.has_room(i as u32))

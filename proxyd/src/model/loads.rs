@@ -49,6 +49,11 @@ impl Burden {
         (self.0 & INDEX) as u32
     }
 
+    /// Whose it is aside.
+    pub const fn is_lighter_than(self, other: Self) -> bool {
+        self.load() < other.load()
+    }
+
     /// The load alone.
     const fn load(self) -> u64 {
         self.0 >> INDEX_BITS
@@ -56,9 +61,13 @@ impl Burden {
 }
 
 impl Load {
-    /// As it would be with one request more.
+    /// As it would be with one request more. Who has nothing under way weighs nothing, so that such servers take turns
+    /// whatever their weights.
     fn burden(self, index: u32) -> Burden {
-        let load = ((u64::from(self.served) + 1) << FRACTION) / u64::from(self.share.max(1));
+        let load = match self.served {
+            0 => 0,
+            served => ((u64::from(served) + 1) << FRACTION) / u64::from(self.share.max(1)),
+        };
         let mut cell = load.min(HEAVIEST) << INDEX_BITS | u64::from(index) & INDEX;
         if self.full {
             cell |= FULL;
@@ -102,7 +111,7 @@ impl Loads {
     pub fn least(&self, from: usize) -> Burden {
         let (before, after) = self.0.split_at(from.min(self.0.len()));
         let (first, second) = (least(after), least(before));
-        if second.load() < first.load() { second } else { first }
+        if second.is_lighter_than(first) { second } else { first }
     }
 }
 
@@ -155,7 +164,8 @@ mod tests {
             let found = loads.least(from).index() as usize;
             let (served, share) = given[found];
             for (index, &(other, others)) in given.iter().enumerate() {
-                let (this, that) = (u64::from(served + 1) * u64::from(others), u64::from(other + 1) * u64::from(share));
+                let load = |served: u32| if served == 0 { 0 } else { u64::from(served + 1) };
+                let (this, that) = (load(served) * u64::from(others), load(other) * u64::from(share));
                 prop_assert!(this <= that, "{index} is lighter than {found}");
                 let place = |index: usize| (index + given.len() - from) % given.len();
                 prop_assert!(this < that || place(found) <= place(index), "{index} stands before {found}");

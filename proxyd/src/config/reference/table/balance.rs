@@ -11,7 +11,7 @@ pub(super) const BALANCE: Field = Field {
     meaning: "How the next server is chosen. `round_robin`: in turns, as often as its weight says, exactly and over all \
               workers. `static_rr`: the same with weights that stay as configured. `least_conn`: the fewest requests \
               for its weight; of up to 64 servers exactly, of more the least of eight that are drawn; of equals the one that \
-              waited longest. `first`: the first that has room below its `maxconn`, so that the last can be \
+              waited longest, and those that have none are equals. `first`: the first that has room below its `maxconn`, so that the last can be \
               switched off. `least_latency`: of two that are drawn by weight the one that has \
               answered more quickly, times what it carries; a slow answer counts at once and is forgotten by half in ten seconds. \
               What fails, without a connection or an answer or with 5xx but for 501 and 505, counts as five seconds more, by \
