@@ -134,7 +134,8 @@ pub const PERSIST: Section = Section {
             name: "force",
             shape: "list of conditions",
             preset: Preset::Unset("none"),
-            meaning: "Requests of which one of them holds go to their server and no other, also when it is down or in maintenance: for trying out a server that gets no other traffic.",
+            meaning: "Requests of which one of them holds go to their server and no other, also when it is down or in maintenance: for trying out a server that gets no other traffic. \
+                      Of a request for which `ignore` holds as well, `ignore` wins; with HAProxy what is written first does.",
         },
         flag(
             "try_down",
