@@ -240,7 +240,8 @@ entries! {
         "An empty line. Lines that were written before go to the old file." &[];
     SetDynamicCookieKey ["set", "dynamic-cookie-key", "backend"] Admin
         "set dynamic-cookie-key backend <bk> <k>" "change a backend secret key for dynamic cookies" true
-        "An empty line. Events name the backend and not the key."
+        "An empty line. It is the key of cookies that servers are called by after their addresses, and changes nothing before \
+         `enable dynamic-cookie backend`. Events name the backend and not the key."
         &[BACKEND_NAME, NO_BACKEND, NOT_AVAILABLE, COOKIE_KEY];
     SetMaxconnFrontend ["set", "maxconn", "frontend"] Admin
         "set maxconn frontend <frontend> <value>" "change a frontend's maxconn setting" true

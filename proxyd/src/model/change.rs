@@ -271,11 +271,11 @@ impl Shared {
         });
     }
 
-    /// Another key for what servers are called in cookies.
+    /// Another key for servers that are called after their addresses; until they are, it changes nothing.
     pub fn set_cookie_key(&self, backend: &Backend, key: &str, cause: Cause<'_>) {
         self.in_graph(backend, |backend| {
             let Some(cookies) = &backend.cookies else { return };
-            cookies.rename(&backend.servers, |naming| naming.key = Some(key.as_bytes().to_vec()));
+            cookies.rename(&backend.servers, |naming| naming.dynamic_key = Some(key.as_bytes().to_vec()));
             let mut fields = Map::new();
             cause.describe(&mut fields);
             self.journal_add("backend_cookie_key", format!("b/{}", backend.name), fields);

@@ -143,13 +143,13 @@ mod tests {
         let configured = value(&shared);
         let old = shared.snapshot();
         let app = old.backend("app").unwrap();
-        shared.set_cookie_key(app, "another", BY);
+        shared.switch_dynamic_cookies(app, true, BY);
         let set = value(&shared);
         assert_ne!(set, configured);
         reload(config("one", ", nocache: true"));
         assert_eq!(value(&shared), set, "it did not change there");
         // Of a graph that is gone.
-        shared.switch_dynamic_cookies(app, true, BY);
+        shared.set_cookie_key(app, "another", BY);
         let dynamic = value(&shared);
         assert_ne!(dynamic, set);
         reload(config("one", ""));
@@ -157,6 +157,21 @@ mod tests {
         reload(config("two", ""));
         reload(config("one", ""));
         assert_eq!(value(&shared), configured);
+    }
+
+    #[test]
+    fn another_key_is_for_those_that_are_called_after_their_addresses() {
+        let shared = testing::shared_of(&config("one", ""));
+        let snapshot = shared.snapshot();
+        let app = snapshot.backend("app").unwrap();
+        let named = value(&shared);
+        shared.set_cookie_key(app, "another", BY);
+        assert_eq!(value(&shared), named, "names are hashed with the key that is configured");
+        shared.switch_dynamic_cookies(app, true, BY);
+        let dynamic = testing::shared_of(&config("another", ", dynamic: true"));
+        assert_eq!(value(&shared), value(&dynamic));
+        shared.switch_dynamic_cookies(app, false, BY);
+        assert_eq!(value(&shared), named);
     }
 
     #[test]

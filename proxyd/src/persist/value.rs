@@ -23,13 +23,16 @@ pub struct Values {
 pub struct Naming {
     /// After their addresses.
     pub dynamic: bool,
-    /// There is one wherever a server has no value of its own: a configuration without is refused.
+    /// What addresses are hashed with.
+    pub dynamic_key: Option<Vec<u8>>,
+    /// What names are. There is one wherever a server has no value of its own: a configuration without is refused.
     pub key: Option<Vec<u8>>,
 }
 
 impl Naming {
     pub fn of(cookie: &Cookie) -> Self {
-        Self { dynamic: cookie.dynamic, key: cookie.key.as_ref().map(|key| key.bytes.clone()) }
+        let key = cookie.key.as_ref().map(|key| key.bytes.clone());
+        Self { dynamic: cookie.dynamic, dynamic_key: key.clone(), key }
     }
 }
 
@@ -65,12 +68,12 @@ impl Values {
 }
 
 fn value(naming: &Naming, backend: &str, server: Server<'_>) -> String {
-    let key = naming.key.as_deref().unwrap_or_default();
+    let (key, dynamic_key) = (naming.key.as_deref(), naming.dynamic_key.as_deref());
     match (server.given, server.address) {
         (Some(given), _) => given.to_owned(),
         (None, Address::Ip(address)) if naming.dynamic => {
             // HAProxy's `srv_set_dyncookie`.
-            let mut text = key.to_vec();
+            let mut text = dynamic_key.unwrap_or_default().to_vec();
             match address.ip() {
                 std::net::IpAddr::V4(ip) => text.extend(ip.octets()),
                 std::net::IpAddr::V6(ip) => text.extend(ip.octets()),
@@ -80,7 +83,8 @@ fn value(naming: &Naming, backend: &str, server: Server<'_>) -> String {
         }
         (None, _) => {
             let name = [backend.as_bytes(), b"\0", server.name.as_bytes()].concat();
-            let hash = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), &name);
+            let key = hmac::Key::new(hmac::HMAC_SHA256, key.unwrap_or_default());
+            let hash = hmac::sign(&key, &name);
             // Eight bytes of it: no two servers share them by chance.
             format!(
                 "{:016x}",
