@@ -40,6 +40,11 @@ class Case:
     since: tuple = (2, 6)
     count: int = KEYS
     down: bool = False
+    # Each server is at an address of its own.
+    hosts: bool = False
+
+    def host(self, n):
+        return f"127.0.0.{n if self.hosts else 1}"
 
 
 MAP = "map-based"
@@ -94,7 +99,7 @@ CASES = [
     plain("ring-by-address", "uri(kind: consistent, avalanche: true, hash_key: addr_port)", "uri",
           server=" hash-key addr-port", since=(3, 0)),
     plain("ring-by-host", "uri(kind: consistent, avalanche: true, hash_key: addr)", "uri", server=" hash-key addr",
-          weights=(1, 2, 3), since=(3, 0)),
+          weights=(1, 2, 3), hosts=True, since=(3, 0)),
 ]
 
 
@@ -190,7 +195,7 @@ defaults
 
 def origins(stage_, ports):
     """HAProxy again, which answers with the port that was asked."""
-    binds = "\n".join(f"    bind 127.0.0.1:{port}" for port in ports)
+    binds = "\n".join(f"    bind {host}:{port}" for n, port in enumerate(ports, 1) for host in sorted({"127.0.0.1", f"127.0.0.{n}"}))
     return f"""{preface(stage_)}frontend origins
 {binds}
     http-request return status 200 content-type text/plain lf-string "%[dst_port]\\n"
@@ -202,7 +207,7 @@ def haproxy(stage_, cases, fronts, ports):
     for case, front in zip(cases, fronts):
         accept = {"clients": " accept-proxy", "streams": " proto h2"}.get(case.keys, "")
         servers = "\n".join(
-            f"    server s{n} 127.0.0.1:{port} weight {weight}{case.server}"
+            f"    server s{n} {case.host(n)}:{port} weight {weight}{case.server}"
             for n, (port, weight) in enumerate(zip(ports, case.weights), 1)
         )
         sections.append(f"""
@@ -222,7 +227,7 @@ def ours(stage_, cases, fronts, ports):
         if case.keys == "clients":
             bind = f"(address: {bind}, accept_proxy: true)"
         servers = ", ".join(
-            f'(name: "s{n}", address: "127.0.0.1:{port}", weight: {weight})'
+            f'(name: "s{n}", address: "{case.host(n)}:{port}", weight: {weight})'
             for n, (port, weight) in enumerate(zip(ports, case.weights), 1)
         )
         sections.append(f'(name: "{case.name}", bind: [{bind}], balance: {case.ours}, servers: [{servers}]),')
@@ -255,7 +260,7 @@ def record(file, cases, ports, placed):
         for case in [case for case in cases if case.keys not in ("streams", "absolute")]:
             out.write(f"\ncase {case.name}\nbalance {case.ours}\n")
             for n, (port, weight) in enumerate(zip(ports, case.weights), 1):
-                out.write(f"server s{n} 127.0.0.1:{port} {weight}\n")
+                out.write(f"server s{n} {case.host(n)}:{port} {weight}\n")
             if case.down:
                 out.write(f"down s{1 + max(range(len(case.weights)), key=lambda n: case.weights[n])}\n")
             for (target, field), port in list(zip(keys(case), placed[case.name]))[:RECORDED]:

@@ -8,6 +8,7 @@ pub mod maglev;
 pub mod map;
 pub mod ring;
 
+use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -70,15 +71,10 @@ impl Placement {
         members: &[u32],
         before: Option<&Self>,
     ) -> Self {
-        let placed = |indices: &[u32]| -> Vec<Placed> {
-            let place = |&index: &u32| {
-                let server = &servers[index as usize];
-                let seed = seed(hash.hash_key, server.id, &server.name, &server.address());
-                Placed { index, weight: server.weight(), seed }
-            };
-            indices.iter().map(place).collect()
-        };
-        let usable = placed(members);
+        let all = placed(hash.hash_key, servers, group);
+        let mut wanted = members.iter().peekable();
+        let usable: Vec<Placed> =
+            all.iter().copied().filter(|placed| wanted.next_if_eq(&&placed.index).is_some()).collect();
         let table = match hash.kind {
             HashKind::MapBased => {
                 let configured = servers.iter().map(|server| server.initial_weight);
@@ -93,19 +89,15 @@ impl Placement {
                         Table::Ring(Arc::clone(ring))
                     }
                     _ => {
-                        let all = placed(group);
                         let of = if enough(nodes(&all)) { all } else { usable.clone() };
                         Table::Ring(Arc::new(Ring::build(&of)))
                     }
                 }
             }
-            HashKind::Maglev => {
-                let all = placed(group);
-                match before.map(|before| &before.table) {
-                    Some(Table::Maglev(table)) if table.is_of(&all) => Table::Maglev(Arc::clone(table)),
-                    _ => Table::Maglev(Arc::new(Maglev::build(&all))),
-                }
-            }
+            HashKind::Maglev => match before.map(|before| &before.table) {
+                Some(Table::Maglev(table)) if table.is_of(&all) => Table::Maglev(Arc::clone(table)),
+                _ => Table::Maglev(Arc::new(Maglev::build(&all))),
+            },
         };
         let units = members.iter().map(|&index| (index, servers[index as usize].share()));
         let shares = hash.balance_factor.map(|factor| Shares::new(factor, servers.len(), units));
@@ -136,6 +128,23 @@ impl Shares {
         let places = own * each + (before + own) * rest / total - before * rest / total;
         u32::try_from(places.max(1)).unwrap_or(u32::MAX)
     }
+}
+
+/// The servers of a group as they are placed, in their order. What they are known by may be the same for some, as when a
+/// command gives two one address: then the later ones have places that follow from their ids as well, or they would have
+/// no keys.
+fn placed(by: ServerKey, servers: &[Arc<Server>], group: &[u32]) -> Vec<Placed> {
+    let mut taken = HashSet::new();
+    let place = |&index: &u32| {
+        let server = &servers[index as usize];
+        let mut seed = seed(by, server.id, &server.name, &server.address());
+        // Ids differ by themselves. An odd step comes to all numbers in the end.
+        while by != ServerKey::Id && !taken.insert(seed) {
+            seed = seed.wrapping_add(avalanche(server.id) | 1);
+        }
+        Placed { index, weight: server.weight(), seed }
+    };
+    group.iter().map(place).collect()
 }
 
 /// Units of a ring that HAProxy numbers a server by: as many as it can have nodes.

@@ -239,6 +239,38 @@ async fn a_weight_that_grows_gets_more() {
     assert_eq!(share(), before);
 }
 
+/// A command may give two what a configuration may not.
+#[tokio::test(start_paused = true)]
+async fn servers_that_come_to_one_address_have_keys_all_the_same() {
+    for balance in ["uri(kind: consistent, hash_key: addr_port)", "uri(kind: maglev, hash_key: addr_port)"] {
+        let shared = shared_of(&config(balance, &servers(4, "")));
+        let backend = Arc::clone(shared.snapshot().backend("app").unwrap());
+        let homes = || -> Vec<u32> {
+            (0..4000).map(avalanche).map(|key| server(&backend, key, &[]).unwrap()).collect()
+        };
+        let before = homes();
+        for index in [2, 3] {
+            let address = backend.servers[0].address().as_ref().clone();
+            shared.set_address(&backend, &backend.servers[index], address, BY);
+        }
+        pass(&shared).await;
+        let after = homes();
+        for index in 0..4 {
+            let share = after.iter().filter(|home| **home == index).count();
+            assert!((500..1700).contains(&share), "{balance}: {share} of s{index}");
+        }
+        // The first has places as before, and goes on with them where the last one goes.
+        let moved =
+            before.iter().zip(&after).filter(|(old, new)| **old < 2 && **new < 2 && old != new).count();
+        assert!(moved < 100, "{balance}: {moved}");
+        shared.server_event(&backend, &backend.servers[0], Event::Maint, BY);
+        pass(&shared).await;
+        let without = homes();
+        let others = after.iter().zip(&without).filter(|(old, new)| **old != 0 && old != new).count();
+        assert_eq!(others, 0, "{balance}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn thousands_of_servers_are_found_though_most_are_down() {
     for kind in KINDS {

@@ -83,7 +83,8 @@ const HASH_KEY: Field = Field {
     shape: "`id`, `name`, `addr` or `addr_port`",
     preset: Preset::Unset("`id` for `consistent`, `name` for `maglev`"),
     meaning: "What a server's places follow from: where it stands in the list, its name, its address, or that with the port. With `id` \
-              the servers behind one that is taken from the list all move.",
+              the servers behind one that is taken from the list all move. No two servers may share an address with `addr`, nor address \
+              and port with `addr_port`.",
 };
 
 /// `balance: source(..)`.
