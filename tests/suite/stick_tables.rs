@@ -269,6 +269,39 @@ fn what_clients_do_is_counted() {
 }
 
 #[test]
+fn what_a_client_sent_is_counted_once_however_many_servers_got_it() {
+    let junk = || {
+        Origin::scripted(|_: &Request| {
+            let bytes = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n".to_vec();
+            Answer { bytes, close: false }
+        })
+    };
+    let origins = [junk(), junk(), Origin::start("app3")];
+    let config = three(
+        &origins,
+        r#"retries: (on: [junk_response], max: 3), track: [(key: "req.hdr(x-user)", table: "seen")]"#,
+    )
+    .table("seen", "key: string(9), entries: 100, store: [bytes_in_cnt]");
+    let daemon = Daemon::start(&config);
+    // Each begins with another server.
+    let counts = ["a", "b", "c"].map(|user| {
+        assert_eq!(asks(&daemon, &format!("X-User: {user}\r\n")), "app3");
+        eventually("it is over", || (value(&daemon, "seen", user, "use") == 0).then_some(()));
+        value(&daemon, "seen", user, "bytes_in_cnt")
+    });
+    let sent = "GET / HTTP/1.1\r\nHost: test\r\nX-User: a\r\n\r\n".len() as u64;
+    assert_eq!(counts, [sent; 3]);
+    // Nobody got it.
+    for server in ["app1", "app2", "app3"] {
+        daemon.admin(&format!("set server app/{server} state maint"));
+    }
+    let mut client = Client::tcp(daemon.listener("web"));
+    client.send("GET / HTTP/1.1\r\nHost: test\r\nX-User: d\r\n\r\n");
+    assert_eq!(client.response("GET").status, 503);
+    eventually("it is counted", || (value(&daemon, "seen", "d", "bytes_in_cnt") == sent).then_some(()));
+}
+
+#[test]
 fn a_backend_counts_what_comes_to_it() {
     let origin = Tcp::echo();
     let config = Config::tcp([("app1", origin.address())])

@@ -1,5 +1,6 @@
 //! What is counted in tables: entries that a connection or a request holds until it ends.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use smallvec::SmallVec;
@@ -185,6 +186,10 @@ struct Entries {
     own: [Tracked; 2],
     /// What is held for its connection.
     connection: Option<Rc<Tracked>>,
+    /// Bytes from the client that were told of.
+    received: Cell<u64>,
+    /// How many of them went to a server before, and go to another once more.
+    again: Cell<u64>,
 }
 
 impl Tally {
@@ -200,7 +205,8 @@ impl Tally {
         let of_backend = Tracked::new(Whose::Backend(Rc::clone(backend)), worker);
         let own =
             [of_frontend.begin(facts, |when| when == When::Requested), of_backend.begin(facts, |_| true)];
-        Self(Some(Box::new(Entries { own, connection: place.tracked().cloned() })))
+        let connection = place.tracked().cloned();
+        Self(Some(Box::new(Entries { own, connection, received: Cell::default(), again: Cell::default() })))
     }
 
     /// Whether there is something to be held.
@@ -220,8 +226,20 @@ impl Tally {
 
     /// Bytes from the client.
     pub fn received(&self, n: u64) {
-        if self.0.is_some() && n > 0 {
-            self.all().for_each(|tracked| tracked.received(n));
+        let Some(entries) = &self.0 else { return };
+        let known = n.min(entries.again.get());
+        entries.again.set(entries.again.get() - known);
+        let fresh = n - known;
+        if fresh > 0 {
+            entries.received.update(|bytes| bytes + fresh);
+            self.all().for_each(|tracked| tracked.received(fresh));
+        }
+    }
+
+    /// What went to a server goes to another from the beginning.
+    pub fn rewind(&self) {
+        if let Some(entries) = &self.0 {
+            entries.again.set(entries.received.get());
         }
     }
 

@@ -273,6 +273,7 @@ impl Connection {
                 Some(true) => {}
             }
             request.up.rewind();
+            request.meter.tally().rewind();
         }
         // What another try made good is no error.
         request.meter.count(error);

@@ -37,13 +37,14 @@ impl<'a, 'r> UnderWay<'a, 'r> {
         if nothing_sent {
             // What goes to a server is counted as it goes; this went nowhere.
             connection.frontend.cells().add(Count::BytesIn, facts.length as u64);
+            meter.tally().rewind();
+            meter.tally().received(facts.length as u64);
         }
         connection.up_head = up.take_prefix();
         connection.now = timings.ended.unwrap_or_else(clock::now);
         meter.finish(timings, connection.now, termination);
         let (flowed, sent) = meter.bytes();
         let received = if nothing_sent { facts.length as u64 } else { flowed };
-        meter.tally().received(received.saturating_sub(flowed));
         meter.tally().sent(own_bytes);
         for tracked in meter.tally().all() {
             tracked.answered(meter.status().unwrap_or(0));
