@@ -407,6 +407,10 @@ fn dates_and_addresses_in_values() {
     assert_eq!(daemon.stat("app", "app1", "cookie"), "3387097ed8d55e7d");
     daemon.admin(&format!("set server app/app1 addr 127.0.0.1 port {}", origins[0].addr().port()));
     assert_eq!(daemon.stat("app", "app1", "cookie"), before);
+    // Two at one address would be the same to their clients.
+    daemon.admin(&format!("set server app/app2 addr 127.0.0.1 port {}", origins[0].addr().port()));
+    daemon.logged("Servers app/app1 and app/app2 have the same cookie: clients of app/app2 go to app/app1.");
+    daemon.admin(&format!("set server app/app2 addr 127.0.0.1 port {}", origins[1].addr().port()));
     // At run time.
     let mut watch = Client::unix(&daemon.socket_path());
     watch.send("watch\n");

@@ -8,6 +8,7 @@ use super::backend::Backend;
 use super::queue::Hold;
 use super::server::Server;
 use crate::config::{self, Cookie};
+use crate::log;
 use crate::persist::value::{self, Naming, Values};
 use crate::persist::{Found, Given, Named};
 use crate::stats::slots::Slots;
@@ -61,14 +62,33 @@ impl Cookies {
     /// Some values follow from addresses, which change.
     pub(super) fn refresh(&self, servers: &[Arc<Server>]) {
         let addresses: Vec<_> = servers.iter().map(|server| server.address()).collect();
-        let servers = servers.iter().zip(&self.given).zip(&addresses);
-        let servers = servers.map(|((server, given), address)| value::Server {
+        let given = servers.iter().zip(&self.given).zip(&addresses);
+        let called = given.map(|((server, given), address)| value::Server {
             name: &server.name,
             given: given.as_deref(),
             address,
         });
         let naming = self.naming.lock().unwrap_or_else(PoisonError::into_inner);
-        self.values.store(Arc::new(Values::new(&naming, &self.backend, servers)));
+        let values = Arc::new(Values::new(&naming, &self.backend, called));
+        let before = self.values.swap(Arc::clone(&values));
+        drop(naming);
+        self.warn_of_twins(servers, &before, &values);
+    }
+
+    /// Clients of a server that is called as one before it go there. A configuration that says so is refused; an address
+    /// may be that of another by a command, or by its name.
+    fn warn_of_twins(&self, servers: &[Arc<Server>], before: &Values, now: &Values) {
+        let active = |index: &&u32| servers.get(**index as usize).is_some_and(|server| !server.backup);
+        for (index, server) in (0..).zip(servers).filter(|(_, server)| !server.backup) {
+            let Some(&first) = now.named(now.of(index)).iter().find(active) else { continue };
+            let were_already = || before.named(before.of(index)).contains(&first);
+            if first != index && !were_already() {
+                log::warning(format_args!(
+                    "Servers {0}/{1} and {0}/{2} have the same cookie: clients of {0}/{2} go to {0}/{1}.",
+                    self.backend, servers[first as usize].name, server.name,
+                ));
+            }
+        }
     }
 
     /// Changes how servers are called that have no value of their own.

@@ -1,13 +1,19 @@
 //! Persistence: what a cookie's mode has no use for, and servers that could not be told from each other.
 
+use std::collections::HashMap;
+use std::net::SocketAddr;
+
+use proto::addr::Address;
+
 use super::super::condition::Condition;
 use super::super::persistence::{CookieMode, SameSite};
 use super::super::report::{Diagnostic, Report};
+use super::super::span::Spanned;
 use super::super::syntax::Document;
 use super::super::syntax::backend::Backend;
 use super::super::syntax::persistence::WrittenCookie;
 use super::super::syntax::server::{Server, is_unix};
-use super::super::{Mode, defaults};
+use super::super::{Mode, ServerAddress, defaults};
 use super::backends;
 
 /// What only a cookie has that is given here.
@@ -149,6 +155,36 @@ fn without_key(written: &WrittenCookie, servers: &[Server], report: &mut Report)
     }
 }
 
+fn is_active(server: &Server) -> bool {
+    !server.backup.as_ref().is_some_and(|backup| backup.value)
+}
+
+/// Servers that are called after their addresses.
+fn same_addresses(servers: &[Server], report: &mut Report) {
+    let mut known: HashMap<SocketAddr, &Spanned<String>> = HashMap::new();
+    for server in servers.iter().filter(|server| server.cookie.is_none() && is_active(server)) {
+        let (Some(ServerAddress::Literal(Address::Ip(address))), Some(name)) =
+            (&server.address, &server.name)
+        else {
+            continue;
+        };
+        if let Some(first) = known.get(address) {
+            let message = format!(
+                "servers `{}` and `{}` would have the same cookie: both are {address}",
+                first.value, name.value
+            );
+            report.push(
+                Diagnostic::error("cookie-twice", message)
+                    .at(name.span, "clients of this one would go to the other")
+                    .at(first.span, "the first")
+                    .help("write a `cookie` for one of them"),
+            );
+        } else {
+            known.insert(*address, name);
+        }
+    }
+}
+
 fn values(written: &WrittenCookie, servers: &[Server], report: &mut Report) {
     let dynamic = written.cookie.dynamic;
     let given: Vec<&Server> = servers.iter().filter(|server| server.cookie.is_some()).collect();
@@ -175,7 +211,9 @@ fn values(written: &WrittenCookie, servers: &[Server], report: &mut Report) {
                 .at(place, "nothing is hashed with it"),
         );
     }
-    let is_active = |server: &Server| !server.backup.as_ref().is_some_and(|backup| backup.value);
+    if dynamic {
+        same_addresses(servers, report);
+    }
     let mut active: Vec<&Server> = Vec::new();
     for server in given.into_iter().filter(|server| is_active(server)) {
         let Some(cookie) = &server.cookie else { continue };

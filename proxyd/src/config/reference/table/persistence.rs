@@ -102,7 +102,7 @@ pub const COOKIE: Section = Section {
         },
         flag(
             "dynamic",
-            "Servers are called after address, port and `key`, by HAProxy's formula. A client keeps its server when another address changes, and when HAProxy with the same key goes.",
+            "Servers are called after address, port and `key`, by HAProxy's formula. A client keeps its server when another address changes, and when HAProxy with the same key goes. Two servers of one address and port are refused, as two of one `cookie` are, but for backups.",
         ),
         Field {
             name: "key",
