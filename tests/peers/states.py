@@ -28,7 +28,8 @@ COMMANDS = (
     "set weight app/checked 100%",
     "set server app/checked health stopping",
     "set server app/checked health up",
-    # Its agent goes on saying that it is up.
+    # Its agent goes on saying that it is up, and no check does.
+    "disable health app/agented",
     "set server app/agented health stopping",
     "set weight app/tracker 0",
     "set weight app/gone 0",
@@ -39,6 +40,7 @@ COMMANDS = (
     "set server app/plain health stopping",
     "set server app/plain health up",
     "set server app/agented health up",
+    "enable health app/agented",
     "set server fixed/weighed state maint",
     "set server fixed/weighed state ready",
     "set server fixed/unwell state maint",
