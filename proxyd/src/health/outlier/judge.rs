@@ -99,6 +99,15 @@ impl Seat {
         }
     }
 
+    /// The window in two; the older half is empty where it has not been looked at for so long.
+    fn halves(&self) -> [Tally; 2] {
+        let middle = self.past.len().saturating_sub(1 + LOOKS as usize / 2);
+        match (self.past.front(), self.past.get(middle), self.past.back()) {
+            (Some(first), Some(middle), Some(last)) => [middle.since(*first), last.since(*middle)],
+            _ => Default::default(),
+        }
+    }
+
     fn look(&mut self, tally: Tally) {
         if self.past.len() > LOOKS as usize {
             self.past.pop_front();
@@ -172,10 +181,16 @@ impl Judge {
         }
         if let Some(factor) = self.conf.latency {
             let median = median(judged.iter().filter_map(|(_, window)| window.latency()));
-            let limit = median.max(FAST_US) * u64::from(factor) / 100;
-            for (index, tally) in &judged {
-                let Some(latency) = tally.latency().filter(|latency| *latency > limit) else { continue };
-                if !found.iter().any(|(_, (other, ..))| other == index) {
+            let halves: Vec<[Tally; 2]> =
+                judged.iter().map(|(index, _)| self.seats[*index].halves()).collect();
+            // A slow answer or two, or all that become slow and are not seen to at once, are slow in one half only.
+            let slow = [slow(&halves, 0, factor), slow(&halves, 1, factor)];
+            for (at, (index, tally)) in judged.iter().enumerate() {
+                let Some(latency) = tally.latency().filter(|latency| is_slow(*latency, median, factor))
+                else {
+                    continue;
+                };
+                if slow.iter().all(|half| half[at]) && !found.iter().any(|(_, (other, ..))| other == index) {
                     let (latency, median) = (latency / 1000, median / 1000);
                     let reason =
                         format!("it took {latency}ms to answer within {window}, the median is {median}ms");
@@ -187,6 +202,17 @@ impl Judge {
         found.sort_by_key(|(failed, _)| std::cmp::Reverse(*failed));
         found.into_iter().map(|(_, worse)| worse).collect()
     }
+}
+
+/// Which servers were slow in one of the halves.
+fn slow(halves: &[[Tally; 2]], half: usize, factor: u32) -> Vec<bool> {
+    let latencies = || halves.iter().map(|halves| halves[half].latency());
+    let median = median(latencies().flatten());
+    latencies().map(|latency| latency.is_some_and(|latency| is_slow(latency, median, factor))).collect()
+}
+
+fn is_slow(latency: u64, median: u64, factor: u32) -> bool {
+    latency > median.max(FAST_US) * u64::from(factor) / 100
 }
 
 /// The lower one of two in the middle.
@@ -318,6 +344,22 @@ mod tests {
         // Three times nothing is nothing.
         let mut play = Play::new(conf(), 3);
         assert_eq!(play.seconds(30, &[(20, 0, 1), (20, 0, 1), (20, 0, 29)]), []);
+    }
+
+    #[test]
+    fn what_is_slow_for_a_moment_or_for_all_is_no_outlier() {
+        let fast = (20, 0, 20);
+        let mut play = Play::new(conf(), 3);
+        assert_eq!(play.seconds(20, &[fast; 3]), []);
+        // One answer in five hundred that takes a minute.
+        assert_eq!(play.seconds(1, &[(20, 0, 3000), fast, fast]), []);
+        assert_eq!(play.seconds(20, &[fast; 3]), []);
+        // All of them from some time on, which is seen of one of them first, and the same backwards.
+        for (before, after) in [(20, 1000), (1000, 20)] {
+            assert_eq!(play.seconds(20, &[(20, 0, before); 3]), []);
+            assert_eq!(play.seconds(1, &[(20, 0, after), (20, 0, before), (20, 0, before)]), []);
+            assert_eq!(play.seconds(20, &[(20, 0, after); 3]), []);
+        }
     }
 
     #[test]

@@ -157,8 +157,9 @@ pub const EJECT: Section = Section {
             name: "latency",
             shape: "factor from `\"1.1x\"`",
             preset: Preset::Unset("not looked at"),
-            meaning: "It is left out where it takes so many times as long to answer as the median of the backend's servers. A median \
-                      below 10ms counts as that. Of mode http.",
+            meaning: "It is left out where it takes so many times as long to answer, on average, as the median of those that `errors` \
+                      compares, and does so in each half of the window beside what they took in that half: neither a single answer \
+                      nor what slows all of them down leaves one out. A median below 10ms counts as that. Of mode http.",
         },
         Field {
             name: "window",
