@@ -44,21 +44,22 @@ pub(super) const TRACK: Field = Field {
     shape: "`\"backend/server\"`",
     preset: Preset::Unset("none"),
     meaning: "It is not checked itself, but is up, down, in maintenance and draining as that server, which has a check, or an agent, \
-              or tracks one that has.",
+              or tracks one that has. It does not follow where that is left out by `eject`: that is about that server's own traffic \
+              beside its own neighbours', and says nothing of what the address can do for others.",
 };
 pub(super) const ON_MARKED_DOWN: Field = Field {
     name: "on_marked_down",
     shape: "`shutdown_sessions`",
     preset: Preset::Unset("sessions go on"),
     meaning: "What becomes of its requests and sessions when it is marked down or goes into maintenance: they end, with `D` in the \
-              access log.",
+              access log. Not when it is left out by `eject`: it serves what it has to the end.",
 };
 pub(super) const ON_MARKED_UP: Field = Field {
     name: "on_marked_up",
     shape: "`shutdown_backup_sessions`",
     preset: Preset::Unset("sessions go on"),
     meaning: "What becomes of requests and sessions on backup servers when this server, which is none, is up again: they end, with \
-              `U` in the access log.",
+              `U` in the access log. Coming back from `eject` is not that.",
 };
 pub(super) const PANIC_FIELD: Field = Field {
     name: "panic",
@@ -141,7 +142,8 @@ pub const EJECT: Section = Section {
     title: "backends.eject",
     about: "By `errors`, by `latency`, or by both; one has to be there. A server that is left out is `DOWN (ejected)`, and comes back by \
             itself: after `base` the first time, after one `base` more each time it follows soon, ten times at most. `set server .. state \
-            ready` and `.. health up` take it in at once. Counted in `proxyd_server_ejections_total`.",
+            ready` and `.. health up` take it in at once. However it comes back, it has its whole share from then on: `slow_start` is for \
+            servers that were down. Counted in `proxyd_server_ejections_total`.",
     fields: &[
         Field {
             name: "errors",
@@ -177,7 +179,8 @@ pub const EJECT: Section = Section {
             name: "most",
             shape: "share from `\"1%\"`",
             preset: Preset::Value(|| percent(defaults::EJECT_MOST)),
-            meaning: "Share of the backend's active servers that may be left out at once; one always may, unless it is the last that is up.",
+            meaning: "Share of the backend's active servers that may be left out at once; one always may, unless it is the last \
+                      active server that is up: backups do not count, nor are they left out themselves.",
         },
         Field {
             name: "min_requests",
