@@ -175,6 +175,12 @@ fn a_request_is_written_as_asked() {
         request(&asked, "10.0.0.1:80"),
         "POST / HTTP/1.0\r\nUser-Agent: me\r\nhost: a\r\nContent-Length: 4\r\nConnection: close\r\n\r\n"
     );
+    let asked = HttpCheck { method: "OPTIONS".into(), path: "*".into(), ..check(Vec::new()) };
+    let text = request(&asked, "10.0.0.1:80");
+    assert!(text.starts_with("OPTIONS * HTTP/1.1\r\nHost: 10.0.0.1:80\r\n"), "{text}");
+    // Over HTTP/2 it is the path (RFC 9113 8.3.1).
+    let (sent, _) = crate::net::h2::head::read_request(text.as_bytes(), false).unwrap();
+    assert_eq!(sent.uri().path_and_query().map(::http::uri::PathAndQuery::as_str), Some("*"));
 }
 
 proptest! {

@@ -137,7 +137,7 @@ const HTTP_OWN: [Field; 8] = [
         name: "path",
         shape: "string",
         preset: Preset::Value(|| print::quoted(defaults::CHECK_PATH)),
-        meaning: "Of the request, with its query.",
+        meaning: "Of the request, with its query; `\"*\"` with the method `OPTIONS`, which asks the server as a whole.",
     },
     Field {
         name: "host",

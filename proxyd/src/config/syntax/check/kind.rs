@@ -104,10 +104,14 @@ fn http(fields: Option<&Fields<'_, '_>>, report: &mut Report) -> HttpCheck {
         );
     }
     HttpCheck {
-        method,
         path: path
-            .and_then(|path| request_path(path, report))
+            .and_then(|path| match path.value.as_str() {
+                // The server as a whole is asked what it can do (RFC 9112 3.2.4).
+                "*" if method == "OPTIONS" => Some(path.value),
+                _ => request_path(path, report),
+            })
             .unwrap_or_else(|| defaults::CHECK_PATH.to_owned()),
+        method,
         host: named.and_then(|named| host(named, report)),
         version,
         headers: get("headers").map(|value| headers(value, report)).unwrap_or_default(),
