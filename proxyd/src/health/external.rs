@@ -67,7 +67,7 @@ impl About<'_> {
     }
 }
 
-/// A program and what it started; gone with this unless it has ended.
+/// A program and its process group; gone with this unless it has ended.
 struct Running {
     child: Child,
     over: bool,

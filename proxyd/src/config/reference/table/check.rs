@@ -319,7 +319,7 @@ pub const EXTERNAL: Section = Section {
 };
 /// Without what all have.
 pub(super) const EXTERNAL_REFERENCE: Section = Section { fields: &EXTERNAL_OWN, ..EXTERNAL };
-const EXTERNAL_ABOUT: &str = "Passes when a program ends with status 0. It is given HAProxy's environment (`HAPROXY_SERVER_NAME`, `HAPROXY_SERVER_ADDR`, `HAPROXY_SERVER_PORT`, `HAPROXY_SERVER_ID`, `HAPROXY_SERVER_MAXCONN`, `HAPROXY_SERVER_CURCONN`, `HAPROXY_SERVER_SSL`, `HAPROXY_SERVER_PROTO`, `HAPROXY_PROXY_NAME`, `HAPROXY_PROXY_ID`, `HAPROXY_PROXY_ADDR`, `HAPROXY_PROXY_PORT`) and `PATH`, and nothing else. At the timeout it and what it started are killed.";
+const EXTERNAL_ABOUT: &str = "Passes when a program ends with status 0. It is given HAProxy's environment (`HAPROXY_SERVER_NAME`, `HAPROXY_SERVER_ADDR`, `HAPROXY_SERVER_PORT`, `HAPROXY_SERVER_ID`, `HAPROXY_SERVER_MAXCONN`, `HAPROXY_SERVER_CURCONN`, `HAPROXY_SERVER_SSL`, `HAPROXY_SERVER_PROTO`, `HAPROXY_PROXY_NAME`, `HAPROXY_PROXY_ID`, `HAPROXY_PROXY_ADDR`, `HAPROXY_PROXY_PORT`) and `PATH`, and nothing else. It begins in a process group of its own, and at the timeout that group is killed.";
 
 /// `connect(..)` of a script.
 pub const CONNECT: Section = Section {
