@@ -202,6 +202,8 @@ fn traffic_that_goes_wrong_marks_a_server_down() {
     assert_eq!(client.get("/").status, 500);
     daemon.wait_status("app", "app1", "DOWN");
     assert_eq!(daemon.stat("app", "app1", "check_status"), "HANA");
+    assert_eq!(daemon.stat("app", "app1", "hanafail"), "1");
+    assert_eq!(daemon.stat("app", "app2", "hanafail"), "", "it is not observed");
     daemon.logged(
         "Server app/app1 is DOWN, reason: Health analyze, info: \"Detected 3 consecutive errors, last one was: \
          Wrong http response\"",
@@ -260,6 +262,7 @@ fn errors_may_do_no_more_than_bring_the_next_check_soon() {
     wait_for(&daemon, "app1", "check_status", "L7OK");
     assert_eq!(daemon.stat("app", "app1", "status"), "UP");
     assert_eq!(daemon.count("app", "app1", "chkfail"), 0);
+    assert_eq!(daemon.count("app", "app1", "hanafail"), 1);
 }
 
 #[test]

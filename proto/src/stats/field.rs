@@ -126,7 +126,7 @@ columns! {
     Hrsp4xx U64 "MCPP" ".FBS" "hrsp_4xx" "Total number of HTTP responses with status 400-499 returned by this object since the worker process started";
     Hrsp5xx U64 "MCPP" ".FBS" "hrsp_5xx" "Total number of HTTP responses with status 500-599 returned by this object since the worker process started";
     HrspOther U64 "MCPP" ".FBS" "hrsp_other" "Total number of HTTP responses with status <100, >599 returned by this object since the worker process started (error -1 included)";
-    Hanafail U64 "MCPP" "...." "hanafail" "Total number of failed checks caused by an 'on-error' directive after an 'observe' condition matched";
+    Hanafail U64 "MCPP" "...S" "hanafail" "Total number of failed checks caused by an 'on-error' directive after an 'observe' condition matched";
     ReqRate U32 "MRPP" ".F.." "req_rate" "Number of HTTP requests processed over the last second on this object";
     ReqRateMax U32 "MMPV" ".F.." "req_rate_max" "Highest value of http requests observed since the worker process started";
     ReqTot U64 "MCPP" ".FBS" "req_tot" "Total number of HTTP requests processed by this object since the worker process started";

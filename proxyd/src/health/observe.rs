@@ -36,6 +36,7 @@ async fn listen(shared: Arc<Shared>, server: Arc<Server>) {
 
 fn act(shared: &Shared, backend: &Backend, server: &Server, on_error: OnError, excess: Excess) {
     let Excess { errors, last } = excess;
+    server.excesses.inc();
     let words = format!("Detected {errors} consecutive errors, last one was: {}", last.text());
     let event = match on_error {
         OnError::FastInterval => None,
@@ -72,6 +73,7 @@ mod tests {
             act(&shared, backend, server, on_error, Excess { errors: 10, last: Sight::WrongAnswer });
             let control = server.control();
             assert_eq!(server.status_word(&control.state), word);
+            assert_eq!(server.excesses.total(), 1);
             let outcome = control.check.outcome.map(|outcome| outcome.to_string());
             let words =
                 "Health analyze, info: \"Detected 10 consecutive errors, last one was: Wrong http response\"";

@@ -317,6 +317,7 @@ impl Shared {
                 for server in &backend.servers {
                     server.stats.clear();
                     server.check_failures.clear();
+                    server.excesses.clear();
                     server.downs.clear();
                 }
             }

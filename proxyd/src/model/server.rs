@@ -100,6 +100,8 @@ pub struct Server {
     pub rates: Rates,
     /// Failed checks while up (`chkfail`).
     pub check_failures: Tally,
+    /// Too many errors of its traffic, whatever was done about them (`hanafail`).
+    pub excesses: Tally,
     /// Changes from up to down (`chkdown`).
     pub downs: Tally,
     /// Requests or connections it carries now, over all workers.
@@ -249,6 +251,7 @@ impl Server {
             partings: Slots::new(parts.workers, Parting::PLACES),
             rates: Rates::default(),
             check_failures: Tally::default(),
+            excesses: Tally::default(),
             downs: Tally::default(),
         }
     }

@@ -318,6 +318,9 @@ impl Scene<'_> {
             put(&mut row, Col::Chkfail, self.tally(&server.check_failures));
             put(&mut row, Col::Chkdown, self.tally(&server.downs));
         }
+        if server.traffic.is_some() {
+            put(&mut row, Col::Hanafail, self.tally(&server.excesses));
+        }
         if checked && !state.admin.is_maint() {
             for (col, number) in
                 [(Col::CheckRise, state.rise), (Col::CheckFall, state.fall), (Col::CheckHealth, state.health)]
