@@ -53,6 +53,7 @@ fn a_file_that_cannot_be_opened_is_told_at_the_start() {
         Config::http([("app1", Refusing::new().address())]).global(r#"log: [(target: file("no/access"))]"#);
     let failed = Start::new(&config).try_run().unwrap_err();
     assert!(failed.log.contains("cannot open log target no/access: No such file"), "{}", failed.log);
+    assert_eq!(failed.log.matches("No such file").count(), 1, "{}", failed.log);
 }
 
 #[test]

@@ -35,10 +35,10 @@ pub struct Started {
 
 /// A file that cannot be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot open log target {name}: {source}")]
+#[error("cannot open log target {name}: {error}")]
 pub struct OpenError {
     name: String,
-    source: io::Error,
+    error: io::Error,
 }
 
 /// Opens the files and starts a thread for each target.
@@ -50,7 +50,7 @@ pub fn start<'a>(
     let mut running = Vec::new();
     let mut all: Vec<Vec<Feed>> = (0..workers).map(|_| Vec::new()).collect();
     for (number, target) in targets.into_iter().enumerate() {
-        let failed = |source| OpenError { name: target.name(), source };
+        let failed = |error| OpenError { name: target.name(), error };
         let status = Arc::new(Status::new(target.name()));
         let mut output = Output::new(target, Arc::clone(&status));
         if matches!(target.place, Place::File(_)) {

@@ -54,14 +54,15 @@ impl std::fmt::Debug for Site<'_> {
     }
 }
 
-/// A configuration that cannot be carried out.
+/// A configuration that cannot be carried out. The texts have their cause in them, which is therefore no `source`: printed
+/// with its causes, an error would say it twice.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// A host name that leads nowhere.
-    #[error("server {backend}/{server}: could not resolve {host:?}: {source}")]
-    Resolve { backend: String, server: String, host: String, source: std::io::Error },
-    #[error("{who}: TLS is not possible: {source}")]
-    Tls { who: String, source: rustls::Error },
+    #[error("server {backend}/{server}: could not resolve {host:?}: {error}")]
+    Resolve { backend: String, server: String, host: String, error: std::io::Error },
+    #[error("{who}: TLS is not possible: {error}")]
+    Tls { who: String, error: rustls::Error },
 }
 
 /// A frontend, a backend, or both under one name and id.
@@ -229,7 +230,7 @@ fn told_keep_alive(conf: &config::Frontend) -> Option<u32> {
 fn binds(conf: &config::Frontend, common: &Arc<Common>) -> Result<Vec<Arc<Bind>>, BuildError> {
     let bind = |bind: &config::Bind| {
         let tls = bind.tls.as_ref().map(|tls| Terminator::new(tls, common).map(Arc::new)).transpose();
-        let tls = tls.map_err(|source| BuildError::Tls { who: format!("frontend {}", conf.name), source })?;
+        let tls = tls.map_err(|error| BuildError::Tls { who: format!("frontend {}", conf.name), error })?;
         Ok(Arc::new(Bind::new(bind.clone(), tls)))
     };
     conf.binds.iter().map(bind).collect()
@@ -307,16 +308,15 @@ fn backend(
         let address = match &server.address {
             ServerAddress::Literal(address) => address.clone(),
             ServerAddress::Host { name: host, port } => {
-                Address::Ip((site.resolve)(host, *port).map_err(|source| BuildError::Resolve {
+                Address::Ip((site.resolve)(host, *port).map_err(|error| BuildError::Resolve {
                     backend: conf.name.clone(),
                     server: server.name.clone(),
                     host: host.clone(),
-                    source,
+                    error,
                 })?)
             }
         };
-        let failed =
-            |source| BuildError::Tls { who: format!("server {}/{}", conf.name, server.name), source };
+        let failed = |error| BuildError::Tls { who: format!("server {}/{}", conf.name, server.name), error };
         let http = server.uplink.http;
         let made = server.uplink.tls.as_ref().map(|tls| Originator::new(tls, http, common).map(Arc::new));
         let tls = made.transpose().map_err(failed)?;

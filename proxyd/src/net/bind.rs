@@ -38,14 +38,14 @@ impl Bound {
 /// Why an address could not be bound.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
-    #[error("cannot bind {address}: {source}")]
-    Io { address: Address, source: io::Error },
+    #[error("cannot bind {address}: {error}")]
+    Io { address: Address, error: io::Error },
     #[error("cannot bind {address}: another process listens there")]
     InUse { address: Address },
     #[error("cannot bind {address}: the file is there and is not a socket")]
     NotASocket { address: Address },
-    #[error("cannot bind {address}: `{option}` is not possible: {source}")]
-    Option { address: Address, option: &'static str, source: io::Error },
+    #[error("cannot bind {address}: `{option}` is not possible: {error}")]
+    Option { address: Address, option: &'static str, error: io::Error },
 }
 
 impl BindError {
@@ -76,9 +76,9 @@ impl Failed {
     fn of(self, address: &Address) -> BindError {
         let address = address.clone();
         match self {
-            Self::Io(source) if source.kind() == io::ErrorKind::AddrInUse => BindError::InUse { address },
-            Self::Io(source) => BindError::Io { address, source },
-            Self::Option(option, source) => BindError::Option { address, option, source },
+            Self::Io(error) if error.kind() == io::ErrorKind::AddrInUse => BindError::InUse { address },
+            Self::Io(error) => BindError::Io { address, error },
+            Self::Option(option, error) => BindError::Option { address, option, error },
         }
     }
 }
@@ -209,7 +209,7 @@ fn identity(path: &Path) -> io::Result<Identity> {
 /// Nobody can connect before the permissions hold: the socket is made under another name and then takes its place.
 pub fn unix(path: &Path, mode: Option<u32>) -> Result<(UnixListener, SocketFile), BindError> {
     let address = || Address::Unix(path.to_owned());
-    let fail = |source| BindError::Io { address: address(), source };
+    let fail = |error| BindError::Io { address: address(), error };
     match fs::symlink_metadata(path) {
         Ok(meta) if !meta.file_type().is_socket() => {
             return Err(BindError::NotASocket { address: address() });

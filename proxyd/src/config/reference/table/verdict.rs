@@ -78,9 +78,10 @@ pub(super) const EJECT_FIELD: Field = Field {
 pub const AGENT: Section = Section {
     what: "an agent",
     title: "servers.agent",
-    about: "A program that is connected to, told `send`, and answers a line of words: `up`, `down`, `stopped`, `fail`, each with a \
-            reason behind a `#`; `ready`, `drain`, `maint`, as an operator would; a weight in percent of the configured one, as \
-            `75%`; `maxconn:30`. What it does not mention stays as it is. A line without its end is ignored, as are what comes behind \
+    about: "A program that is connected to, told `send`, and answers a line of words: `up`, `down`, `stopped`, `fail` or `failed`, \
+            each with a reason behind a blank and a `#`, as `down # disk full` (`down#disk` is one word, and means nothing); `ready`, \
+            `drain`, `maint`, as an operator would; a weight in percent of the configured one, as `75%`, or as such, as `weight:50`; \
+            `maxconn:30`. What it does not mention stays as it is. A line without its end is ignored, as are what comes behind \
             the first and words that mean nothing. That it cannot be reached says nothing of the server.",
     fields: &[
         Field {
