@@ -167,7 +167,7 @@ fn client_config(tls: &ServerTls, alpn: &[Vec<u8>], common: &Common) -> Result<A
     let builder = ClientConfig::builder_with_provider(provider(&tls.protocol))
         .with_protocol_versions(&versions(&tls.protocol))?;
     let verifier: Arc<dyn ServerCertVerifier> = match &tls.verify {
-        Some(trust) => Arc::clone(&trust.authorities.verifier) as _,
+        Some(trust) => Arc::clone(&trust.authorities.verifier),
         None => Arc::new(trusting::Trusting),
     };
     let builder = builder.dangerous().with_custom_certificate_verifier(verifier);

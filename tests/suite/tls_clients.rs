@@ -327,7 +327,7 @@ const CASES: &[Case] = &[
             "a.example",
         )
     }),
-    ("required: a server's", "required", "alert UnsupportedCertificate", Some("certificate"), |w| {
+    ("required: a server's", "required", "alert UnsupportedCertificate", Some("purpose"), |w| {
         w.connect(
             &w.showing(Versions::Both, &w.root.issue(&["someone"], Kind::Server)),
             "required",

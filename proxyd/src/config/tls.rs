@@ -7,6 +7,7 @@ pub mod certificate;
 pub mod facts;
 mod folder;
 pub mod reader;
+mod self_signed;
 pub mod ticket_keys;
 
 use std::path::PathBuf;

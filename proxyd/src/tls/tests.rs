@@ -341,3 +341,38 @@ fn servers_have_to_have_the_name() {
     assert!(matches!(error, Error::InvalidCertificate(_)), "localhost is another name: {error}");
     assert!(reached(&server("verify: none")).is_ok());
 }
+
+/// As `openssl req -x509` makes them: an authority that signed itself is what both sides show and what both know.
+#[test]
+fn both_sides_may_show_a_certificate_that_signed_itself() {
+    let own = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new([name.to_owned()]).unwrap();
+        params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        params.self_signed(&key).unwrap().pem() + &key.serialize_pem()
+    };
+    let (server, client, other) = (own("a.example"), own("client"), own("a.example"));
+    let source = Memory::default()
+        .with("server.pem", server.as_str())
+        .with("client.pem", client.as_str())
+        .with("other.pem", other.as_str());
+    let binds = [r#"certificates: ["server.pem"], client_certs: (ca: "client.pem")"#];
+    let reached = |shown: &str, ca: &str, version: &str| {
+        let text = format!(
+            r#"(listen: [(name: "a", bind: [":1"], servers: [(name: "s", address: "a.example:1",
+                tls: (ca: "{ca}", client_cert: "{shown}", min_version: {version}, max_version: {version}))])])"#
+        );
+        let source = source.clone().with("proxyd.ron", text);
+        let config = load(&source, &[PathBuf::from("proxyd.ron")]).unwrap().config;
+        let uplink = &config.backends[0].servers[0].uplink;
+        let originator = Originator::new(uplink.tls.as_ref().unwrap(), uplink.http, &common()).unwrap();
+        let [terminator] = terminators(&source, &binds, &common()).try_into().unwrap();
+        handshake(&terminator, &originator.config(), "a.example").map(|_| ())
+    };
+    let unknown = || Err(Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer));
+    for version in ["tls12", "tls13"] {
+        assert_eq!(reached("client.pem", "server.pem", version), Ok(()), "{version}");
+        assert_eq!(reached("client.pem", "other.pem", version), unknown(), "{version}");
+        assert_eq!(reached("other.pem", "server.pem", version), unknown(), "{version}");
+    }
+}

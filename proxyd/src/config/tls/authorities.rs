@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use rustls::RootCertStore;
 use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer};
 use rustls::server::danger::ClientCertVerifier;
@@ -14,6 +15,7 @@ use x509_parser::prelude::{CertificateRevocationList, FromDer};
 use super::super::source::Source;
 use super::certificate::{self, Problem, bad_pem, certificates, fingerprint};
 use super::facts::day;
+use super::self_signed::{ClientVerifier, ServerVerifier};
 use super::{Ca, PROVIDER};
 use crate::clock;
 
@@ -57,20 +59,22 @@ impl ClientAuthorities {
         if !required {
             builder = builder.allow_unauthenticated();
         }
-        let verifier = builder.build().map_err(|error| match error {
+        let webpki = builder.build().map_err(|error| match error {
             VerifierBuilderError::InvalidCrl(error) => {
                 problem(crl.unwrap_or(ca), format!("it cannot be used: {error:?}"))
             }
             error => problem(ca, format!("it cannot be used: {error}")),
         })?;
-        Ok(Self { verifier, certificates: authorities, revoked })
+        let has_lists = !revoked.is_empty();
+        let verifier = ClientVerifier { webpki, authorities: authorities.clone(), has_lists };
+        Ok(Self { verifier: Arc::new(verifier), certificates: authorities, revoked })
     }
 }
 
 /// Who signs servers' certificates.
 #[derive(Debug)]
 pub struct ServerAuthorities {
-    pub verifier: Arc<WebPkiServerVerifier>,
+    pub verifier: Arc<dyn ServerCertVerifier>,
     certificates: Vec<CertificateDer<'static>>,
 }
 
@@ -91,10 +95,11 @@ impl ServerAuthorities {
         };
         let problem = |reason: String| Problem { path: path.to_owned(), reason };
         let roots = store(&certificates).map_err(problem)?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&PROVIDER))
+        let webpki = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&PROVIDER))
             .build()
             .map_err(|error| problem(format!("it cannot be used: {error}")))?;
-        Ok(Self { verifier, certificates })
+        let verifier = ServerVerifier { webpki, authorities: certificates.clone() };
+        Ok(Self { verifier: Arc::new(verifier), certificates })
     }
 }
 

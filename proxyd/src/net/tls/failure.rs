@@ -27,6 +27,11 @@ counted! {
         UnknownCa: "unknown_ca", "the peer's certificate is of an unknown CA";
         WrongName: "wrong_name", "the peer's certificate has another name";
         Revoked: "revoked", "the peer's certificate is revoked";
+        Purpose: "purpose", "the peer's certificate is for another purpose";
+        Unlisted: "unlisted", "no revocation list tells of the peer's certificate";
+        OldList: "crl_expired", "the revocation list of the peer's certificate has expired";
+        Signature: "bad_signature", "the signature of the peer's certificate is wrong or of an unknown kind";
+        Unreadable: "unreadable", "the peer's certificate cannot be read";
         Certificate: "certificate", "the peer's certificate is not acceptable";
         /// The peer found something wrong.
         Alert: "alert", "the peer refuses";
@@ -101,6 +106,11 @@ impl Failure {
                 | Self::UnknownCa
                 | Self::WrongName
                 | Self::Revoked
+                | Self::Purpose
+                | Self::Unlisted
+                | Self::OldList
+                | Self::Signature
+                | Self::Unreadable
                 | Self::Certificate,
                 _,
             ) => true,
@@ -116,6 +126,16 @@ impl Failure {
                 Self::WrongName
             }
             CertificateError::Revoked => Self::Revoked,
+            CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+                Self::Purpose
+            }
+            CertificateError::UnknownRevocationStatus => Self::Unlisted,
+            CertificateError::ExpiredRevocationList
+            | CertificateError::ExpiredRevocationListContext { .. } => Self::OldList,
+            CertificateError::BadSignature
+            | CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => Self::Signature,
+            CertificateError::BadEncoding => Self::Unreadable,
             _ => Self::Certificate,
         }
     }
@@ -142,5 +162,27 @@ mod tests {
         assert!(!lasts(Error::AlertReceived(AlertDescription::InternalError)));
         assert!(!lasts(Error::InvalidMessage(InvalidMessage::InvalidCcs)));
         assert!(Failure::Alpn.lasts(None) && !Failure::Closed.lasts(None));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_has_a_word() {
+        for (error, word) in [
+            (CertificateError::UnknownIssuer, "unknown_ca"),
+            (CertificateError::NotValidForName, "wrong_name"),
+            (CertificateError::Expired, "expired"),
+            (CertificateError::NotValidYet, "not_yet_valid"),
+            (CertificateError::Revoked, "revoked"),
+            (CertificateError::InvalidPurpose, "purpose"),
+            (CertificateError::UnknownRevocationStatus, "unlisted"),
+            (CertificateError::ExpiredRevocationList, "crl_expired"),
+            (CertificateError::BadSignature, "bad_signature"),
+            (CertificateError::BadEncoding, "unreadable"),
+            (CertificateError::UnhandledCriticalExtension, "certificate"),
+        ] {
+            let error = Error::InvalidCertificate(error);
+            let failure = Failure::of(&error);
+            assert_eq!(failure.label(), word);
+            assert!(failure.lasts(Some(&error)), "{word}");
+        }
     }
 }

@@ -81,7 +81,7 @@ pub const CLIENT_CERTS: Section = Section {
             name: "ca",
             shape: "string",
             preset: Preset::Required,
-            meaning: "A PEM file with the authorities that sign clients' certificates.",
+            meaning: "A PEM file with the authorities that sign clients' certificates; one that signed itself may be shown as well.",
         },
         Field {
             name: "verify",
@@ -130,7 +130,7 @@ pub const SERVER_TLS: Section = Section {
             name: "ca",
             shape: "`system` or string",
             preset: Preset::Unset("`system`"),
-            meaning: "Who has to have signed the server's certificate: the authorities of this machine, or those in a PEM file.",
+            meaning: "Who has to have signed the server's certificate: the authorities of this machine, or those in a PEM file. A certificate that signed itself is its own authority there.",
         },
         Field {
             name: "sni",
