@@ -45,6 +45,13 @@ impl World {
         self.plan.borrow().backend(&backend.name)?.stick
     }
 
+    /// Whether the table has anything to do with that request.
+    fn is_stuck(&self, backend: &Backend, person: Person) -> bool {
+        let plan = self.plan.borrow();
+        plan.backend(&backend.name).is_some_and(|it| it.stick.is_some() && !it.persist.ignores(person.wish))
+            && person.address().is_some()
+    }
+
     /// The server that a backend's table knows of a client.
     pub(crate) fn table_leads_to(&self, backend: &Backend, person: Person) -> Option<String> {
         let stick = self.stick_of(backend)?;
@@ -54,7 +61,8 @@ impl World {
 
     /// The table of a backend was asked for a client, which it knows for longer from here on.
     pub(crate) fn looked_up(&self, backend: &Backend, person: Person) {
-        if self.table_leads_to(backend, person).is_some()
+        if self.is_stuck(backend, person)
+            && self.table_leads_to(backend, person).is_some()
             && let Some(stored) = self.stored.borrow_mut().get_mut(&(backend.name.to_string(), person.number))
         {
             stored.used_ms = self.shared.epoch.now_ms();
@@ -63,7 +71,7 @@ impl World {
 
     /// A server has answered: the table knows its client from here on, if that is known by anything.
     pub(crate) fn stored(&self, backend: &Backend, server: &Server, person: Person) {
-        if self.stick_of(backend).is_some() && person.address().is_some() {
+        if self.is_stuck(backend, person) {
             let stored = Stored { server: server.name.to_string(), used_ms: self.shared.epoch.now_ms() };
             self.stored.borrow_mut().insert((backend.name.to_string(), person.number), stored);
         }
