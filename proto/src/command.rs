@@ -2,6 +2,7 @@
 //! to what is not understood. HAProxy's management guide, 9.3; its wording is kept.
 
 mod agent;
+mod check;
 mod cookies;
 pub mod help;
 pub mod line;
@@ -21,6 +22,7 @@ use crate::level::Level;
 use words::escaped;
 
 pub use agent::AgentChange;
+pub use check::CheckChange;
 pub use cookies::CookieChange;
 pub use parse::parse;
 pub use reply::{Refusal, Severity, SeverityOutput, Target};
@@ -130,6 +132,7 @@ pub enum ServerChange {
     Health(Health),
     Address { ip: IpAddr, port: Option<u16> },
     Agent(AgentChange),
+    Check(CheckChange),
 }
 
 /// A weight as it is typed.
@@ -307,6 +310,7 @@ impl fmt::Display for ServerChange {
             Self::State(state) => write!(f, "state {}", state.as_str()),
             Self::Health(health) => write!(f, "health {}", health.as_str()),
             Self::Agent(change) => change.fmt(f),
+            Self::Check(change) => change.fmt(f),
             Self::Address { ip, port: None } => write!(f, "addr {ip}"),
             Self::Address { ip, port: Some(port) } => write!(f, "addr {ip} port {port}"),
         }

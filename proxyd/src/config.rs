@@ -43,7 +43,7 @@ use proto::addr::Address;
 use proto::level::Level;
 
 pub use balance::{Algorithm, Backups, Hash, HashKind, HashedKey, ServerKey, UriKey};
-pub use check::{Check, CheckKind, Timing};
+pub use check::{Check, CheckKind, CheckPlace, Timing};
 pub use flags::from_flags;
 pub use http::{
     CertField, ClientCertHeader, ERROR_STATUSES, ErrorPage, Http2Options, HttpOptions, ServerHttp2,

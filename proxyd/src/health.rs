@@ -105,13 +105,13 @@ impl Series {
     async fn ask(&self, prober: &dyn Prober) {
         let Self { shared, server, check, .. } = self;
         let Some(backend) = shared.backend_of(server) else { return };
-        let (moves, address) = (server.moves(), server.address());
+        let (moves, address, place) = (server.moves(), server.address(), server.check_place());
         let outcome = {
             let _checking = server.checks.begin();
             prober.ask(&address, &backend, server, check).await
         };
-        // What was found at an address the server has left says nothing about it.
-        if server.moves() == moves {
+        // What was found at an address the server, or its checks, have left says nothing about it.
+        if server.moves() == moves && server.check_place() == place {
             let event = match outcome.status {
                 CheckStatus::L7OkConditional => Event::CheckStopping,
                 status if status.passed() => Event::CheckPassed,

@@ -157,6 +157,52 @@ fn operators_have_the_last_word_about_agents() {
 }
 
 #[test]
+fn an_operator_says_where_checks_go() {
+    let (origin, other) = (Origin::start("app1"), Origin::start("app2"));
+    let check = r#"check: http(path: "/check", interval: "100ms", rise: 1, fall: 1)"#;
+    let config = Config::new().frontend("web", r#"default_backend: "app""#).backend("app", check);
+    let config =
+        config.server("app1", origin.addr(), "").backend("bare", "").server("app3", origin.addr(), "");
+    let daemon = Daemon::start(&config);
+    let status = |word: &str, check: &str| {
+        eventually(word, || {
+            let is = daemon.stat("app", "app1", "status") == word
+                && daemon.stat("app", "app1", "check_status").ends_with(check);
+            is.then_some(())
+        });
+    };
+    let place = || {
+        let state = daemon.admin("show servers state app");
+        let line = state.lines().nth(2).unwrap_or_default().to_owned();
+        let fields: Vec<&str> = line.split(' ').collect();
+        fields[21..23].join(" ")
+    };
+    status("UP", "L7OK");
+    assert_eq!(place(), "0 -");
+    assert_eq!(daemon.admin("set server app/app1 check-port 1"), "");
+    status("DOWN", "L4CON");
+    assert_eq!(place(), "1 -");
+    assert_eq!(daemon.admin("set server app/app1 check-port 0"), "");
+    status("UP", "L7OK");
+    let port = other.addr().port();
+    assert_eq!(daemon.admin(&format!("set server app/app1 check-addr 127.0.0.1 port {port}")), "");
+    eventually("the other is asked", || (other.hits() > 0).then_some(()));
+    assert_eq!(place(), format!("{port} 127.0.0.1"));
+    assert_eq!(daemon.client().get("/").origin(), "app1", "traffic goes where it went");
+    for (line, answer) in [
+        ("set server app/app1 check-port x", "provided port is not an integer\n"),
+        ("set server bare/app3 check-port x", "health checks are not enabled on this server\n"),
+        ("set server bare/app3 check-addr ::1", "health checks are not enabled on this server\n"),
+        (
+            "set server app/app1 fqdn a.b",
+            "set server <b>/<s> fqdn failed because no resolution is configured.\n",
+        ),
+    ] {
+        assert_eq!(daemon.admin(line), answer, "{line}");
+    }
+}
+
+#[test]
 fn an_agent_that_is_not_there_says_nothing() {
     let (origin, mut agent) = (Origin::start("app1"), Agent::saying("up\n"));
     let config = Config::new().frontend("web", r#"default_backend: "app""#).backend("app", CHECK);

@@ -9,9 +9,9 @@ use std::time::Duration;
 use super::help;
 use super::table::{self, Id};
 use super::{
-    AdminState, AgentChange, Command, CookieChange, Filter, Format, Health, Hide, InfoForm, PromptChange,
-    PromptMode, ProxyRef, Refusal, ServerChange, ServerName, Severity, SeverityOutput, Since, StatRequest,
-    TableAction, TableRequest, Target, WatchRequest, Weight,
+    AdminState, AgentChange, CheckChange, Command, CookieChange, Filter, Format, Health, Hide, InfoForm,
+    PromptChange, PromptMode, ProxyRef, Refusal, ServerChange, ServerName, Severity, SeverityOutput, Since,
+    StatRequest, TableAction, TableRequest, Target, WatchRequest, Weight,
 };
 use crate::level::Level;
 
@@ -212,10 +212,24 @@ fn set_server(name: ServerName, rest: &[&str]) -> Result<Command, Refusal> {
             _ => Err(Refusal::error(table::HEALTH)),
         },
         Some("addr") => address(&rest[1..]),
-        Some(what) => match AgentChange::read(what, &rest[1..]) {
-            Some(change) => change.map(ServerChange::Agent),
-            None => Err(Refusal::error(table::SET_SERVER)),
-        },
+        Some("fqdn") if value.is_empty() => Err(Refusal::error(table::FQDN)),
+        Some("fqdn") => Err(Refusal::error(table::NO_RESOLUTION)),
+        Some("ssl") => Err(Refusal::error(table::SERVER_SSL)),
+        Some("name") => Err(Refusal::error(table::RENAMING)),
+        Some(what) => {
+            if let Some(change) = CheckChange::read(what, &rest[1..]) {
+                // HAProxy looks at the value of who is checked alone.
+                return match change {
+                    Ok(change) => Ok(Command::SetServer(name, ServerChange::Check(change))),
+                    Err(refusal) if value.is_empty() => Err(refusal.needs(Target::Server(name))),
+                    Err(refusal) => Err(refusal.needs(Target::Checked(name))),
+                };
+            }
+            match AgentChange::read(what, &rest[1..]) {
+                Some(change) => change.map(ServerChange::Agent),
+                None => Err(Refusal::error(table::SET_SERVER)),
+            }
+        }
         None => Err(Refusal::error(table::SET_SERVER)),
     };
     match change {

@@ -71,6 +71,8 @@ pub struct Refusal {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Target {
     Server(ServerName),
+    /// A server whose checks are switched on.
+    Checked(ServerName),
     Frontend(String),
     Proxy(String),
 }

@@ -85,7 +85,7 @@ pub(super) const WEIGHT_RANGE: &str = "Absolute weight can only be between 0 and
 pub(super) const WEIGHT_SIGN: &str = "Relative weight must be positive.";
 pub(super) const WEIGHT_GARBAGE: &str = "Trailing garbage in weight string";
 pub(super) const SET_SERVER: &str = "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | \
-    agent-send | check-addr | check-port | fqdn | health | name | ssl | state | weight";
+    agent-send | check-addr | check-port | health | state | weight";
 pub(super) const STATE: &str = "'set server <srv> state' expects 'ready', 'drain' and 'maint'.";
 pub(super) const HEALTH: &str = "'set server <srv> health' expects 'up', 'stopping', or 'down'.";
 pub(super) const AGENT: &str = "'set server <srv> agent' expects 'up' or 'down'.";
@@ -93,6 +93,17 @@ pub(super) const AGENT_ADDRESS: &str =
     "set server <b>/<s> agent-addr requires an address and optionally a port.";
 pub(super) const AGENT_PORT: &str = "set server <b>/<s> agent-port requires a port.";
 pub(super) const AGENT_SEND: &str = "set server <b>/<s> agent-send requires a text.";
+pub(super) const CHECK_ADDRESS: &str =
+    "set server <b>/<s> check-addr requires an address and optionally a port.";
+pub(super) const CHECK_PORT: &str = "set server <b>/<s> check-port requires a port.";
+pub(super) const NO_INTEGER: &str = "provided port is not an integer";
+pub(super) const INVALID_PORT: &str = "provided port is invalid";
+pub(super) const FQDN: &str = "set server <b>/<s> fqdn requires a FQDN.";
+pub(super) const NO_RESOLUTION: &str = "set server <b>/<s> fqdn failed because no resolution is configured.";
+pub(super) const SERVER_SSL: &str =
+    "'set server <srv> ssl' is not supported: whether a server is spoken to over TLS is configured.";
+pub(super) const RENAMING: &str = "'set server <srv> name' is not supported: names are configured.";
+const NO_CHECK: &str = "health checks are not enabled on this server";
 const NO_AGENT: &str = "agent checks are not enabled on this server.";
 const FOLLOWS: &str = "cannot change health on a tracking server.";
 pub(super) const HISTORY: &str = "'show server history' expects <backend>/<server> and optionally 'json'.";
@@ -260,10 +271,13 @@ entries! {
         "`state ready|drain|maint`, `health up|stopping|down`, `weight <weight>[%]`: an empty line. \
          `addr <ip> [port <port>]`: what changed, e.g. `IP changed from '127.0.0.1' to '127.0.0.2', no need to change \
          the port by 'stats socket command'`. `agent up|down`, `agent-addr <ip> [port <port>]`, `agent-port <port>`, \
-         `agent-send <text>`, for a server with an agent: an empty line."
+         `agent-send <text>`, for a server with an agent: an empty line. `check-addr <ip> [port <port>]`, \
+         `check-port <port>`, for a server with checks: an empty line; 0.0.0.0, `::` and port 0 are where traffic goes. \
+         What is spoken there stays as it is configured."
         &[SERVER_NAME, NO_BACKEND, NO_SERVER, SET_SERVER, STATE, HEALTH, WEIGHT, WEIGHT_RANGE, WEIGHT_SIGN,
           WEIGHT_GARBAGE, STATIC, ADDRESS, AGENT, AGENT_ADDRESS, AGENT_PORT, AGENT_SEND, NO_AGENT, FOLLOWS,
-          "Invalid addr '<addr>'", "Invalid port '<port>': from 1 to 65535."];
+          CHECK_ADDRESS, CHECK_PORT, NO_INTEGER, INVALID_PORT, NO_CHECK, FQDN, NO_RESOLUTION, SERVER_SSL, RENAMING,
+          "Invalid addr '<addr>'", "invalid addr '<addr>'", "Invalid port '<port>': from 1 to 65535."];
     SetSeverityOutput ["set", "severity-output"] User
         "set severity-output [none|number|string]" "set presence of severity level in feedback information" true
         "An empty line. From here on messages of this connection begin with `[3]: ` or `[err]: `." &[SEVERITY];

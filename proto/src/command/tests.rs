@@ -29,6 +29,19 @@ fn commands_are_understood() {
         ("set server be/s1 state drain", set(ServerChange::State(AdminState::Drain))),
         ("disable server be/s1", set(ServerChange::State(AdminState::Maint))),
         ("enable server be/s1", set(ServerChange::State(AdminState::Ready))),
+        ("set server be/s1 check-port 0", set(ServerChange::Check(CheckChange::Port(0)))),
+        ("set server be/s1 check-port 8080 9", set(ServerChange::Check(CheckChange::Port(8080)))),
+        (
+            "set server be/s1 check-addr ::1 9",
+            set(ServerChange::Check(CheckChange::Address { ip: "::1".parse().unwrap(), port: None })),
+        ),
+        (
+            "set server be/s1 check-addr 10.0.0.1 port 81 more",
+            set(ServerChange::Check(CheckChange::Address {
+                ip: "10.0.0.1".parse().unwrap(),
+                port: Some(81),
+            })),
+        ),
         ("set server be/s1 health stopping", set(ServerChange::Health(Health::Stopping))),
         (
             "set server be/s1 addr ::1 port 80",
@@ -112,13 +125,42 @@ fn commands_of_persistence_are_understood() {
 }
 
 #[test]
+fn where_checks_go_is_refused_in_these_words() {
+    for (line, text) in [
+        ("set server be/s1 check-addr", table::CHECK_ADDRESS),
+        ("set server be/s1 check-addr x", "invalid addr 'x'"),
+        ("set server be/s1 check-addr ::1 port", table::NO_INTEGER),
+        ("set server be/s1 check-addr ::1 port x", table::NO_INTEGER),
+        ("set server be/s1 check-addr ::1 port -1", table::INVALID_PORT),
+        ("set server be/s1 check-port", table::CHECK_PORT),
+        ("set server be/s1 check-port +5", table::NO_INTEGER),
+        ("set server be/s1 check-port 5x", table::NO_INTEGER),
+        ("set server be/s1 check-port -1", table::INVALID_PORT),
+        ("set server be/s1 check-port 70000", table::INVALID_PORT),
+    ] {
+        let refusal = run(line, Level::Admin).unwrap_err();
+        assert_eq!((refusal.severity, &*refusal.text), (Severity::Error, text), "{line}");
+        let needs = if line.split(' ').count() > 4 {
+            Target::Checked(ServerName { backend: "be".into(), server: "s1".into() })
+        } else {
+            Target::Server(ServerName { backend: "be".into(), server: "s1".into() })
+        };
+        assert_eq!(refusal.needs, Some(needs), "{line}");
+    }
+}
+
+#[test]
 fn nonsense_is_refused_in_these_words() {
     for (line, text) in [
         ("set server", table::SERVER_NAME),
         ("set server be", table::SERVER_NAME),
         ("set server /s", table::SERVER_NAME),
         ("set server be/s1", table::SET_SERVER),
-        ("set server be/s1 fqdn x", table::SET_SERVER),
+        ("set server be/s1 fqdn", table::FQDN),
+        ("set server be/s1 fqdn x", table::NO_RESOLUTION),
+        ("set server be/s1 ssl on", table::SERVER_SSL),
+        ("set server be/s1 name s2", table::RENAMING),
+        ("set server be/s1 frobnicate", table::SET_SERVER),
         ("set server be/s1 agent", table::AGENT),
         ("set server be/s1 agent stopping", table::AGENT),
         ("set server be/s1 agent-addr", table::AGENT_ADDRESS),
@@ -314,7 +356,7 @@ fn words_strategy() -> impl Strategy<Value = String> {
         .flat_map(|entry| entry.words)
         .map(|word| (*word).to_owned())
         .chain(
-            "be/s1 state weight addr port 80 127.0.0.1 health up drain 50% -1 #2 agent agent-addr agent-port agent-send typed json desc all global 7 cli \
+            "be/s1 state weight addr port 80 127.0.0.1 health up drain 50% -1 #2 agent agent-addr agent-port agent-send check-addr check-port typed json desc all global 7 cli \
              none every 2s since a:1 events domain proxy i p timed"
                 .split(' ')
                 .map(str::to_owned),

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use proto::addr::Address;
 use proto::command::{
-    AdminState, AgentChange, Command, CookieChange, Health, Refusal, ServerChange, ServerName, Severity,
+    AdminState, AgentChange, CheckChange, Command, CookieChange, Health, Refusal, ServerChange, ServerName,
+    Severity,
 };
 
 use super::reply::Reply;
@@ -112,6 +113,24 @@ pub(super) fn find_server<'a>(
     Ok((backend, server))
 }
 
+/// A server whose checks are switched on.
+pub(super) fn find_checked<'a>(
+    snapshot: &'a Snapshot,
+    name: &ServerName,
+) -> Result<(&'a Arc<Backend>, &'a Arc<Server>), Refusal> {
+    let found = find_server(snapshot, name)?;
+    checked(found.1)?;
+    Ok(found)
+}
+
+fn checked(server: &Server) -> Result<(), Refusal> {
+    let state = server.control().state;
+    if state.check_configured && state.check_enabled {
+        return Ok(());
+    }
+    Err(Refusal::error("health checks are not enabled on this server"))
+}
+
 fn find_backend<'a>(snapshot: &'a Snapshot, name: &str) -> Result<&'a Arc<Backend>, Refusal> {
     snapshot.backend(name).ok_or_else(|| Refusal::error("No such backend."))
 }
@@ -129,6 +148,22 @@ fn set_server(
 ) -> Result<Reply, Refusal> {
     let event = match *change {
         ServerChange::Agent(ref change) => return set_agent(shared, backend, server, change, cause),
+        ServerChange::Check(change) => {
+            checked(server)?;
+            let mut place = server.check_place();
+            let port = match change {
+                CheckChange::Address { ip, port } => {
+                    place.address = Some(ip).filter(|ip| !ip.is_unspecified());
+                    port
+                }
+                CheckChange::Port(port) => Some(port),
+            };
+            if let Some(port) = port {
+                place.port = Some(port).filter(|port| *port > 0);
+            }
+            shared.set_check_place(server, place, cause);
+            return Ok(Reply::Silent);
+        }
         ServerChange::Health(_) if server.verdict.track.is_some() => {
             return Err(Refusal::error("cannot change health on a tracking server."));
         }

@@ -288,6 +288,7 @@ impl Connection {
         let snapshot = self.admin.shared.snapshot();
         let missing = match refusal.needs.take() {
             Some(Target::Server(name)) => change::find_server(&snapshot, &name).err(),
+            Some(Target::Checked(name)) => change::find_checked(&snapshot, &name).err(),
             Some(Target::Frontend(name)) => change::find_frontend(&snapshot, &name).err(),
             Some(Target::Proxy(name)) => {
                 (!snapshot.proxies().iter().any(|p| p.name == name)).then(show::no_proxy)

@@ -194,7 +194,7 @@ async fn severities_are_shown() {
 async fn errors_in_their_words() {
     with_site(testing::shared(), async |site| {
         let usage = "usage: set server <backend>/<server> addr | agent | agent-addr | agent-port | agent-send | \
-            check-addr | check-port | fqdn | health | name | ssl | state | weight";
+            check-addr | check-port | health | state | weight";
         for (line, answer) in [
             ("set server app/app1 frobnicate", usage),
             ("set server app/app9 frobnicate", "No such server."),

@@ -49,10 +49,21 @@ pub struct Target {
 }
 
 impl Target {
+    pub const fn place(&self) -> CheckPlace {
+        CheckPlace { address: self.address, port: self.port }
+    }
+
     /// It goes to another place than traffic, of which nothing is known.
     pub const fn is_elsewhere(&self) -> bool {
         self.address.is_some() || self.port.is_some()
     }
+}
+
+/// What of a server's address is another one for its checks.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct CheckPlace {
+    pub address: Option<IpAddr>,
+    pub port: Option<u16>,
 }
 
 /// Whether connections of checks begin with a handshake.

@@ -16,7 +16,7 @@ use super::smtp::{self, Smtp};
 use super::talk::{Talk, converse};
 use crate::clock;
 use crate::config::check::{Connect, Encrypt, Greet, HttpCheck, HttpVersion, Step, Target};
-use crate::config::{Check, CheckKind, Mode, ServerHttp};
+use crate::config::{Check, CheckKind, CheckPlace, Mode, ServerHttp};
 use crate::model::backend::Backend;
 use crate::model::server::{CheckStatus, Outcome, Server};
 use crate::tls::Originator;
@@ -56,7 +56,7 @@ impl<'a> Probe<'a> {
                     proxy_id: backend.id,
                     server: &self.server.name,
                     server_id: self.server.id,
-                    address: &place(self.address, &self.check.target, None),
+                    address: &place(self.address, self.server.check_place(), None),
                     maxconn: self.server.maxconn(),
                     served: self.server.served.load(std::sync::atomic::Ordering::Relaxed),
                     encrypted: self.server.tls.is_some(),
@@ -200,7 +200,7 @@ impl<'a> Probe<'a> {
             own => own,
         };
         Route {
-            address: place(self.address, target, step),
+            address: place(self.address, server.check_place(), step),
             uplink: &server.uplink,
             turn: &server.source_turn,
             greet: match greet {
@@ -233,7 +233,7 @@ fn encrypts<'a>(
 }
 
 /// The server's address, with what a check has in its place.
-fn place(address: &Address, target: &Target, step: Option<&Connect>) -> Address {
+fn place(address: &Address, target: CheckPlace, step: Option<&Connect>) -> Address {
     let ip = step.and_then(|step| step.address).or(target.address);
     let port = step.and_then(|step| step.port).or(target.port);
     match (address, ip, port) {

@@ -28,7 +28,7 @@ use super::slow_start::slowly;
 use super::snapshot::Snapshot;
 use super::state::{Event, State};
 use crate::clock;
-use crate::config::Agent;
+use crate::config::{Agent, CheckPlace};
 use crate::log;
 use crate::tls::live::Changes;
 
@@ -242,6 +242,22 @@ impl Shared {
         server.set_agent(agent);
         cause.describe(&mut fields);
         self.journal_add("server_agent", server_key(server), fields);
+    }
+
+    /// Its checks go there from the next one on.
+    pub fn set_check_place(&self, server: &Server, place: CheckPlace, cause: Cause<'_>) {
+        let told = |place: CheckPlace| {
+            let address = place.address.map_or_else(String::new, |address| address.to_string());
+            match (place.address, place.port) {
+                (Some(address), Some(port)) => SocketAddr::new(address, port).to_string(),
+                (_, Some(port)) => format!(":{port}"),
+                (_, None) => address,
+            }
+        };
+        let mut fields = from_to(&told(server.check_place()), &told(place));
+        server.set_check_place(place);
+        cause.describe(&mut fields);
+        self.journal_add("server_check", server_key(server), fields);
     }
 
     /// Returns whether anything changed.

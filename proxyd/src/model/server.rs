@@ -24,7 +24,7 @@ use super::queue::OwnLine;
 use super::slow_start::{Ramp, STEPS};
 use super::state::{Event, State};
 use super::traffic::Traffic;
-use crate::config::{Agent, Check, ServerAddress, ServerHttp, Uplink, Verdict};
+use crate::config::{Agent, Check, CheckPlace, ServerAddress, ServerHttp, Uplink, Verdict};
 use crate::http::parting::Parting;
 use crate::stats::cells::Sharded;
 use crate::stats::counter::{Peak, Tally};
@@ -92,6 +92,8 @@ pub struct Server {
     control: Mutex<Control>,
     /// As configured, or as an operator changed it.
     agent: Mutex<Option<Agent>>,
+    /// The same of where its checks go.
+    check_place: Mutex<CheckPlace>,
     history: Mutex<History>,
     /// How often it was left out, by [`Fault`].
     pub ejections: [Tally; 2],
@@ -195,6 +197,7 @@ impl Server {
         let agent = parts.verdict.agent.clone();
         // One that follows another has no verdict of its own.
         let check = parts.check.as_ref().filter(|_| parts.verdict.track.is_none());
+        let check_place = parts.check.as_ref().map(|check| check.target.place()).unwrap_or_default();
         let state = State::new(check.map(|check| (check.timing.rise, check.timing.fall)));
         let state = state.beginning(parts.verdict.init_state);
         // An agent is believed at its first word, as HAProxy has it.
@@ -214,6 +217,7 @@ impl Server {
             backup: parts.backup,
             initial_weight: parts.weight,
             verdict: parts.verdict,
+            check_place: Mutex::new(check_place),
             check: parts.check,
             uplink: parts.uplink,
             tls: parts.tls,
@@ -304,6 +308,15 @@ impl Server {
 
     pub(super) fn set_agent(&self, agent: Agent) {
         *self.agent.lock().unwrap_or_else(PoisonError::into_inner) = Some(agent);
+    }
+
+    /// Where its checks go, as an operator may have changed it.
+    pub fn check_place(&self) -> CheckPlace {
+        *self.check_place.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_check_place(&self, place: CheckPlace) {
+        *self.check_place.lock().unwrap_or_else(PoisonError::into_inner) = place;
     }
 
     /// The next check need not wait for its time: something else has been seen of the server.

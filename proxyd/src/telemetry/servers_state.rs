@@ -36,7 +36,7 @@ pub fn of(shared: &Shared, backend: &Backend, server: &Server) -> ServerState {
         agent_state |= if set { bit } else { 0 };
     }
     let agent = server.agent();
-    let target = server.check.as_ref().map(|check| &check.target);
+    let place = server.check_place();
     ServerState {
         be_id: backend.id,
         be_name: backend.name.to_string(),
@@ -56,8 +56,8 @@ pub fn of(shared: &Shared, backend: &Backend, server: &Server) -> ServerState {
         srv_agent_addr: agent.as_ref().and_then(|agent| agent.address).map(|address| address.to_string()),
         srv_agent_port: agent.map_or(0, |agent| agent.port),
         srv_port,
-        srv_check_port: target.and_then(|target| target.port).unwrap_or(0),
-        srv_check_addr: target.and_then(|target| target.address).map(|address| address.to_string()),
+        srv_check_port: place.port.unwrap_or(0),
+        srv_check_addr: place.address.map(|address| address.to_string()),
         ..ServerState::default()
     }
 }
