@@ -289,8 +289,7 @@ impl Scene<'_> {
         if let Some(throttle) = server.ramp().throttle(server.weight()).filter(|_| warming) {
             put(&mut row, Col::Throttle, u64::from(throttle));
         }
-        let max_queue =
-            server.id.checked_sub(1).and_then(|i| backend.limits.get(i as usize)).map_or(0, |l| l.max_queue);
+        let max_queue = backend.limits.get(server.index() as usize).map_or(0, |limits| limits.max_queue);
         for (col, limit) in [(Col::Slim, server.maxconn()), (Col::Qlimit, max_queue)] {
             // No limit is an empty cell.
             if limit > 0 {
@@ -311,7 +310,7 @@ impl Scene<'_> {
         }
         if let Some(cookies) = &backend.cookies {
             let value = cookies.values();
-            row.set(Col::Cookie, String::from_utf8_lossy(value.of(server.id - 1)).into_owned());
+            row.set(Col::Cookie, String::from_utf8_lossy(value.of(server.index())).into_owned());
         }
         let checked = state.check_configured && state.check_enabled;
         if checked {
