@@ -313,13 +313,7 @@ impl Scene<'_> {
             row.set(Col::Cookie, String::from_utf8_lossy(value.of(server.index())).into_owned());
         }
         let checked = state.check_configured && state.check_enabled;
-        if checked {
-            put(&mut row, Col::Chkfail, self.tally(&server.check_failures));
-            put(&mut row, Col::Chkdown, self.tally(&server.downs));
-        }
-        if server.traffic.is_some() {
-            put(&mut row, Col::Hanafail, self.tally(&server.excesses));
-        }
+        self.failures(&mut row, server, checked);
         if checked && !state.admin.is_maint() {
             for (col, number) in
                 [(Col::CheckRise, state.rise), (Col::CheckFall, state.fall), (Col::CheckHealth, state.health)]
@@ -335,6 +329,17 @@ impl Scene<'_> {
             down_ms: checked.then_some(control.down_ms),
         };
         Sample { row, ages }
+    }
+
+    /// What checks and traffic found wrong, where they look.
+    fn failures(&self, row: &mut Row, server: &Server, checked: bool) {
+        if checked {
+            put(row, Col::Chkfail, self.tally(&server.check_failures));
+            put(row, Col::Chkdown, self.tally(&server.downs));
+        }
+        if server.traffic.is_some() {
+            put(row, Col::Hanafail, self.tally(&server.excesses));
+        }
     }
 }
 
