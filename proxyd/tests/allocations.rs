@@ -31,7 +31,7 @@ const OF_A_CONNECTION: [(&str, f64, &str); 6] = [
     ("session::http::Connection::run", 1.0, "the room of its requests, given back when it is parked"),
     ("session::worker::Place::new", 0.1, "the worker's table of connections grows"),
     ("net::timer::Timer::poll_at", 1.0, "the one timer, when something is first waited for"),
-    ("session::http::Connection::reserve_heads", 2.0, "room for the heads towards server and client, as long"),
+    ("session::http::Connection::reserve_heads", 2.0, "room for the heads to server and client, as long"),
 ];
 
 /// Bytes that a connection holds once it is parked.
