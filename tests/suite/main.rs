@@ -70,6 +70,7 @@ mod proxy_protocol;
 mod queue;
 #[cfg(test)]
 mod retries;
+mod saved_tables;
 #[cfg(test)]
 mod sni;
 #[cfg(test)]
